@@ -1,0 +1,1 @@
+"""A real local Kubernetes cluster for tests and demos, with or without a container engine."""
