@@ -1,8 +1,8 @@
 """The shared build cache: every binary, chart and file tree the cluster needs is made once per machine.
 
-An artifact is a directory named after its name and the hash of what determines it. It is built in a temporary
-directory under a file lock and renamed into place, so that a killed or failed build leaves nothing behind that
-looks finished, and two processes that want the same artifact build it once.
+An artifact is a directory named after its name and the hash of what determines it. It is built in a
+temporary directory under a file lock and renamed into place, so that a killed or failed build leaves nothing
+behind that looks finished, and two processes that want the same artifact build it once.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def go_module_dir(module: str, version: str) -> Path:
 def debian_tree(name: str, packages: Sequence[str]) -> Path:
     """Packages and those of their dependencies that the machine lacks, unpacked into a private tree.
 
-    Nothing is installed, configured or started on the machine. The tree holds `usr/`, `etc/` and so on; postinst
-    scripts have not run, so there are no alternatives links.
+    Nothing is installed, configured or started on the machine. The tree has merged directories (`bin` is a link
+    to `usr/bin` and so on); postinst scripts have not run, so there are no alternatives links.
     """
 
     def build(directory: Path) -> None:
@@ -185,7 +185,7 @@ def debian_tree(name: str, packages: Sequence[str]) -> Path:
 
 
 def unpack_debian(packages: Sequence[str], directory: Path) -> None:
-    """Download packages (apt checks their hashes) with what they need beyond the installed, and unpack them."""
+    """Download packages (apt checks hashes) with what they need beyond the installed, and unpack them."""
     plan = run_step(
         ["apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", "--reinstall", *packages]
     )
@@ -194,6 +194,9 @@ def unpack_debian(packages: Sequence[str], directory: Path) -> None:
     downloads.mkdir()
     names = sorted({*wanted, *packages})
     run_step(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *names], cwd=downloads)
+    for merged in ("bin", "sbin", "lib", "lib64"):
+        (directory / "usr" / merged).mkdir(parents=True)
+        (directory / merged).symlink_to(f"usr/{merged}")
     for archive in sorted(downloads.glob("*.deb")):
         run_step(["dpkg", "-x", archive, directory])
     shutil.rmtree(downloads)
