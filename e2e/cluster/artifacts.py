@@ -159,8 +159,8 @@ def go_module_dir(module: str, version: str) -> Path:
 def debian_tree(name: str, packages: Sequence[str]) -> Path:
     """Packages and those of their dependencies that the machine lacks, unpacked into a private tree.
 
-    Nothing is installed, configured or started on the machine. The tree has merged directories (`bin` is a link
-    to `usr/bin` and so on); postinst scripts have not run, so there are no alternatives links.
+    Nothing is installed, configured or started on the machine. The tree has merged directories (`bin` is a
+    link to `usr/bin` and so on); postinst scripts have not run, so there are no alternatives links.
     """
 
     def build(directory: Path) -> None:
@@ -198,7 +198,9 @@ def unpack_debian(packages: Sequence[str], directory: Path) -> None:
         (directory / "usr" / merged).mkdir(parents=True)
         (directory / merged).symlink_to(f"usr/{merged}")
     for archive in sorted(downloads.glob("*.deb")):
-        run_step(["dpkg", "-x", archive, directory])
+        # `dpkg -x` would replace the links by directories.
+        files = f'dpkg-deb --fsys-tarfile "{archive}" | tar -x --keep-directory-symlink -C "{directory}"'
+        run_step(["bash", "-o", "pipefail", "-c", files])
     shutil.rmtree(downloads)
 
 
