@@ -1,0 +1,148 @@
+"""Tier `apiserver`: a real kube-apiserver with etcd as plain processes on loopback, for tests of API behaviour.
+
+No root, no namespaces, no node: objects are stored, validated, watched and authorized, but no controller acts
+(pods stay Pending, namespaces stay Terminating, nothing is garbage-collected).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.cluster import programs
+from e2e.cluster.artifacts import cache_root
+from e2e.cluster.control_plane import Address, ControlPlane, make_control_plane, read_audit
+from e2e.cluster.processes import ClusterError, Process, free_ports, start, wait_for
+
+START_TIMEOUT_S = 60.0
+PORT_ATTEMPTS = 3
+
+
+class ApiServer:
+    """A running API server. `outage()` takes it away for a while; its data stays."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._etcd: Process | None = None
+        self._server: Process | None = None
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Kubeconfig of an administrator; its certificates are separate files beside it."""
+        return self._plane.kubeconfig
+
+    @property
+    def url(self) -> str:
+        """Base URL, such as https://127.0.0.1:41234."""
+        return self._plane.address.url
+
+    def audit(self) -> list[dict[str, object]]:
+        """Audit events (metadata level, after the response) so far, oldest first; empty without `audit=True`."""
+        return read_audit(self._plane.audit_log)
+
+    def kubectl(
+        self, *args: str | Path, input_text: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as administrator. Raises ClusterError with its output when `check` and it fails."""
+        argv = [str(self._plane.programs / "kubectl"), *(str(arg) for arg in args)]
+        env = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        done = subprocess.run(argv, input=input_text, env=env, capture_output=True, text=True, check=False)
+        if check and done.returncode != 0:
+            raise ClusterError(f"kubectl {' '.join(argv[1:])}: {done.stderr.strip() or done.stdout.strip()}")
+        return done
+
+    def install_crds(self, *paths: Path) -> None:
+        """Apply CRD files or directories and wait until the server serves them."""
+        files = [argument for path in paths for argument in ("-f", str(path))]
+        # Server-side: the Gateway API's CRDs are too large for the last-applied annotation.
+        applied = self.kubectl("apply", "--server-side", "-o", "name", *files).stdout.split()
+        crds = [name for name in applied if name.startswith("customresourcedefinition")]
+        if crds:
+            self.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """While the block runs nobody listens on the API port; afterwards the same data is served again."""
+        if self._server is None:
+            raise ClusterError("the API server is not running")
+        self._server.stop(grace_s=0.0)
+        self._server = None
+        try:
+            yield
+        finally:
+            self._start_server()
+
+    def start(self) -> None:
+        """Start etcd and the API server; raises ClusterError when they do not come up."""
+        logs = self._plane.directory
+        self._etcd = start("etcd", self._plane.etcd(), log=logs / "etcd.log")
+        self._start_server()
+
+    def stop(self) -> None:
+        """End both programs. Safe to call at any time."""
+        for process in (self._server, self._etcd):
+            if process is not None:
+                process.stop(grace_s=0.0)  # nothing is kept, so nothing needs a clean end
+        self._server = self._etcd = None
+
+    def _start_server(self) -> None:
+        flags = [
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            "--authorization-mode=RBAC",
+            # Loopback is no valid endpoint of the kubernetes Service, and nobody makes service accounts.
+            "--endpoint-reconciler-type=none",
+            "--disable-admission-plugins=ServiceAccount",
+        ]
+        log = self._plane.directory / "kube-apiserver.log"
+        self._server = start("kube-apiserver", self._plane.apiserver(flags), log=log)
+        watch = [process for process in (self._etcd, self._server) if process is not None]
+        wait_for("API server", self._plane.ready, timeout_s=START_TIMEOUT_S, watch=watch)
+
+
+@contextmanager
+def apiserver(*, audit: bool = False, crds: Sequence[Path] = ()) -> Iterator[ApiServer]:
+    """A fresh API server for the length of the block, with `crds` (files or directories) installed.
+
+    The first use builds Kubernetes (minutes, progress on stderr). Raises ClusterError when it does not come up.
+    """
+    binaries = programs.kubernetes()
+    parent = cache_root() / "run"
+    parent.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="apiserver-", dir=parent))
+    server = None
+    try:
+        server = _start_somewhere(binaries, directory, audit)
+        server.install_crds(*crds)
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(directory)
+
+
+def _start_somewhere(binaries: Path, directory: Path, audit: bool) -> ApiServer:
+    for attempt in range(PORT_ATTEMPTS):
+        api_port, etcd_port, peer_port = free_ports(3)
+        address = Address("127.0.0.1", api_port, etcd_port, peer_port)
+        home = directory / str(attempt)
+        home.mkdir()
+        server = ApiServer(make_control_plane(binaries, home, address=address, audit=audit, node=None))
+        try:
+            server.start()
+        except ClusterError as error:
+            server.stop()
+            # Somebody took the port between our look and the start: look again.
+            if "address already in use" not in str(error) or attempt == PORT_ATTEMPTS - 1:
+                raise
+        except BaseException:
+            server.stop()
+            raise
+        else:
+            return server
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,283 @@
+"""What the user asked for, as the core sees it: frozen, validated, in plain units.
+
+`api.convert` builds these from the resources. Weights are hundredths of a percent of traffic (0..10000), times are
+seconds, ratios are fractions of 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+Weight = NewType("Weight", int)
+"""Share of traffic in hundredths of a percent, 0..10000."""
+
+Epoch = NewType("Epoch", int)
+"""Leader epoch: grows by one whenever the Lease changes hands; fences writes of deposed leaders."""
+
+ZERO = Weight(0)
+FULL = Weight(10_000)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Namespace and name of a `ModelRollout`."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of the rollout: a Deployment, the Service in front of it, and the model it is said to serve."""
+
+    deployment: str
+    service: str
+    model_name: str | None = None
+    model_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMatch:
+    """Exact match of one request header."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Requests that carry all these headers go to the candidate from the first step on."""
+
+    headers: tuple[HeaderMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRef:
+    """The Gateway (or one listener of it) that a managed route attaches to."""
+
+    name: str
+    namespace: str | None = None
+    section_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """Path and headers that a managed route serves; an absent path means every path."""
+
+    path_type: str | None = None
+    path_value: str | None = None
+    headers: tuple[HeaderMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRoute:
+    """An HTTPRoute that the operator creates and owns."""
+
+    parent_refs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...] = ()
+    matches: tuple[RouteMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptRoute:
+    """Two weights in one rule of an HTTPRoute that others own."""
+
+    name: str
+    rule: str | None = None
+
+
+Router = ManagedRoute | AdoptRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How requests reach the arms. `settle`: the data plane follows a weight within this time."""
+
+    router: Router
+    segments: tuple[Segment, ...] = ()
+    settle: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rung: hold `weight` at least `min_duration`, at most `max_duration`; `approval` gates its start."""
+
+    weight: Weight
+    min_duration: float
+    max_duration: float
+    approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A counter by name, narrowed by exact label values and by one optional anchored regular expression a label."""
+
+    metric: str
+    equal: tuple[tuple[str, str], ...] = ()
+    regex: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """An SLI given by the user: `bad` events out of `total` events."""
+
+    total: Selector
+    bad: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRef:
+    """An SLI of the catalogue, `<server>/<sli>`."""
+
+    server: str
+    sli: str
+
+    def __str__(self) -> str:
+        return f"{self.server}/{self.sli}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmLabels:
+    """Arms told apart by the value of a metric label instead of by pod name."""
+
+    label: str
+    legacy: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sli:
+    """One service level indicator. `allowed` is the bad share that the objective permits (99.9 % -> 0.001)."""
+
+    name: str
+    source: ProfileRef | Counts
+    allowed: float
+    critical: bool = True
+    threshold: float | None = None
+    arms: ArmLabels | None = None
+
+
+class BurnAction(StrEnum):
+    """What a burn tier does when it is true."""
+
+    ROLLBACK = "Rollback"
+    PAUSE = "Pause"
+
+
+@dataclass(frozen=True, slots=True)
+class BurnTier:
+    """True when the candidate burns `factor` times its allowed share over `long` and over `short` seconds."""
+
+    name: str
+    factor: float
+    long: float
+    short: float
+    action: BurnAction
+
+
+STANDARD_TIERS = (
+    BurnTier("critical", 12.0, 300.0, 60.0, BurnAction.ROLLBACK),
+    BurnTier("high", 6.0, 900.0, 180.0, BurnAction.ROLLBACK),
+    BurnTier("elevated", 2.0, 1800.0, 300.0, BurnAction.PAUSE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """The SLO window, what share of its budget this rollout may cost, and how fast it may burn."""
+
+    window: float = 30 * 86400.0
+    rollout_share: float = 0.02
+    min_remaining: float = 0.10
+    tiers: tuple[BurnTier, ...] = STANDARD_TIERS
+
+
+class Outcome(StrEnum):
+    """What follows when a hold runs out."""
+
+    ROLLBACK = "Rollback"
+    PAUSE = "Pause"
+    PROMOTE = "Promote"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait at most `hold` seconds, then do `then`."""
+
+    hold: float
+    then: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged."""
+
+    metric_source: str = "default"
+    interval: float = 5.0
+    warmup: float = 30.0
+    no_data: Hold = Hold(600.0, Outcome.ROLLBACK)
+    inconclusive: Hold = Hold(21600.0, Outcome.PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSpec:
+    """A validated `ModelRollout`. `generation` is the one it was read at."""
+
+    key: Key
+    uid: str
+    generation: int
+    legacy: Arm
+    candidate: Arm
+    port: int
+    traffic: Traffic
+    steps: tuple[Step, ...]
+    slis: tuple[Sli, ...]
+    budget: ErrorBudget = ErrorBudget()
+    analysis: Analysis = Analysis()
+    candidate_deadline: float = 600.0
+    paused: bool = False
+    blocking: bool = False
+
+    @property
+    def scale(self) -> int:
+        """Denominator the router writes: 100, or 10000 when a step is a fraction of a percent."""
+        return 100 if all(step.weight % 100 == 0 for step in self.steps) else 10_000
+
+
+class Phase(StrEnum):
+    """Where a rollout stands, for people and dashboards; automation reads conditions."""
+
+    IDLE = "Idle"
+    PREFLIGHT = "Preflight"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    PROMOTED = "Promoted"
+    INVALID = "Invalid"
+
+
+class Verdict(StrEnum):
+    """What the evidence says about one SLI."""
+
+    FAIL = "FAIL"
+    PASS = "PASS"
+    WAIT = "WAIT"
+    NO_DATA = "NO_DATA"
+    INVALID = "INVALID"
+
+
+class ActionVerb(StrEnum):
+    """What a `RolloutAction` asks for."""
+
+    ABORT = "Abort"
+    PROMOTE = "Promote"
+    PAUSE = "Pause"
+    RESUME = "Resume"
+    APPROVE = "Approve"
+    RETRY = "Retry"

@@ -1,0 +1,254 @@
+"""What the operator saw before it decides. Absence is a value here, never a zero.
+
+`runtime.gather` builds an `Observation` from the ports; `core.decide` only reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelrollout.core.model import ActionVerb, BurnTier, Epoch, Verdict, Weight
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSeen:
+    """A Deployment with its Service. `endpoints`: ready endpoints behind the Service that serve the port.
+
+    `template_hash`: hash of the pod template as stored. `settled`: the Deployment controller has observed the newest
+    generation and every wanted replica runs it.
+    """
+
+    template_hash: str
+    wanted: int
+    endpoints: int
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadAbsent:
+    """A reference that does not resolve; `problem` is a sentence for the user that names object, field and fix."""
+
+    problem: str
+
+
+Workload = WorkloadSeen | WorkloadAbsent
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """The route as it stands.
+
+    `weight`: the candidate's share of requests that match no segment; `segments`: the candidate's share of segment
+    requests (equal to `weight` when the rollout has no segments). `shape_ok` is False when backends, matches or
+    parents are not what the spec asks for (managed routes only). `accepted`: the gateway has taken this generation;
+    None while it has not answered yet. `exact`: both weights are on the spec's scale and sum to it.
+    """
+
+    weight: Weight
+    segments: Weight
+    resource_version: str
+    shape_ok: bool = True
+    accepted: bool | None = None
+    exact: bool = True
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAbsent:
+    """There is no such route (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteUnusable:
+    """The route exists but can't carry this rollout; `problem` names it, the field and the fix."""
+
+    problem: str
+
+
+Route = RouteSeen | RouteAbsent | RouteUnusable
+
+
+class Attribution(StrEnum):
+    """Whose fault a firing burn tier is (guard G2)."""
+
+    CANDIDATE = "Candidate"
+    SHARED = "Shared"
+    UNAVAILABLE = "Unavailable"
+    AWAITING = "Awaiting"
+
+
+@dataclass(frozen=True, slots=True)
+class TierFinding:
+    """A burn tier that is true now, with the numbers behind it (long window)."""
+
+    tier: BurnTier
+    bad: int
+    total: int
+    probability: float
+    attribution: Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class HardGuardFinding:
+    """Half of at least 20 recent candidate requests were bad."""
+
+    bad: int
+    total: int
+
+
+class NoDataCause(StrEnum):
+    """Why a tick has no data (error-budget rules (a), (b), (d))."""
+
+    STALE = "Stale"
+    NO_TRAFFIC = "NoTraffic"
+    MISSING = "Missing"
+    REJECTED = "Rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Events of one arm since the evidence of this step began."""
+
+    total: int
+    bad: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Bad share, or None without events."""
+        return self.bad / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class SliAssessment:
+    """What the evidence says about one SLI now.
+
+    `burn`: the candidate's bad share over the shortest burn window, in multiples of the allowed share; None without
+    requests. `needed`: candidate events that a PASS takes. `sample_age`: seconds since the candidate's newest sample.
+    """
+
+    name: str
+    critical: bool
+    verdict: Verdict
+    candidate: ArmCounts
+    legacy: ArmCounts
+    allowed: float
+    burn: float | None = None
+    needed: int = 0
+    sample_age: float | None = None
+    no_data: NoDataCause | None = None
+    hard_guard: HardGuardFinding | None = None
+    tiers: tuple[TierFinding, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """Guard G3, in events: what the rollout may cost, what it has cost, and bounds on that.
+
+    `spent` is the signed sum of attributed bad events, `peak` its running maximum (shown). `lower`: lower confidence
+    bound of `spent`. `gross_over`: the gross limit is passed. `tick`: last tick booked, epoch seconds.
+    """
+
+    sli: str
+    allowed: float | None
+    spent: float = 0.0
+    peak: float = 0.0
+    variance: float = 0.0
+    candidate_bad: int = 0
+    candidate_total: int = 0
+    lower: float | None = None
+    gross_over: bool = False
+    rate: float | None = None
+    tick: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSeen:
+    """Prometheus answered. `since`: start of the evidence of this step (epoch seconds); `tick`: newest tick in it."""
+
+    since: float
+    tick: float
+    slis: tuple[SliAssessment, ...]
+    ledgers: tuple[LedgerState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceUnreachable:
+    """Prometheus did not answer, or not in a usable way. `kind` is a class such as `Timeout` or `HTTP 503`."""
+
+    kind: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePending:
+    """No tick has been evaluated yet since the weight last changed (or since the operator started)."""
+
+
+Evidence = EvidenceSeen | EvidenceUnreachable | EvidencePending
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightPassed:
+    """Metrics were found; `notes` are facts the user should know (such as a threshold rounded down)."""
+
+    notes: tuple[str, ...] = ()
+    budgets: tuple[tuple[str, float, float], ...] = ()
+    """Per SLI: name, remaining share of the SLO window's budget, allowed bad events of this rollout."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightFailed:
+    """A metric, boundary or source is not there; `problem` names it and the fix."""
+
+    reason: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightUnknown:
+    """Not looked yet, or Prometheus did not answer; `detail` says which."""
+
+    detail: str = ""
+
+
+Preflight = PreflightPassed | PreflightFailed | PreflightUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """A `RolloutAction` without a result yet."""
+
+    name: str
+    uid: str
+    verb: ActionVerb
+    created: float
+    revision: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecProblem:
+    """The object as stored can't be carried out; `reason` is a condition reason, `problem` a sentence."""
+
+    reason: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one decision may use."""
+
+    deleting: bool
+    finalizer: bool
+    legacy: Workload
+    candidate: Workload
+    route: Route
+    evidence: Evidence
+    preflight: Preflight
+    actions: tuple[ActionRequest, ...] = ()
+    problem: SpecProblem | None = None
+    epoch: Epoch = Epoch(0)
+    revision: str | None = None
+    """Hash of the candidate's pod template and model; None while the candidate is absent."""
