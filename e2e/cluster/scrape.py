@@ -25,7 +25,7 @@ def static_config(targets: Sequence[str], *, scrape_interval: str = "1s") -> str
 def kubernetes_config(kubeconfig: Path, *, scrape_interval: str = "1s") -> str:
     """YAML that scrapes every pod with a container port named `metrics` or `http`.
 
-    Annotations win: `prometheus.io/port` names the one declared port to scrape, `prometheus.io/path` its path,
+    Annotations win: `prometheus.io/port` names the declared port to scrape, `prometheus.io/path` its path,
     `prometheus.io/scrape: "false"` keeps a pod out. A pod that has both names and no annotation is scraped on
     both ports. Labels on each series: `namespace`, `pod`, `container`, and `role` when the pod is labelled
     `modelrollout.dev/role` (else `role`).

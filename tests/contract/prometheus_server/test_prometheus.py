@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from e2e.cluster.exposition import Exposition
 from e2e.cluster.prometheus import Prometheus, PrometheusFailed
 from e2e.cluster.remote_write import Sample, stale
@@ -49,7 +50,7 @@ def test_a_stale_marker_ends_a_series(prometheus: Prometheus) -> None:
 
 
 def test_a_query_that_is_wrong_is_an_error_with_the_reason(prometheus: Prometheus) -> None:
-    with pytest.raises(PrometheusFailed, match="answered 400: .*parse error"):
+    with pytest.raises(PrometheusFailed, match=r"answered 400: .*parse error"):
         prometheus.query("sum(")
 
 

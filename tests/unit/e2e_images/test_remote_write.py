@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+
 from e2e.cluster.remote_write import Sample, encode, parse_openmetrics, stale
 
 TEXT = """# TYPE requests counter
