@@ -41,7 +41,8 @@ def parse_openmetrics(text: str) -> Iterator[Sample]:
 
     Raises ValueError for malformed text and for a sample without timestamp.
     """
-    for family in text_string_to_metric_families(text):
+    # The library is typed but for this parser.
+    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
         for sample in family.samples:
             if sample.timestamp is None:
                 raise ValueError(f"sample {sample.name}{sample.labels} has no timestamp; add one in seconds")
