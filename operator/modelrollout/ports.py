@@ -13,6 +13,7 @@ from typing import Protocol
 from modelrollout.core.intents import ActionResult, Announcement
 from modelrollout.core.model import Epoch, Key, RolloutSpec, Weight
 from modelrollout.core.observation import ActionRequest, Route, SpecProblem, Workload
+from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus
 
 
@@ -161,27 +162,15 @@ class LeaseStore(Protocol):
 class SeriesQuery:
     """Raw samples of some counters over the last `window` seconds.
 
-    `metrics`: metric names, any of them. `boundary`: for histogram buckets, the `le` spellings wanted; series without
-    `le` are returned too. `namespaces`: only these (empty: all). `pods`: anchored RE2 for the pod label, or empty.
+    `metrics`: metric names, any of them. `boundary`: for histogram buckets, the `le` values wanted (empty: all);
+    series without `le` are returned too. `namespaces`: only these (empty: all). `pods`: anchored RE2 for the pod label, or empty.
     """
 
     metrics: tuple[str, ...]
     window: float
-    boundaries: tuple[str, ...] = ()
+    boundaries: tuple[float, ...] = ()
     namespaces: tuple[str, ...] = ()
     pods: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series: its labels with `__name__`, and samples as (epoch seconds, value) in order, finite values only.
-
-    `rejected` counts samples that were NaN or infinite.
-    """
-
-    labels: Mapping[str, str]
-    samples: tuple[tuple[float, float], ...]
-    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,9 +191,7 @@ def significant(old: RolloutStatus | None, new: RolloutStatus) -> bool:
 
 def _face(status: RolloutStatus) -> tuple[object, ...]:
     # WAIT to PASS is the normal course of every step and is told by the next step's write.
-    slis = tuple(
-        (s.name, Verdict.PASS if s.verdict is Verdict.WAIT else s.verdict, s.no_data) for s in status.slis
-    )
+    slis = tuple((s.name, Verdict.PASS if s.verdict is Verdict.WAIT else s.verdict, s.no_data) for s in status.slis)
     return (
         status.observed_generation,
         status.phase,

@@ -1,0 +1,1 @@
+"""The only places that speak to the outside."""

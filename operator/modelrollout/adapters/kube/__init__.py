@@ -1,0 +1,1 @@
+"""The API server, through our own thin client."""

@@ -1,0 +1,1 @@
+"""Prometheus, through prometheus-api-client."""

@@ -1,0 +1,1 @@
+"""The resources as pydantic models, their CRDs, and conversion to core values."""

@@ -1,0 +1,1 @@
+"""SLI profiles of model servers and gateways, as data."""

@@ -1,0 +1,1 @@
+"""Entry point of the operator: kopf host, web endpoints, composition root."""

@@ -1,0 +1,1 @@
+"""Pure numpy and scipy.special: samples to increments, ticks, guards and assessments."""
