@@ -1,4 +1,4 @@
-"""Tier `apiserver`: a real kube-apiserver with etcd as plain processes on loopback, for tests of API behaviour.
+"""Tier `apiserver`: a real kube-apiserver with etcd as plain processes on loopback.
 
 No root, no namespaces, no node: objects are stored, validated, watched and authorized, but no controller acts
 (pods stay Pending, namespaces stay Terminating, nothing is garbage-collected).
@@ -6,6 +6,7 @@ No root, no namespaces, no node: objects are stored, validated, watched and auth
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ class ApiServer:
         return self._plane.address.url
 
     def audit(self) -> list[dict[str, object]]:
-        """Audit events (metadata level, after the response) so far, oldest first; empty without `audit=True`."""
+        """Audit events (metadata level) so far, oldest first; empty without `audit=True`."""
         return read_audit(self._plane.audit_log)
 
     def kubectl(
@@ -109,21 +110,38 @@ class ApiServer:
 def apiserver(*, audit: bool = False, crds: Sequence[Path] = ()) -> Iterator[ApiServer]:
     """A fresh API server for the length of the block, with `crds` (files or directories) installed.
 
-    The first use builds Kubernetes (minutes, progress on stderr). Raises ClusterError when it does not come up.
+    The first use builds Kubernetes (minutes, progress on stderr). Raises ClusterError when it does not come
+    up, BuildError when it can't be built.
     """
     binaries = programs.kubernetes()
     parent = cache_root() / "run"
     parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
     directory = Path(tempfile.mkdtemp(prefix="apiserver-", dir=parent))
     server = None
+    # The kernel drops the lock when this process dies, which tells the next one that it may sweep.
+    owner = (directory / "owner.lock").open("w")
     try:
+        fcntl.flock(owner, fcntl.LOCK_EX)
         server = _start_somewhere(binaries, directory, audit)
         server.install_crds(*crds)
         yield server
     finally:
         if server is not None:
             server.stop()
+        owner.close()
         shutil.rmtree(directory)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the directories of API servers whose owner was killed; their processes died with it."""
+    for lock in parent.glob("apiserver-*/owner.lock"):
+        with lock.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _start_somewhere(binaries: Path, directory: Path, audit: bool) -> ApiServer:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TICK_S = 10.0
+TRIFLE_S = 3.0  # shorter builds are not worth a line
 TAIL_LINES = 30
 
 
@@ -82,9 +83,7 @@ def cached(
     return final
 
 
-def run_step(
-    argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> str:
+def run_step(argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run one command of a build and return its standard output.
 
     Raises BuildError with the tail of its output when it fails, MissingTool when there is no such program.
@@ -150,9 +149,7 @@ def go_module_dir(module: str, version: str) -> Path:
 
     The checksum database vouches for the content. Copy before changing anything.
     """
-    output = run_step(
-        ["go", "mod", "download", "-json", f"{module}@{version}"], cwd=Path("/"), env=_go_env({})
-    )
+    output = run_step(["go", "mod", "download", "-json", f"{module}@{version}"], cwd=Path("/"), env=_go_env({}))
     return Path(json.loads(output)["Dir"])
 
 
@@ -186,9 +183,7 @@ def debian_tree(name: str, packages: Sequence[str]) -> Path:
 
 def unpack_debian(packages: Sequence[str], directory: Path) -> None:
     """Download packages (apt checks hashes) with what they need beyond the installed, and unpack them."""
-    plan = run_step(
-        ["apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", "--reinstall", *packages]
-    )
+    plan = run_step(["apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", "--reinstall", *packages])
     wanted = [line.split()[1].split("_", 1)[0] for line in plan.splitlines() if line.startswith("'")]
     downloads = directory / ".download"
     downloads.mkdir()
@@ -241,6 +236,9 @@ def _locked(name: str, label: str) -> Iterator[None]:
 
 @contextmanager
 def _progress(label: str, estimate_s: float) -> Iterator[None]:
+    if estimate_s < TRIFLE_S:
+        yield
+        return
     about = f"{estimate_s / 60:.0f} min" if estimate_s >= 90 else f"{estimate_s:.0f} s"
     _say(f"building {label} (about {about}, first use only)")
     started = time.monotonic()

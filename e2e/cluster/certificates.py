@@ -1,6 +1,6 @@
 """The cluster's public key infrastructure: one authority, short-lived, made in well under a second.
 
-Everything is ECDSA P-256 except the service account key pair, which must be RSA (or EC) and is not a certificate.
+Everything is ECDSA P-256 except the service account key pair, which is RSA and not a certificate.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BACKDATE = datetime.timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who a certificate speaks for: Kubernetes takes the user from the name and the groups from organizations."""
+    """Who a certificate speaks for: user name and groups (its common name and organizations)."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -93,9 +93,7 @@ class Authority:
 def service_account_keys(directory: Path) -> KeyPair:
     """The RSA pair that signs and checks service account tokens; `cert` is the bare public key."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return KeyPair(
         cert=_write_file(directory / "service-account.pub", public),
         key=_write_file(directory / "service-account.key", _private_pem(key)),

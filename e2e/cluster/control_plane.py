@@ -167,8 +167,8 @@ def make_control_plane(
     With `node`, also what a node of that name and its kubelet and kube-proxy need.
     """
     authority = Authority(directory / "pki")
-    hosts = ("127.0.0.1", address.host, API_SERVICE_IP, "localhost", "kubernetes.default.svc.cluster.local")
-    hosts += ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    hosts = ("127.0.0.1", address.host, API_SERVICE_IP, "localhost", *service, f"{service[-1]}.cluster.local")
     users = {"admin": Subject("admin", ("system:masters",))}
     pki = {"ca": authority.files, "service-account": service_account_keys(authority.directory)}
     pki["apiserver"] = authority.issue("apiserver", Subject("kube-apiserver", hosts=hosts))
@@ -199,9 +199,7 @@ def write_kubeconfig(path: Path, url: str, *, ca: Path, client: KeyPair) -> None
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "e2e", "cluster": {"server": url, "certificate-authority": str(ca)}}],
-        "users": [
-            {"name": "e2e", "user": {"client-certificate": str(client.cert), "client-key": str(client.key)}}
-        ],
+        "users": [{"name": "e2e", "user": {"client-certificate": str(client.cert), "client-key": str(client.key)}}],
         "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "e2e"}}],
         "current-context": "e2e",
     }

@@ -76,10 +76,8 @@ def start(
     return Process(name, popen, log)
 
 
-def wait_for(
-    what: str, ready: Callable[[], bool], *, timeout_s: float, watch: Sequence[Process] = ()
-) -> None:
-    """Poll until `ready()`; raise ClusterError at once when a watched process has ended, or at the timeout."""
+def wait_for(what: str, ready: Callable[[], bool], *, timeout_s: float, watch: Sequence[Process] = ()) -> None:
+    """Poll until `ready()`; raises ClusterError when a watched process has ended, or at the timeout."""
     deadline = time.monotonic() + timeout_s
     while not ready():
         for process in watch:
