@@ -112,8 +112,7 @@ def from_json(text: str) -> Classifier:
         features=raw["features"],
         columns=tuple(raw["columns"]),
         layers=tuple(
-            Layer(tuple(tuple(row) for row in layer["weights"]), tuple(layer["bias"]))
-            for layer in raw["layers"]
+            Layer(tuple(tuple(row) for row in layer["weights"]), tuple(layer["bias"])) for layer in raw["layers"]
         ),
         size_table=table
         and SizeTable(column=table["column"], edges=tuple(table["edges"]), shift=tuple(table["shift"])),

@@ -72,9 +72,7 @@ class Histogram:
 
     kind = "histogram"
 
-    def __init__(
-        self, name: str, description: str, *, bounds: Sequence[float], labels: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, name: str, description: str, *, bounds: Sequence[float], labels: Sequence[str] = ()) -> None:
         self.name, self.description, self.labels = name, description, tuple(labels)
         self.bounds = (*bounds, float("inf"))
         self._counts: dict[tuple[str, ...], list[int]] = {}
