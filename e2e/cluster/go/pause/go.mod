@@ -1,0 +1,3 @@
+module modelrollout.dev/e2e/cluster/pause
+
+go 1.25.0
