@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,11 +33,8 @@ TIMEOUT_S = 180
 class Cluster(Protocol):
     """What this module needs of a running cluster."""
 
-    def exec(self, argv: Sequence[str]) -> str:
-        """Run a program where the cluster is reached, with KUBECONFIG set, and return its output.
-
-        Raises when it fails.
-        """
+    def exec(self, argv: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        """Run a program where the cluster is reached, with KUBECONFIG set. Raises when it fails."""
 
 
 def images() -> list[Path]:
@@ -53,8 +51,8 @@ def install(cluster: Cluster) -> None:
     # Nothing is gained here by the webhook that labels proxies by zone; the rest is the chart's default.
     settings = "topologyInjector.enabled=false,deployment.envoyGateway.readinessProbe.periodSeconds=1"
     flags = ["--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", f"--timeout={TIMEOUT_S}s"]
-    cluster.exec([str(helm.binary()), "install", "eg", str(chart()), *flags, f"--set={settings}"])
-    cluster.exec(["kubectl", "apply", "-f", str(_manifest())])
+    cluster.exec([helm.binary(), "install", "eg", chart(), *flags, f"--set={settings}"])
+    cluster.exec(["kubectl", "apply", "-f", _manifest()])
 
 
 def wait_programmed(cluster: Cluster) -> None:
@@ -69,7 +67,7 @@ def address(cluster: Cluster) -> str:
     Raises LookupError when the Gateway has none yet.
     """
     got = cluster.exec(["kubectl", "get", "gateway", GATEWAY, "--namespace", NAMESPACE, "--output", "json"])
-    addresses: list[dict[str, str]] = json.loads(got).get("status", {}).get("addresses", [])
+    addresses: list[dict[str, str]] = json.loads(got.stdout).get("status", {}).get("addresses", [])
     if not addresses:
         raise LookupError(f"Gateway {NAMESPACE}/{GATEWAY} has no address yet; call wait_programmed first")
     return f"{addresses[0]['value']}:80"

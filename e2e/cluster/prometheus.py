@@ -205,9 +205,7 @@ class Prometheus:
             if self._process is None or self._process.poll() is not None:
                 raise PrometheusFailed(f"Prometheus ended before it was {what}:\n{self._log_tail()}")
             if time.monotonic() > deadline:
-                raise PrometheusFailed(
-                    f"Prometheus not {what} after {self._ready_timeout:g} s:\n{self._log_tail()}"
-                )
+                raise PrometheusFailed(f"Prometheus not {what} after {self._ready_timeout:g} s:\n{self._log_tail()}")
             time.sleep(POLL)
 
     def _find_address(self) -> bool:

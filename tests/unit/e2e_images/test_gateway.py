@@ -1,4 +1,5 @@
 import json
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ class Recorder:
         self.commands: list[list[str]] = []
         self._answer = answer
 
-    def exec(self, argv: Sequence[str]) -> str:
-        self.commands.append(list(argv))
-        return self._answer
+    def exec(self, argv: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        self.commands.append([str(part) for part in argv])
+        return subprocess.CompletedProcess(argv, 0, stdout=self._answer, stderr="")
 
 
 def found(kind: str) -> dict[str, Any]:

@@ -1,3 +1,3 @@
-module modelrollout.dev/e2e/cluster/pause
+module modelrollout.dev/e2e/pause
 
 go 1.25.0
