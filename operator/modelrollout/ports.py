@@ -163,7 +163,8 @@ class SeriesQuery:
     """Raw samples of some counters over the last `window` seconds.
 
     `metrics`: metric names, any of them. `boundary`: for histogram buckets, the `le` values wanted (empty: all);
-    series without `le` are returned too. `namespaces`: only these (empty: all). `pods`: anchored RE2 for the pod label, or empty.
+    series without `le` are returned too. `namespaces`: only these (empty: all). `pods`: anchored RE2 for the pod
+    label, or empty.
     """
 
     metrics: tuple[str, ...]

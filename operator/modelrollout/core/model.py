@@ -16,6 +16,7 @@ Weight = NewType("Weight", int)
 Epoch = NewType("Epoch", int)
 """Leader epoch: grows by one whenever the Lease changes hands; fences writes of deposed leaders."""
 
+NO_EPOCH = Epoch(0)
 ZERO = Weight(0)
 FULL = Weight(10_000)
 

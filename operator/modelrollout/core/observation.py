@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelrollout.core.model import ActionVerb, BurnTier, Epoch, Verdict, Weight
+from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Verdict, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,7 @@ class Observation:
     preflight: Preflight
     actions: tuple[ActionRequest, ...] = ()
     problem: SpecProblem | None = None
-    epoch: Epoch = Epoch(0)
+    epoch: Epoch = NO_EPOCH
+    generation: int = 0
     revision: str | None = None
     """Hash of the candidate's pod template and model; None while the candidate is absent."""

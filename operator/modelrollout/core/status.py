@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from modelrollout.core.model import Epoch, Outcome, Phase, Verdict, Weight
+from modelrollout.core.model import NO_EPOCH, Epoch, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause
 
 MAX_DECISIONS = 20
@@ -116,8 +116,8 @@ class Holds:
     """When each kind of waiting began (epoch seconds); None while it does not last.
 
     `attribution`: a burn tier fired and legacy's part is unclear. `elevated`: the pausing tier is true.
-    `unready`: the candidate has had too few ready endpoints. `foreign`: somebody else changed the route and it was put
-    back at this time.
+    `unready`: the candidate has had too few ready endpoints. `blocked`: traffic can't go back because legacy has no
+    ready endpoint. `foreign`: somebody else changed the route and it was put back at this time.
     """
 
     no_data: float | None = None
@@ -126,6 +126,7 @@ class Holds:
     attribution: float | None = None
     elevated: float | None = None
     unready: float | None = None
+    blocked: float | None = None
     foreign: float | None = None
 
 
@@ -136,7 +137,8 @@ class RolloutStatus:
     `weight` never claims less candidate traffic than the router gives: it is raised before the route and lowered
     after it. `grid`: origin of the tick grid, set when the revision starts. `plan`: hash of steps and SLIs.
     `handled`: uids of actions already carried out. `approved`: highest step index a person approved for this revision.
-    `overridden`: a person approved starting on a spent budget.
+    `overridden`: a person approved starting on a spent budget. `lapses`: how often the candidate lost all its ready
+    endpoints at this step.
     """
 
     observed_generation: int = 0
@@ -155,7 +157,7 @@ class RolloutStatus:
     skip: bool = False
     approved: int = -1
     overridden: bool = False
-    after_inconclusive: Outcome | None = None
+    lapses: int = 0
     preflight_since: float | None = None
     holds: Holds = Holds()
     summary: Summary = Summary()
@@ -168,7 +170,7 @@ class RolloutStatus:
     incident: Incident | None = None
     conditions: tuple[Condition, ...] = ()
     handled: tuple[str, ...] = ()
-    leader_epoch: Epoch = Epoch(0)
+    leader_epoch: Epoch = NO_EPOCH
 
     def condition(self, kind: str) -> Condition | None:
         """The condition of that type, or None."""
@@ -207,6 +209,7 @@ def _face(status: RolloutStatus) -> tuple[object, ...]:
         status.skip,
         status.approved,
         status.overridden,
+        status.lapses,
         status.preflight_since,
         status.holds,
         slis,

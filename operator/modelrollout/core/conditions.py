@@ -1,0 +1,233 @@
+"""Conditions, columns and SLI lines of a status: derived from the rest of it, never remembered on their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.model import FULL, ZERO, Phase, Verdict
+from modelrollout.core.observation import (
+    EvidenceUnreachable,
+    PreflightPassed,
+    RouteAbsent,
+    RouteSeen,
+    SliAssessment,
+    WorkloadAbsent,
+)
+from modelrollout.core.reasons import ConditionType, Reason
+from modelrollout.core.situation import Situation
+from modelrollout.core.status import Condition, RolloutStatus, SliStatus, Summary
+from modelrollout.core.wording import assessment, burn, ledger, percent, phase_step
+
+_ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.NO_DATA, Verdict.WAIT, Verdict.PASS)
+
+_REF_REASONS = frozenset({Reason.REF_NOT_FOUND, Reason.SOURCE_NOT_FOUND, Reason.NAMESPACE_NOT_ALLOWED})
+_SPEC_REASONS = frozenset({Reason.INVALID_SPEC, Reason.METRIC_NOT_FOUND, Reason.BOUNDARY_MISSING})
+
+
+def rendered(s: Situation) -> RolloutStatus:
+    """`s.status` with SLIs, ledger, columns and conditions brought up to date with the observation."""
+    status = s.status
+    if s.evidence:
+        slis = tuple(_line(x) for x in s.evidence.slis)
+        status = replace(status, slis=slis, budget=s.evidence.ledgers or status.budget)
+    status = replace(status, summary=_summary(s, status))
+    s = replace(s, status=status)
+    old = {c.type: c for c in status.conditions}
+    conditions = tuple(_kept(old.get(c.type), c) for c in _conditions(s))
+    return replace(status, conditions=conditions)
+
+
+def _line(x: SliAssessment) -> SliStatus:
+    return SliStatus(
+        x.name,
+        x.critical,
+        x.verdict,
+        x.candidate,
+        x.legacy,
+        x.burn,
+        x.needed,
+        x.sample_age,
+        assessment(x),
+        x.no_data,
+    )
+
+
+def _kept(old: Condition | None, new: Condition) -> Condition:
+    return replace(new, since=old.since) if old and old.status == new.status else new
+
+
+def worst(status: RolloutStatus) -> Verdict | None:
+    """The verdict that decides: the worst of the critical SLIs, or None before any evidence."""
+    verdicts = {x.verdict for x in status.slis if x.critical}
+    return next((v for v in _ORDER if v in verdicts), None)
+
+
+def _summary(s: Situation, status: RolloutStatus) -> Summary:
+    count = len(s.spec.steps)
+    index = status.step.index if status.step else -1
+    verdict = worst(status)
+    burns = [x.burn for x in status.slis if x.critical and x.burn is not None]
+    weight = status.weight if status.weight is not None else ZERO
+    ahead = index + 1
+    upcoming = f"{percent(s.spec.steps[ahead].weight)}%" if status.step and ahead < count else ""
+    return Summary(
+        step=phase_step(status.phase, index, count),
+        weight=f"{percent(weight)}%",
+        verdict=str(verdict) if verdict else "-",
+        burn=burn(max(burns)) if burns else "-",
+        next=upcoming,
+    )
+
+
+def _conditions(s: Situation) -> tuple[Condition, ...]:
+    kinds = (
+        _ready,
+        _reconciling,
+        _stalled,
+        _accepted,
+        _resolved,
+        _available,
+        _paused,
+        _fresh,
+        _budget,
+        _promoted,
+        _rolled_back,
+    )
+    return tuple(kind(s) for kind in kinds)
+
+
+def _made(s: Situation, kind: ConditionType, value: bool | None, reason: str, message: str = "") -> Condition:
+    text = "Unknown" if value is None else str(value)
+    return Condition(kind, text, reason or Reason.NOT_EVALUATED, message, s.now, s.obs.generation)
+
+
+def _moving(s: Situation) -> bool:
+    return s.status.phase in (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK)
+
+
+def _stuck(s: Situation) -> bool:
+    return s.status.phase in (Phase.ROLLED_BACK, Phase.INVALID) or s.status.reason == Reason.ROUTE_CONFLICT
+
+
+def _ready(s: Situation) -> Condition:
+    bad = _stuck(s) or s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s))
+    reason = Reason.ROLLED_BACK if s.status.phase is Phase.ROLLED_BACK else (s.status.reason or Reason.IDLE)
+    return _made(s, ConditionType.READY, not bad, reason, s.status.message)
+
+
+def _reconciling(s: Situation) -> Condition:
+    # A rollback is short and always told; a rollout is hours and trips GitOps timeouts unless asked for.
+    value = s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s) and not _stuck(s))
+    return _made(s, ConditionType.RECONCILING, value, s.status.reason or Reason.IDLE)
+
+
+def _stalled(s: Situation) -> Condition:
+    value = _stuck(s)
+    reason = Reason.ROLLED_BACK if s.status.phase is Phase.ROLLED_BACK else s.status.reason
+    return _made(
+        s, ConditionType.STALLED, value, reason if value else Reason.IN_PROGRESS, s.status.message if value else ""
+    )
+
+
+def _accepted(s: Situation) -> Condition:
+    wrong = s.status.phase is Phase.INVALID and s.status.reason in (*_SPEC_REASONS, Reason.ROUTE_NOT_ACCEPTED)
+    text = s.status.message if wrong else "; ".join(s.status.notes)
+    return _made(s, ConditionType.ACCEPTED, not wrong, s.status.reason if wrong else Reason.ACCEPTED, text)
+
+
+def _resolved(s: Situation) -> Condition:
+    wrong = s.status.phase is Phase.INVALID and s.status.reason in _REF_REASONS
+    return _made(
+        s,
+        ConditionType.RESOLVED_REFS,
+        not wrong,
+        s.status.reason if wrong else Reason.RESOLVED,
+        s.status.message if wrong else "",
+    )
+
+
+def _available(s: Situation) -> Condition:
+    route = s.obs.route
+    if isinstance(route, RouteAbsent) or isinstance(s.obs.legacy, WorkloadAbsent):
+        return _made(s, ConditionType.AVAILABLE, None, Reason.NOT_EVALUATED)
+    if not isinstance(route, RouteSeen):
+        return _made(s, ConditionType.AVAILABLE, None, Reason.REF_NOT_FOUND)
+    short = [
+        name
+        for name, used, endpoints in (
+            ("legacy", route.weight < FULL, s.legacy_serves),
+            ("candidate", s.exposed, s.candidate_endpoints > 0),
+        )
+        if used and not endpoints
+    ]
+    if short:
+        return _made(
+            s,
+            ConditionType.AVAILABLE,
+            False,
+            Reason.LEGACY_NOT_READY if "legacy" in short else Reason.CANDIDATE_NOT_READY,
+            f"{' and '.join(short)} get traffic without a ready endpoint",
+        )
+    return _made(s, ConditionType.AVAILABLE, True, Reason.SERVING)
+
+
+def _paused(s: Situation) -> Condition:
+    waits = s.status.phase is Phase.PAUSED or s.status.reason == Reason.BUDGET_EXHAUSTED
+    return _made(
+        s,
+        ConditionType.PAUSED,
+        waits,
+        s.status.reason if waits else Reason.IN_PROGRESS,
+        s.status.message if waits else "",
+    )
+
+
+def _fresh(s: Situation) -> Condition:
+    if isinstance(s.obs.evidence, EvidenceUnreachable):
+        return _made(s, ConditionType.METRICS_FRESH, False, Reason.METRICS_UNREACHABLE, s.obs.evidence.kind)
+    if not s.evidence:
+        old = s.status.condition(ConditionType.METRICS_FRESH)
+        if s.under_way and old and old.status == "True":
+            return _made(s, ConditionType.METRICS_FRESH, True, Reason.FRESH)
+        if s.under_way and isinstance(s.obs.preflight, PreflightPassed):
+            return _made(s, ConditionType.METRICS_FRESH, True, Reason.FRESH)
+        return _made(s, ConditionType.METRICS_FRESH, None, Reason.NOT_EVALUATED)
+    silent = [x for x in s.evidence.slis if x.verdict is Verdict.NO_DATA]
+    if silent:
+        return _made(s, ConditionType.METRICS_FRESH, False, Reason.NO_DATA, assessment(silent[0]))
+    return _made(s, ConditionType.METRICS_FRESH, True, Reason.FRESH)
+
+
+def _budget(s: Situation) -> Condition:
+    burning = s.status.reason in (
+        Reason.ELEVATED_BURN,
+        Reason.BUDGET_BURN,
+        Reason.BUDGET_SHARE_SPENT,
+        Reason.BUDGET_EXHAUSTED,
+        Reason.HARD_GUARD,
+        Reason.SHARED_DEGRADATION,
+    )
+    told = "; ".join(ledger(x) for x in s.status.budget)
+    if burning:
+        return _made(s, ConditionType.BUDGET_HEALTHY, False, s.status.reason, s.status.message)
+    if not s.status.budget:
+        return _made(s, ConditionType.BUDGET_HEALTHY, None, Reason.NOT_EVALUATED)
+    return _made(s, ConditionType.BUDGET_HEALTHY, True, Reason.WITHIN_BUDGET, told)
+
+
+def _promoted(s: Situation) -> Condition:
+    value = s.status.phase is Phase.PROMOTED
+    return _made(
+        s,
+        ConditionType.PROMOTED,
+        value,
+        Reason.PROMOTED if value else Reason.IN_PROGRESS,
+        f"revision {s.status.revision} holds 100 %" if value else "",
+    )
+
+
+def _rolled_back(s: Situation) -> Condition:
+    value = s.status.phase is Phase.ROLLED_BACK
+    entry = next((r for r in reversed(s.status.rejected) if r.revision == s.status.revision), None)
+    reason = entry.reason if value and entry else Reason.NOT_ROLLED_BACK
+    return _made(s, ConditionType.ROLLED_BACK, value, reason, s.status.message if value else "")

@@ -1,0 +1,111 @@
+"""`decide`: the only place that decides. Pure and total: the same inputs give the same decision, and none raises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.actions import absorb
+from modelrollout.core.conditions import rendered
+from modelrollout.core.intents import Decision, DropFinalizer
+from modelrollout.core.lifecycle import deleting, finalizer, new_revision, preflight, references
+from modelrollout.core.model import Phase, RolloutSpec
+from modelrollout.core.observation import Observation
+from modelrollout.core.reasons import ConditionType, Reason
+from modelrollout.core.rollback import lower, roll_back
+from modelrollout.core.route_policy import kept, shape
+from modelrollout.core.situation import Draft, Policy, Situation
+from modelrollout.core.status import Condition, RolloutStatus
+from modelrollout.core.steps import changed_plan, dwell_and_advance
+from modelrollout.core.triggers import rollback_trigger
+from modelrollout.core.waiting import (
+    burning,
+    candidate_endpoints,
+    invalid_evidence,
+    no_data,
+    people,
+    undecided_for_too_long,
+    unreachable,
+)
+
+
+def _finish_rollback(s: Situation) -> Draft | None:
+    return lower(s) if s.status.phase is Phase.ROLLING_BACK else None
+
+
+def _abort(s: Situation) -> Draft | None:
+    if s.abort is None or s.status.phase in (Phase.ROLLED_BACK, Phase.IDLE):
+        return None
+    return roll_back(s, Reason.ABORTED, s.abort)
+
+
+# Safety first: what takes traffic off a candidate stands before everything that waits (hazard H4).
+POLICIES: tuple[Policy, ...] = (
+    deleting,
+    finalizer,
+    _finish_rollback,
+    _abort,
+    rollback_trigger,
+    new_revision,
+    references,
+    shape,
+    kept,
+    candidate_endpoints,
+    preflight,
+    people,
+    changed_plan,
+    invalid_evidence,
+    unreachable,
+    no_data,
+    burning,
+    undecided_for_too_long,
+    dwell_and_advance,
+)
+
+
+def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observation, now: float) -> Decision:
+    """The next status, at most one change to the cluster, and when to look again.
+
+    `spec` is None when the stored object can't be converted; `obs.problem` then says why. The first policy that
+    answers wins. `now` in epoch seconds.
+    """
+    before = status or RolloutStatus()
+    if spec is None:
+        return _unreadable(before, obs, now)
+    s, results = absorb(Situation(spec, before, obs, now))
+    draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
+    after = replace(draft.status, observed_generation=obs.generation, leader_epoch=max(obs.epoch, before.leader_epoch))
+    after = rendered(replace(s, status=after))
+    return Decision(after, draft.intent, draft.announcements, results, draft.wake_at, draft.urgent)
+
+
+def _unreadable(before: RolloutStatus, obs: Observation, now: float) -> Decision:
+    if obs.deleting:
+        return Decision(before, DropFinalizer() if obs.finalizer else None, urgent=True)
+    message = obs.problem.problem if obs.problem else "the object can't be read"
+    status = replace(
+        before,
+        observed_generation=obs.generation,
+        leader_epoch=max(obs.epoch, before.leader_epoch),
+        phase=Phase.INVALID,
+        reason=Reason.INVALID_SPEC,
+        message=message,
+    )
+    told = {
+        ConditionType.READY: "False",
+        ConditionType.STALLED: "True",
+        ConditionType.ACCEPTED: "False",
+    }
+    others = tuple(c for c in before.conditions if c.type not in told)
+    old = {c.type: c for c in before.conditions}
+    made = tuple(
+        Condition(
+            kind,
+            value,
+            Reason.INVALID_SPEC,
+            message,
+            old[kind].since if kind in old and old[kind].status == value else now,
+            obs.generation,
+        )
+        for kind, value in told.items()
+    )
+    return Decision(replace(status, conditions=(*made, *others)))

@@ -1,0 +1,253 @@
+"""Start and end of a revision: finalizer, new revisions, preflight, references, deletion."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from modelrollout.core.intents import AddFinalizer, DropFinalizer, Move, SetWeight
+from modelrollout.core.model import ZERO, Phase
+from modelrollout.core.observation import (
+    LedgerState,
+    PreflightFailed,
+    PreflightPassed,
+    PreflightUnknown,
+    RouteAbsent,
+    RouteSeen,
+    RouteUnusable,
+    WorkloadAbsent,
+    WorkloadSeen,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.rollback import ended, roll_back
+from modelrollout.core.situation import (
+    Draft,
+    Situation,
+    noted,
+    paused,
+    plan_hash,
+    raise_to,
+    stay,
+    tell,
+    warn,
+)
+from modelrollout.core.status import Holds, RolloutStatus
+from modelrollout.core.wording import duration, percent, share
+
+AT_REST = frozenset({Phase.IDLE, Phase.PROMOTED, Phase.ROLLED_BACK})
+
+RELEASE_WAIT = 20.0
+"""Seconds that a deletion waits for a legacy without ready endpoints before it lets go."""
+
+RECHECK = 10.0
+"""Seconds between looks at something that no watch tells about."""
+
+
+def deleting(s: Situation) -> Draft | None:
+    """Traffic back to legacy, then let go. A promoted candidate keeps its users: they must not lose them."""
+    if not s.obs.deleting:
+        return None
+    if not s.obs.finalizer:
+        return Draft(s.status)
+    if s.status.phase is Phase.PROMOTED or not s.exposed:
+        kept = percent(s.seen or ZERO)
+        return Draft(
+            s.status,
+            DropFinalizer(),
+            (tell(EventReason.RELEASED, f"deleted; the route stays with the candidate at {kept} %"),),
+            urgent=True,
+        )
+    if s.legacy_serves:
+        text = f"deleted at {percent(s.seen or ZERO)} %: traffic goes back to legacy"
+        status = replace(s.status, phase=Phase.ROLLING_BACK, reason=Reason.DELETING, message=text, weight=ZERO)
+        status = noted(s, status, "Delete", Reason.DELETING, text, ZERO)
+        return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
+    since = s.status.holds.blocked or s.now
+    if s.now - since >= RELEASE_WAIT:
+        left = percent(s.seen or ZERO)
+        text = f"deleted; legacy has no ready endpoint, the route is left with the candidate at {left} %"
+        return Draft(s.status, DropFinalizer(), (warn(EventReason.RELEASED, text),), urgent=True)
+    status = replace(s.status, holds=replace(s.status.holds, blocked=since), reason=Reason.DELETING)
+    return Draft(status, urgent=True, wake_at=since + RELEASE_WAIT)
+
+
+def finalizer(s: Situation) -> Draft | None:
+    """The finalizer stands before anything that it has to undo."""
+    return None if s.obs.finalizer else Draft(s.status, AddFinalizer())
+
+
+def references(s: Situation) -> Draft | None:
+    """What does not resolve is said; a running weight stays where it is."""
+    if s.status.phase in AT_REST and s.status.backends == (s.spec.legacy.service, s.spec.candidate.service):
+        # The rollout is over: people may delete the arm that lost, or its metrics, without being told off.
+        return None
+    if s.obs.problem:
+        return invalid(s, Reason(s.obs.problem.reason), s.obs.problem.problem)
+    for seen in (s.obs.legacy, s.obs.candidate):
+        if isinstance(seen, WorkloadAbsent):
+            return invalid(s, Reason.REF_NOT_FOUND, seen.problem)
+    if isinstance(s.obs.route, RouteUnusable):
+        return invalid(s, Reason.REF_NOT_FOUND, s.obs.route.problem)
+    return None
+
+
+def invalid(s: Situation, reason: Reason, message: str) -> Draft:
+    """Phase Invalid, announced once; looked at again soon, since nothing may tell when it is mended."""
+    draft = stay(s, Phase.INVALID, reason, message, wake_at=s.now + RECHECK)
+    if s.status.phase is Phase.INVALID and s.status.reason == reason and s.status.message == message:
+        return draft
+    return replace(draft, announcements=(warn(EventReason.INVALID, f"{reason}: {message}"),))
+
+
+def new_revision(s: Situation) -> Draft | None:
+    """A candidate not seen before, or other backends, starts from step 0; first the old one's traffic goes back."""
+    revision = s.obs.revision
+    backends = (s.spec.legacy.service, s.spec.candidate.service)
+    if revision is None or (revision == s.status.revision and backends == s.status.backends):
+        return None
+    status = s.status
+    if s.under_way:
+        status = ended(s, status, "Superseded", Reason.SUPERSEDED, f"revision {revision} came")
+    legacy_hash = s.obs.legacy.template_hash if isinstance(s.obs.legacy, WorkloadSeen) else ""
+    known = status.is_rejected(revision)
+    again = revision == (status.history[-1].revision if status.history else "")
+    interval = s.spec.analysis.interval
+    fresh = RolloutStatus(
+        observed_generation=status.observed_generation,
+        phase=Phase.PREFLIGHT,
+        reason=Reason.PREFLIGHT,
+        message=f"revision {revision} is being checked",
+        revision=revision,
+        attempt=status.attempt + 1 if again else 1,
+        grid=math.ceil(s.now / interval) * interval,
+        plan=plan_hash(s.spec),
+        legacy_hash=legacy_hash,
+        backends=backends,
+        weight=s.seen if s.seen is not None else ZERO,
+        preflight_since=s.now,
+        decisions=status.decisions,
+        history=status.history,
+        rejected=status.rejected,
+        incident=status.incident,
+        conditions=status.conditions,
+        handled=status.handled,
+    )
+    if known:
+        entry = next(r for r in status.rejected if r.revision == revision)
+        fresh = replace(
+            fresh,
+            phase=Phase.ROLLED_BACK,
+            reason=entry.reason,
+            message=f"revision {revision} was rolled back before ({entry.reason}): a Retry action starts it again",
+        )
+    elif _same(s):
+        fresh = replace(fresh, phase=Phase.IDLE, reason=Reason.SAME_AS_LEGACY, message="candidate and legacy are equal")
+    if not s.exposed:
+        return Draft(fresh, wake_at=s.now)
+    if not s.legacy_serves:
+        message = f"revision {revision} waits: legacy has no ready endpoint to take the old revision's users back"
+        return stay(s, s.status.phase, Reason.ROLLBACK_BLOCKED, message, wake_at=s.now + RECHECK)
+    text = f"revision {revision} came: its predecessor's {percent(s.seen or ZERO)} % go back to legacy first"
+    fresh = noted(s, replace(fresh, weight=ZERO), "Supersede", Reason.SUPERSEDED, text, ZERO)
+    return Draft(
+        fresh,
+        SetWeight(ZERO, segments=False, move=Move.LOWER),
+        (tell(EventReason.WEIGHT_CHANGED, text),),
+        urgent=True,
+        wake_at=s.now,
+    )
+
+
+def _same(s: Situation) -> bool:
+    legacy, candidate = s.obs.legacy, s.obs.candidate
+    models = (s.spec.legacy.model_name, s.spec.legacy.model_version) == (
+        s.spec.candidate.model_name,
+        s.spec.candidate.model_version,
+    )
+    return (
+        models
+        and isinstance(legacy, WorkloadSeen)
+        and isinstance(candidate, WorkloadSeen)
+        and legacy.template_hash == candidate.template_hash
+    )
+
+
+def preflight(s: Situation) -> Draft | None:
+    """Everything that must be true before the first request is at stake."""
+    if s.status.step is not None or s.status.phase not in (Phase.PREFLIGHT, Phase.INVALID, Phase.PAUSED):
+        return None
+    return _workloads(s) or _route(s) or _metrics(s) or _budget(s) or _start(s)
+
+
+def _workloads(s: Situation) -> Draft | None:
+    if not s.legacy_serves:
+        message = f"legacy deployment {s.spec.legacy.deployment!r} has no ready endpoint: nothing to go back to"
+        return stay(s, Phase.PREFLIGHT, Reason.LEGACY_NOT_READY, message, wake_at=s.now + RECHECK)
+    if s.candidate_ready:
+        return None
+    since = s.status.holds.unready or s.now
+    limit = s.spec.candidate_deadline
+    if s.now - since >= limit:
+        return roll_back(
+            s,
+            Reason.CANDIDATE_UNHEALTHY,
+            f"candidate deployment {s.spec.candidate.deployment!r} was not ready within {duration(limit)}",
+        )
+    message = (
+        f"candidate deployment {s.spec.candidate.deployment!r} is not ready ({s.candidate_endpoints} endpoints); "
+        f"given up {duration(limit)} after this began"
+    )
+    holds = replace(s.status.holds, unready=since)
+    return stay(s, Phase.PREFLIGHT, Reason.CANDIDATE_NOT_READY, message, holds=holds, wake_at=since + limit)
+
+
+def _route(s: Situation) -> Draft | None:
+    route = s.obs.route
+    if isinstance(route, RouteSeen) and route.accepted is False:
+        return invalid(s, Reason.ROUTE_NOT_ACCEPTED, f"the gateway refuses the route: {route.detail}")
+    if isinstance(route, RouteAbsent) or (isinstance(route, RouteSeen) and route.accepted is None):
+        message = "the gateway has not answered for the route yet: check that its parentRefs name a running Gateway"
+        return stay(s, Phase.PREFLIGHT, Reason.ROUTE_PENDING, message, wake_at=s.now + RECHECK)
+    return None
+
+
+def _metrics(s: Situation) -> Draft | None:
+    match s.obs.preflight:
+        case PreflightFailed(reason, problem):
+            return invalid(s, Reason(reason), problem)
+        case PreflightUnknown(detail):
+            message = f"looking for the metrics of the SLIs{': ' + detail if detail else ''}"
+            return stay(s, Phase.PREFLIGHT, Reason.METRICS_PENDING, message, wake_at=s.now + RECHECK)
+        case _:
+            return None
+
+
+def _budget(s: Situation) -> Draft | None:
+    passed = s.obs.preflight
+    if not isinstance(passed, PreflightPassed) or s.status.overridden:
+        return None
+    critical = {sli.name for sli in s.spec.slis if sli.critical}
+    for name, remaining, _ in passed.budgets:
+        if name in critical and remaining < s.spec.budget.min_remaining:
+            message = (
+                f"{name}: {share(max(remaining, 0.0))} of the error budget is left, errorBudget.minRemaining is "
+                f"{share(s.spec.budget.min_remaining)}; starts when it has recovered, or by an Approve action"
+            )
+            return stay(s, Phase.PREFLIGHT, Reason.BUDGET_EXHAUSTED, message, wake_at=s.now + 6 * RECHECK)
+    return None
+
+
+def _start(s: Situation) -> Draft:
+    first = s.spec.steps[0]
+    if s.spec.paused or s.status.paused_by_action:
+        by_spec = s.spec.paused
+        reason = Reason.PAUSED_BY_SPEC if by_spec else Reason.PAUSED_BY_ACTION
+        return paused(s, reason, "paused before the first step")
+    if first.approval and s.status.approved < 0 and not s.status.skip:
+        return paused(s, Reason.APPROVAL, f"step 1 ({percent(first.weight)} %) waits for an Approve action")
+    passed = s.obs.preflight
+    notes = passed.notes if isinstance(passed, PreflightPassed) else ()
+    budgets = passed.budgets if isinstance(passed, PreflightPassed) else ()
+    ledgers = tuple(LedgerState(sli=name, allowed=allowed) for name, _, allowed in budgets)
+    status = replace(s.status, notes=notes, budget=ledgers, holds=Holds())
+    return raise_to(replace(s, status=status), 0, first.weight, f"revision {s.status.revision} starts")

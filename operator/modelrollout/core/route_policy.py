@@ -1,0 +1,74 @@
+"""The route as the record wants it: made when missing, put back once when others change it, then left to a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.intents import ShapeRoute
+from modelrollout.core.model import FULL, ZERO, AdoptRoute, Phase, Weight
+from modelrollout.core.observation import RouteAbsent, RouteSeen
+from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.wording import percent
+
+UNFINISHED = 60.0
+"""Seconds within which a route still at the previous step's weight is our own unfinished raise."""
+
+
+def shape(s: Situation) -> Draft | None:
+    """Create or correct a managed route; traffic keeps its weight, never more than the record calls for."""
+    route = s.obs.route
+    if isinstance(s.spec.traffic.router, AdoptRoute):
+        return None
+    if isinstance(route, RouteAbsent):
+        return Draft(replace(s.status, weight=s.ordered), ShapeRoute(s.ordered))
+    if isinstance(route, RouteSeen) and not route.shape_ok:
+        if not s.legacy_serves and route.weight < FULL:
+            name = s.spec.legacy.deployment
+            text = f"the route must change but legacy deployment {name!r} has no ready endpoint"
+            return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
+        weight = Weight(min(route.weight, s.ordered))
+        return Draft(replace(s.status, weight=weight), ShapeRoute(weight))
+    return None
+
+
+def kept(s: Situation) -> Draft | None:
+    """A weight that is not the recorded one: finish our own raise, else put it back once, else ask a person."""
+    route = s.obs.route
+    if not isinstance(route, RouteSeen) or s.status.phase is Phase.ROLLING_BACK:
+        return None
+    wanted = s.ordered
+    segments = s.has_segments and wanted > 0
+    full_segments = route.segments == (FULL if segments else ZERO) or not s.has_segments
+    if route.weight == wanted and full_segments:
+        return None
+    if wanted < route.weight and not s.legacy_serves:
+        text = f"the route gives the candidate {percent(route.weight)} % but legacy has no ready endpoint to take it"
+        return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
+    if wanted > route.weight and s.candidate_endpoints == 0:
+        return None
+    if _own_raise(s, route.weight):
+        return restore(s, wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
+    text = f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
+    if s.status.holds.foreign is None:
+        status = replace(s.status, holds=replace(s.status.holds, foreign=s.now))
+        status = noted(s, status, "Restore", Reason.ROUTE_CONFLICT, text, wanted)
+        draft = restore(replace(s, status=status), wanted, f"{text}: put back once", segments=segments)
+        return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, f"{text}: put back once"),))
+    asked = f"{text} again: put the weights back or send a Resume action; the weight is left as it is"
+    seen = replace(s, status=replace(s.status, weight=route.weight))
+    if s.under_way:
+        return paused(seen, Reason.ROUTE_CONFLICT, asked)
+    draft = stay(seen, s.status.phase, Reason.ROUTE_CONFLICT, asked)
+    if s.status.reason == Reason.ROUTE_CONFLICT:
+        return draft
+    return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, asked),))
+
+
+def _own_raise(s: Situation, seen: Weight) -> bool:
+    step = s.status.step
+    if not s.under_way or step is None or s.now - step.started > UNFINISHED:
+        return False
+    below = [record.weight for record in s.status.decisions if record.weight < step.weight]
+    before = below[-1] if below else ZERO
+    return seen in (before, ZERO) and seen < step.weight

@@ -1,0 +1,204 @@
+"""One decision's inputs with the questions that policies ask of them, and the draft they answer with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from modelrollout.core.intents import Announcement, Intent, Move, SetWeight, Severity
+from modelrollout.core.model import FULL, ZERO, Phase, RolloutSpec, Verdict, Weight
+from modelrollout.core.observation import (
+    ArmCounts,
+    EvidenceSeen,
+    Observation,
+    RouteSeen,
+    SliAssessment,
+    WorkloadSeen,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.status import DecisionRecord, Holds, RolloutStatus, SliStatus, StepState, recorded
+from modelrollout.core.wording import percent
+
+ACTIVE = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is wanted, remembered and seen at `now`. `abort`: an abort was asked for and who gave which reason."""
+
+    spec: RolloutSpec
+    status: RolloutStatus
+    obs: Observation
+    now: float
+    abort: str | None = None
+
+    @property
+    def seen(self) -> Weight | None:
+        """The candidate's weight at the router, segments aside; None without a usable route."""
+        return self.obs.route.weight if isinstance(self.obs.route, RouteSeen) else None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether any user can reach the candidate through the router, by weight or by segment."""
+        route = self.obs.route
+        return isinstance(route, RouteSeen) and (route.weight > 0 or (self.has_segments and route.segments > 0))
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether some requests go to the candidate whatever the weight."""
+        return bool(self.spec.traffic.segments)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a revision is somewhere between its first step and its end."""
+        return self.status.step is not None and self.status.phase in ACTIVE
+
+    @property
+    def ordered(self) -> Weight:
+        """The weight that the recorded state calls for."""
+        if self.status.phase is Phase.PROMOTED:
+            return FULL
+        if self.under_way and self.status.step is not None and self.status.holds.unready is None:
+            return self.status.step.weight
+        return ZERO
+
+    @property
+    def legacy_serves(self) -> bool:
+        """Whether legacy has a ready endpoint to send users to."""
+        return isinstance(self.obs.legacy, WorkloadSeen) and self.obs.legacy.endpoints > 0
+
+    @property
+    def candidate_endpoints(self) -> int:
+        """Ready endpoints of the candidate; 0 when it is absent."""
+        return self.obs.candidate.endpoints if isinstance(self.obs.candidate, WorkloadSeen) else 0
+
+    @property
+    def candidate_ready(self) -> bool:
+        """Whether the candidate can take more traffic: rolled out, and every wanted replica is a ready endpoint."""
+        seen = self.obs.candidate
+        return isinstance(seen, WorkloadSeen) and seen.settled and seen.endpoints >= max(1, seen.wanted)
+
+    @property
+    def evidence(self) -> EvidenceSeen | None:
+        """Evidence that was gathered since the present step began; older evidence says nothing about it."""
+        evidence, step = self.obs.evidence, self.status.step
+        if isinstance(evidence, EvidenceSeen) and step is not None and evidence.since >= step.started:
+            return evidence
+        return None
+
+    @property
+    def critical(self) -> tuple[SliAssessment, ...]:
+        """Assessments that decide."""
+        return tuple(s for s in self.evidence.slis if s.critical) if self.evidence else ()
+
+    @property
+    def passes(self) -> bool:
+        """Whether every critical SLI has passed on evidence of this step."""
+        wanted = {s.name for s in self.spec.slis if s.critical}
+        return bool(wanted) and wanted == {s.name for s in self.critical if s.verdict is Verdict.PASS}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A policy's answer: the next status, at most one intent, what to tell."""
+
+    status: RolloutStatus
+    intent: Intent | None = None
+    announcements: tuple[Announcement, ...] = ()
+    urgent: bool = False
+    wake_at: float | None = None
+
+
+Policy = Callable[[Situation], Draft | None]
+
+
+def plan_hash(spec: RolloutSpec) -> str:
+    """Identity of steps and SLIs: when it changes in mid-rollout, the evidence of the step starts again."""
+    steps = tuple((s.weight, s.min_duration, s.max_duration, s.approval) for s in spec.steps)
+    return hashlib.blake2b(repr((steps, spec.slis)).encode(), digest_size=5).hexdigest()
+
+
+def stay(
+    s: Situation,
+    phase: Phase,
+    reason: Reason,
+    message: str,
+    *,
+    wake_at: float | None = None,
+    holds: Holds | None = None,
+) -> Draft:
+    """Hold everything and say why."""
+    status = replace(s.status, phase=phase, reason=reason, message=message, holds=holds or s.status.holds)
+    return Draft(status, wake_at=wake_at)
+
+
+def paused(
+    s: Situation, reason: Reason, message: str, *, wake_at: float | None = None, holds: Holds | None = None
+) -> Draft:
+    """Hold the weight in phase Paused; announced and recorded once, when the reason is new."""
+    draft = stay(s, Phase.PAUSED, reason, message, wake_at=wake_at, holds=holds)
+    if s.status.phase is Phase.PAUSED and s.status.reason == reason:
+        return draft
+    status = noted(s, draft.status, "Pause", reason, message, s.status.weight or ZERO)
+    return replace(draft, status=status, announcements=(warn(EventReason.PAUSED, f"{reason}: {message}"),))
+
+
+def noted(
+    s: Situation, status: RolloutStatus, action: str, reason: Reason, message: str, weight: Weight
+) -> RolloutStatus:
+    """`status` with a decision record."""
+    record = DecisionRecord(s.now, action, reason, message, weight, status.revision, s.spec.generation)
+    return recorded(status, record)
+
+
+def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
+    """Start step `index` at `weight`: status first, then the route."""
+    count = len(s.spec.steps)
+    text = f"step {index + 1}/{count}: candidate {percent(s.seen or ZERO)} % -> {percent(weight)} %; {message}"
+    status = replace(
+        s.status,
+        phase=Phase.PROGRESSING,
+        reason=Reason.PROGRESSING,
+        message=text,
+        step=StepState(index, count, s.now, weight),
+        weight=weight,
+        holds=replace(Holds(), foreign=s.status.holds.foreign),
+        lapses=0,
+        slis=blank_slis(s.spec),
+    )
+    status = noted(s, status, "Raise", Reason.PROGRESSING, text, weight)
+    return Draft(
+        status, SetWeight(weight, segments=s.has_segments, move=Move.RAISE), (tell(EventReason.STEP_STARTED, text),)
+    )
+
+
+def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:
+    """Every SLI waiting for its first count; a step begins with these."""
+    none = ArmCounts(0, 0)
+    return tuple(
+        SliStatus(x.name, x.critical, Verdict.WAIT, none, none, None, 0, None, "waiting for the first count")
+        for x in spec.slis
+    )
+
+
+def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Draft:
+    """Put the route at the weight that the record calls for, without touching the step."""
+    move = Move.RAISE if weight > (s.seen or ZERO) else Move.LOWER
+    status = replace(s.status, weight=weight, message=message)
+    return Draft(
+        status,
+        SetWeight(weight, segments=segments, move=move),
+        (warn(EventReason.WEIGHT_CHANGED, message),),
+        urgent=move is Move.LOWER,
+    )
+
+
+def tell(reason: EventReason, message: str) -> Announcement:
+    """A normal Event."""
+    return Announcement(Severity.NORMAL, reason, message)
+
+
+def warn(reason: EventReason, message: str) -> Announcement:
+    """A warning Event."""
+    return Announcement(Severity.WARNING, reason, message)

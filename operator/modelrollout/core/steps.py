@@ -1,0 +1,128 @@
+"""The walk up: dwell, advance, bake, promote. The only place that raises a weight to a new step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.model import FULL, Outcome, Phase, Step
+from modelrollout.core.observation import RouteSeen, WorkloadSeen
+from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.rollback import ended
+from modelrollout.core.situation import Draft, Situation, blank_slis, noted, paused, plan_hash, raise_to, stay, tell
+from modelrollout.core.status import Holds
+from modelrollout.core.triggers import inconclusive_hold, undecided
+from modelrollout.core.wording import assessment, duration, percent
+
+
+def changed_plan(s: Situation) -> Draft | None:
+    """Steps or SLIs edited, or legacy's pods replaced, in mid-rollout: same weight, evidence starts anew."""
+    if not s.under_way or s.status.step is None:
+        return None
+    step = s.status.step
+    plan = plan_hash(s.spec)
+    if plan != s.status.plan:
+        below = [i for i, wanted in enumerate(s.spec.steps) if wanted.weight <= step.weight]
+        index = below[-1] if below else -1
+        text = f"steps or slis were edited: the weight stays at {percent(step.weight)} %, the evidence starts anew"
+        moved = replace(step, index=index, count=len(s.spec.steps), started=s.now)
+        status = replace(
+            s.status, plan=plan, step=moved, holds=Holds(foreign=s.status.holds.foreign), slis=blank_slis(s.spec)
+        )
+        return _restarted(s, replace(s, status=status), Reason.SPEC_CHANGED, text)
+    legacy = s.obs.legacy
+    if isinstance(legacy, WorkloadSeen) and legacy.template_hash != s.status.legacy_hash:
+        text = f"the pod template of legacy deployment {s.spec.legacy.deployment!r} changed: the evidence starts anew"
+        status = replace(
+            s.status, legacy_hash=legacy.template_hash, step=replace(step, started=s.now), slis=blank_slis(s.spec)
+        )
+        return _restarted(s, replace(s, status=status), Reason.LEGACY_CHANGED, text)
+    return None
+
+
+def _restarted(before: Situation, s: Situation, reason: Reason, text: str) -> Draft:
+    status = noted(s, replace(s.status, message=text), "Restart", reason, text, before.ordered)
+    return Draft(status, announcements=(tell(EventReason.EVIDENCE_RESTARTED, text),), wake_at=s.now)
+
+
+def dwell_and_advance(s: Situation) -> Draft | None:
+    """Hold until the shortest time is over and every critical SLI has passed, then take the next step."""
+    step = s.status.step
+    if not s.under_way or step is None:
+        return None
+    current = s.spec.steps[max(step.index, 0)]
+    calm = replace(s.status.holds, no_data=None, unreachable=None, attribution=None, elevated=None)
+    s = replace(s, status=replace(s.status, holds=calm))
+    last = step.index == len(s.spec.steps) - 1
+    due = step.started + current.min_duration
+    why = _reason_to_go(s, due)
+    if why is None:
+        return _dwell(s, current, due)
+    if last:
+        return _promote(s, why)
+    return _next(s, step.index + 1, why)
+
+
+def _reason_to_go(s: Situation, due: float) -> str | None:
+    if s.status.skip:
+        return "promoted by action"
+    if s.now < due:
+        return None
+    if s.passes:
+        return "; ".join(assessment(x) for x in s.critical)
+    quiet, since = s.spec.analysis.inconclusive, s.status.holds.inconclusive
+    if quiet.then is Outcome.PROMOTE and since is not None and s.now - since >= inconclusive_hold(s):
+        return f"no verdict, analysis.inconclusive.then is Promote: {undecided(s)}"
+    return None
+
+
+def _dwell(s: Situation, current: Step, due: float) -> Draft:
+    since = s.status.holds.inconclusive
+    if s.now >= due and not s.passes:
+        since = since or s.now
+    else:
+        since = None
+    holds = replace(s.status.holds, inconclusive=since)
+    left = due - s.now
+    text = undecided(s) if not s.passes else "every critical SLI passes"
+    if left > 0:
+        text = f"{text}; at least {duration(left)} more at {percent(s.ordered)} %"
+    wake = due if left > 0 else (since + inconclusive_hold(s) if since is not None else None)
+    draft = stay(s, Phase.PROGRESSING, Reason.PROGRESSING, text, holds=holds, wake_at=wake)
+    return _resumed(s, draft)
+
+
+def _resumed(s: Situation, draft: Draft) -> Draft:
+    if s.status.phase is not Phase.PAUSED:
+        return draft
+    text = f"goes on at {percent(s.ordered)} % ({s.status.reason} is over)"
+    status = noted(s, draft.status, "Resume", Reason.PROGRESSING, text, s.ordered)
+    return replace(draft, status=status, announcements=(tell(EventReason.RESUMED, text),))
+
+
+def _next(s: Situation, index: int, why: str) -> Draft:
+    if s.status.skip:
+        index = len(s.spec.steps) - 1
+    wanted = s.spec.steps[index]
+    if wanted.approval and s.status.approved < index and not s.status.skip:
+        text = f"step {index + 1} ({percent(wanted.weight)} %) waits for an Approve action; {why}"
+        return paused(s, Reason.APPROVAL, text)
+    if not s.candidate_ready:
+        text = f"step {index + 1} waits until every replica of {s.spec.candidate.deployment!r} is ready"
+        return stay(s, Phase.PROGRESSING, Reason.CANDIDATE_NOT_READY, text)
+    route = s.obs.route
+    if isinstance(route, RouteSeen) and route.accepted is False:
+        text = f"step {index + 1} waits: the gateway refuses the route: {route.detail}"
+        return stay(s, Phase.PROGRESSING, Reason.ROUTE_NOT_ACCEPTED, text)
+    return raise_to(s, index, wanted.weight, why)
+
+
+def _promote(s: Situation, why: str) -> Draft:
+    if s.seen != FULL:
+        return stay(s, Phase.PROGRESSING, Reason.PROGRESSING, "the route does not show 100 % yet")
+    text = f"revision {s.status.revision} promoted: {why}"
+    status = replace(
+        s.status, phase=Phase.PROMOTED, reason=Reason.PROMOTED, message=text, weight=FULL, skip=False, holds=Holds()
+    )
+    status = noted(s, status, "Promote", Reason.PROMOTED, text, FULL)
+    status = ended(s, status, "Promoted", Reason.PROMOTED, text)
+    return Draft(status, announcements=(tell(EventReason.PROMOTED, text),))

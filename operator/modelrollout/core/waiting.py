@@ -1,0 +1,182 @@
+"""Reasons to hold the weight: pauses by people, doubt about the data, damage that both arms share, capacity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.intents import Move, SetWeight
+from modelrollout.core.model import ZERO, BurnAction, Outcome, Phase, Verdict
+from modelrollout.core.observation import (
+    Attribution,
+    EvidenceUnreachable,
+    NoDataCause,
+    SliAssessment,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.status import Holds
+from modelrollout.core.triggers import inconclusive_hold, undecided
+from modelrollout.core.wording import assessment, duration, ledger, percent, tier
+
+
+def candidate_endpoints(s: Situation) -> Draft | None:
+    """Traffic leaves a candidate without ready endpoints at once, and comes back when it is ready again."""
+    if not s.under_way or s.status.step is None:
+        return None
+    name, since = s.spec.candidate.deployment, s.status.holds.unready
+    if s.candidate_endpoints == 0:
+        start = since or s.now
+        deadline = start + s.spec.candidate_deadline
+        message = (
+            f"candidate deployment {name!r} has no ready endpoint; weight 0 until it is ready, "
+            f"rolled back after {duration(s.spec.candidate_deadline)}"
+        )
+        holds = replace(s.status.holds, unready=start)
+        draft = paused(s, Reason.CANDIDATE_UNREADY, message, wake_at=deadline, holds=holds)
+        if since is None:
+            draft = replace(draft, status=replace(draft.status, lapses=s.status.lapses + 1))
+        if s.exposed and s.legacy_serves:
+            status = replace(draft.status, weight=ZERO)
+            draft = replace(draft, status=status, intent=SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
+        return draft
+    if since is None:
+        return None
+    if not s.candidate_ready:
+        return paused(
+            s,
+            Reason.CANDIDATE_UNREADY,
+            f"candidate deployment {name!r} is coming back, not all replicas are ready",
+            wake_at=since + s.spec.candidate_deadline,
+        )
+    weight = s.status.step.weight
+    back = replace(
+        s.status,
+        phase=Phase.PROGRESSING,
+        reason=Reason.PROGRESSING,
+        holds=Holds(foreign=s.status.holds.foreign),
+        step=replace(s.status.step, started=s.now),
+    )
+    message = f"candidate deployment {name!r} is ready again: weight back to {percent(weight)} %, evidence starts anew"
+    return restore(replace(s, status=back), weight, message, segments=s.has_segments)
+
+
+def people(s: Situation) -> Draft | None:
+    """`spec.paused` and the Pause action hold the weight until they are lifted."""
+    if not s.under_way:
+        return None
+    if s.spec.paused:
+        return paused_at(s, Reason.PAUSED_BY_SPEC, "spec.paused is true: set it to false to go on")
+    if s.status.paused_by_action:
+        return paused_at(s, Reason.PAUSED_BY_ACTION, "paused by a RolloutAction: a Resume action goes on")
+    return None
+
+
+def paused_at(s: Situation, reason: Reason, message: str) -> Draft:
+    """Paused with the weight in the text."""
+    return paused(s, reason, f"at {percent(s.status.weight or ZERO)} %: {message}")
+
+
+def unreachable(s: Situation) -> Draft | None:
+    """Prometheus is away: the weight is frozen; never a revert by itself; goes on when it answers again."""
+    if not s.under_way:
+        return None
+    evidence, hold = s.obs.evidence, s.spec.analysis.no_data.hold
+    if not isinstance(evidence, EvidenceUnreachable):
+        return None
+    since = s.status.holds.unreachable or evidence.since
+    holds = replace(s.status.holds, unreachable=since)
+    message = (
+        f"metric source {s.spec.analysis.metric_source!r} does not answer ({evidence.kind}); the weight is frozen at "
+        f"{percent(s.status.weight or ZERO)} % and the rollout goes on by itself when it does"
+    )
+    if s.now - since >= hold:
+        return paused(s, Reason.METRICS_UNREACHABLE, message, holds=holds)
+    draft = stay(s, Phase.PROGRESSING, Reason.METRICS_UNREACHABLE, message, holds=holds, wake_at=since + hold)
+    return _announced(s, draft, Reason.METRICS_UNREACHABLE, message)
+
+
+def no_data(s: Situation) -> Draft | None:
+    """A critical SLI without data: hold; a pause at the deadline when the policy says so."""
+    silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA]
+    if not silent:
+        return None
+    policy = s.spec.analysis.no_data
+    first = next((x for x in silent if x.no_data is not NoDataCause.NO_TRAFFIC), None)
+    if first is None:
+        return _doubt(s, Reason.INCONCLUSIVE, assessment(silent[0]))
+    since = s.status.holds.no_data or s.now
+    holds = replace(s.status.holds, no_data=since)
+    message = f"{assessment(first)}; the weight is frozen, {policy.then} after {duration(policy.hold)}"
+    if s.now - since >= policy.hold and policy.then is Outcome.PAUSE:
+        return paused(s, Reason.NO_DATA, message, holds=holds)
+    draft = stay(s, Phase.PROGRESSING, Reason.NO_DATA, message, holds=holds, wake_at=since + policy.hold)
+    return _announced(s, draft, Reason.NO_DATA, message)
+
+
+def invalid_evidence(s: Situation) -> Draft | None:
+    """A critical SLI that can't be judged (buckets changed, say) never promotes."""
+    broken = [x for x in s.critical if x.verdict is Verdict.INVALID]
+    return paused(s, Reason.INCONCLUSIVE, assessment(broken[0])) if broken else None
+
+
+def burning(s: Situation) -> Draft | None:
+    """Tiers that are true without being a trigger yet, and a ledger half spent."""
+    for sli in s.critical:
+        draft = _tiers(s, sli)
+        if draft:
+            return draft
+    for state in s.evidence.ledgers if s.evidence else ():
+        half = state.allowed is not None and state.spent >= 0.5 * state.allowed
+        if half and state.lower is not None and state.lower > 0:
+            return paused(s, Reason.ELEVATED_BURN, f"half of the rollout's share is spent; {ledger(state)}")
+    return None
+
+
+def _tiers(s: Situation, sli: SliAssessment) -> Draft | None:
+    for finding in sli.tiers:
+        text = f"{sli.name}: {tier(finding)}"
+        if finding.attribution is Attribution.SHARED:
+            return paused(s, Reason.SHARED_DEGRADATION, f"{text}; both arms are bad, nobody is blamed")
+        if finding.attribution is Attribution.AWAITING:
+            since = s.status.holds.attribution or s.now
+            holds = replace(s.status.holds, attribution=since)
+            return stay(
+                s,
+                Phase.PROGRESSING,
+                Reason.AWAITING_ATTRIBUTION,
+                f"{text}; the weight is frozen",
+                holds=holds,
+                wake_at=since + finding.tier.short,
+            )
+        if finding.tier.action is BurnAction.PAUSE:
+            since = s.status.holds.elevated or s.now
+            holds = replace(s.status.holds, elevated=since)
+            message = f"{text}; rolled back if still true in {duration(finding.tier.short)}"
+            return paused(s, Reason.ELEVATED_BURN, message, holds=holds, wake_at=since + finding.tier.short)
+    return None
+
+
+def undecided_for_too_long(s: Situation) -> Draft | None:
+    """A step past its deadline without a verdict pauses (rollback is a trigger, promotion is the step policy's)."""
+    limit = inconclusive_hold(s)
+    since = s.status.holds.inconclusive
+    if s.passes or since is None or s.now - since < limit or s.spec.analysis.inconclusive.then is not Outcome.PAUSE:
+        return None
+    message = f"no verdict {duration(limit)} after the step's shortest time: {undecided(s)}"
+    return paused(s, Reason.INCONCLUSIVE, message)
+
+
+def _doubt(s: Situation, reason: Reason, message: str) -> Draft:
+    since = s.status.holds.inconclusive or s.now
+    holds = replace(s.status.holds, inconclusive=since)
+    limit = inconclusive_hold(s)
+    if s.now - since >= limit and s.spec.analysis.inconclusive.then is Outcome.PAUSE:
+        return paused(s, reason, message, holds=holds)
+    return stay(s, Phase.PROGRESSING, reason, message, holds=holds, wake_at=since + limit)
+
+
+def _announced(s: Situation, draft: Draft, reason: Reason, message: str) -> Draft:
+    if s.status.reason == reason:
+        return draft
+    status = noted(s, draft.status, "Hold", reason, message, s.status.weight or ZERO)
+    return replace(draft, status=status, announcements=(warn(EventReason.NO_DATA, message),))
