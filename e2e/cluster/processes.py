@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,21 +91,23 @@ def wait_for(what: str, ready: Callable[[], bool], *, timeout_s: float, watch: S
 
 def answers(url: str, *, ca: Path | None = None, client: KeyPair | None = None) -> bool:
     """Whether a GET of the URL gives 200 within two seconds."""
-    context = None
+    return fetch(url, ca=ca, client=client) is not None
+
+
+def fetch(url: str, *, ca: Path | None = None, client: KeyPair | None = None) -> bytes | None:
+    """Body of a GET that gives 200 within two seconds, else None."""
+    # No proxy of the environment may stand between us and loopback.
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if url.startswith("https:"):
         context = ssl.create_default_context(cafile=str(ca) if ca else None)
         if client:
             context.load_cert_chain(client.cert, client.key)
-    # No proxy of the environment may stand between us and loopback.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),
-        *([urllib.request.HTTPSHandler(context=context)] if context else []),
-    )
+        handlers.append(urllib.request.HTTPSHandler(context=context))
     try:
-        with opener.open(url, timeout=2.0) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+        with urllib.request.build_opener(*handlers).open(url, timeout=2.0) as response:
+            return bytes(response.read()) if response.status == 200 else None
+    except OSError:  # URLError and HTTPError are OSErrors
+        return None
 
 
 def free_ports(count: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from e2e.cluster.artifacts import cached, go_binary, go_module_dir
+from e2e.cluster.artifacts import cached, debian_tree, go_binary, go_module_dir
 
 HERE = Path(__file__).parent
 
@@ -19,7 +19,19 @@ KUBE_NAMES = (
     "kubelet",
     "kubectl",
 )
+COREDNS = "1.14.7"
+KWOK = "0.8.0"
 GATEWAY_API = "1.6.1"
+NODE_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "iproute2",
+    "conntrack",
+    "socat",
+    "ethtool",
+)
 
 
 def kubernetes() -> Path:
@@ -49,6 +61,43 @@ def kubernetes() -> Path:
             (directory / name).symlink_to(binary)
 
     return cached("kube-programs", key=[str(binary), *KUBE_NAMES], build=link, label="links", estimate_s=1)
+
+
+def node_tree() -> Path:
+    """File tree with containerd, runc, the CNI plugins and iptables as the machine's distribution has them."""
+    return debian_tree("node", NODE_PACKAGES)
+
+
+def coredns() -> Path:
+    """CoreDNS with the kubernetes plugin."""
+    return go_binary(
+        "coredns",
+        module_dir=HERE / "go" / "coredns",
+        package=".",
+        ldflags="-s -w",
+        label=f"CoreDNS {COREDNS}",
+        estimate_s=92,
+    )
+
+
+def kwok() -> Path:
+    """KWOK, which plays kubelet for fake nodes."""
+    return go_binary(
+        "kwok",
+        module_dir=HERE / "go" / "kwok",
+        package="sigs.k8s.io/kwok/cmd/kwok",
+        ldflags="-s -w",
+        label=f"KWOK {KWOK}",
+        estimate_s=60,
+    )
+
+
+def kwok_stages() -> list[Path]:
+    """KWOK's own stage files: nodes are ready at once and renew their leases, pods run and end at once."""
+    stages = go_module_dir("sigs.k8s.io/kwok", f"v{KWOK}") / "kustomize" / "stage"
+    folders = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
+    files = [path for folder in folders for path in sorted((stages / folder).glob("*.yaml"))]
+    return [path for path in files if path.name != "kustomization.yaml"]
 
 
 def gateway_api_crds() -> Path:

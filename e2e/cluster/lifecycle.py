@@ -1,0 +1,155 @@
+"""Starting the namespaces of an embedded cluster, watching it come up, and removing every trace of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from e2e.cluster.artifacts import cache_root, remove_tree
+from e2e.cluster.blueprint import Border, write_plan
+from e2e.cluster.cgroups import cgroup_name, create_cgroups, machine_hierarchies, remove_cgroups
+from e2e.cluster.entry import children_of, inner_environment, kill_and_wait
+from e2e.cluster.layout import Layout, known_clusters
+from e2e.cluster.processes import ClusterError, tail
+from e2e.cluster.provider import Tier
+from e2e.cluster.sandbox import PRIVATE
+
+UP_TIMEOUT_S = 180.0
+POLL_S = 0.03
+REPOSITORY = Path(__file__).parents[2]
+UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child=SIGKILL")
+TOOLS = ("unshare", "nsenter", "setpriv", "mount")
+
+
+class Steps:
+    """Prints what has been reached, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def reached(self, what: str) -> None:
+        """Print one step."""
+        say(f"  {self.seconds():5.1f} s  {what}")
+
+
+def say(text: str) -> None:
+    """Tell the user, on stderr: standard output belongs to results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def require_machine(tier: Tier) -> None:
+    """Raise ClusterError that says what this machine lacks for an embedded cluster, and what to do."""
+    if platform.system() != "Linux":
+        raise ClusterError("provider embedded needs Linux; use a Linux machine or provider kind")
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "provider embedded needs root for namespaces, mounts and cgroups: run it with sudo, or use provider "
+            "kind; tests of the API alone need no root (e2e.cluster.apiserver)"
+        )
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise ClusterError(f"missing {', '.join(missing)}: install the packages util-linux and mount")
+    if tier == "full" and shutil.which("apt-get") is None:
+        raise ClusterError(
+            "tier full takes containerd and runc from Debian packages, and this machine has no apt-get; "
+            "use Debian or Ubuntu, or provider kind"
+        )
+    root = cache_root()
+    for private in PRIVATE:
+        if root.is_relative_to(private):
+            raise ClusterError(
+                f"the cache {root} lies in {private}, which a cluster sees a private copy of; "
+                "set MODELROLLOUT_CACHE to a directory elsewhere"
+            )
+
+
+def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.Popen[bytes], int | None]:
+    """Start the namespaces with their supervisor; returns the process around them.
+
+    With `ephemeral` the second value is a descriptor whose end (by closing it, or by our death) ends the cluster.
+    """
+    layout.make()
+    group = cgroup_name(layout.name, layout.path)
+    if tier == "full":
+        create_cgroups(group, machine_hierarchies())
+    host_network = os.open("/proc/self/ns/net", os.O_RDONLY)
+    reading, writing = os.pipe() if ephemeral else (-1, None)
+    inherited = [fd for fd in (host_network, reading) if fd >= 0]
+    try:
+        plan = write_plan(layout, tier, Border(group, host_network, reading))
+        with layout.log("supervisor").open("ab") as output:
+            outer = subprocess.Popen(
+                ["unshare", *UNSHARE, sys.executable, "-m", "e2e.cluster.supervisor", str(plan)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=REPOSITORY,
+                env=inner_environment(os.environ["PATH"], layout.control_plane / "admin.kubeconfig", {}),
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+    finally:
+        for fd in inherited:
+            os.close(fd)
+    layout.write_record(tier, init_pid=_init_of(outer, layout), unshare_pid=outer.pid)
+    return outer, writing
+
+
+def follow(layout: Layout, outer: subprocess.Popen[bytes], steps: Steps) -> None:
+    """Print what the supervisor tells until all is ready. Raises ClusterError when it does not get there."""
+    seen = 0
+    while True:
+        ended = outer.poll() is not None  # looked at first: what it told before its end is read below
+        events = layout.events()
+        for event in events[seen:]:
+            if event["event"] == "failed":
+                raise ClusterError(f"cluster {layout.name} did not come up: {event['message']}")
+            if event["event"] == "up":
+                return
+            if event["event"] == "ready":
+                steps.reached(event["component"])
+        seen = len(events)
+        if ended:
+            raise ClusterError(f"cluster {layout.name}: the supervisor ended: {tail(layout.log('supervisor'))}")
+        if steps.seconds() > UP_TIMEOUT_S:
+            raise ClusterError(f"cluster {layout.name} is not up after {UP_TIMEOUT_S:.0f} s")
+        time.sleep(POLL_S)
+
+
+def clean(layout: Layout) -> None:
+    """Remove every process, cgroup and file of a cluster, in whatever state it is. Hold its lock."""
+    record = layout.record()
+    if record is not None:
+        # The init first: with it the kernel ends everything inside, and `unshare` ends by itself.
+        kill_and_wait(*record.init)
+        kill_and_wait(*record.unshare)
+    if platform.system() == "Linux" and os.geteuid() == 0:
+        remove_cgroups(cgroup_name(layout.name, layout.path), machine_hierarchies())
+    remove_tree(layout.path)
+
+
+def sweep() -> None:
+    """Clean up after clusters whose processes are gone (killed, or the machine restarted)."""
+    for layout in known_clusters():
+        with layout.locked():
+            record = layout.record()
+            if record is not None and not record.alive():
+                clean(layout)
+
+
+def _init_of(outer: subprocess.Popen[bytes], layout: Layout) -> int:
+    while outer.poll() is None:
+        children = children_of(outer.pid)
+        if children:
+            return children[0]
+        time.sleep(0.005)
+    raise ClusterError(f"unshare failed: {tail(layout.log('supervisor'))}")
