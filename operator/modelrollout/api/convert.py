@@ -1,0 +1,272 @@
+"""From resources as JSON to core values. Total: whatever the JSON is, the answer is a value or a problem in words.
+
+The API server has checked schema and CEL before; everything is checked again here, because a CRD can be older than
+this program. Defaults of behaviour live here and not in the CRD, so that a later release may change them for
+objects that do not set them. Callers convert once per (uid, resourceVersion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from modelrollout.api import v1alpha1
+from modelrollout.api.reading import INVALID_SPEC, count, epoch, mapping, parse, text
+from modelrollout.api.scalars import parse_allowed, parse_duration, parse_percent, parse_weight
+from modelrollout.api.source import Connection, SecretKey, Source
+from modelrollout.api.v1alpha1 import rollout as api
+from modelrollout.api.v1alpha1 import sli as api_sli
+from modelrollout.api.v1alpha1 import source as api_source
+from modelrollout.api.v1alpha1 import traffic as api_traffic
+from modelrollout.core import model
+from modelrollout.core.observation import ActionRequest, SpecProblem
+from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+
+DEFAULT_PORT = 8080
+MIN_DURATION = 60.0
+MAX_DURATION = 21_600.0
+
+
+def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpec | SpecProblem:
+    """The spec of a `ModelRollout` with every default filled in. `strict`: unknown fields are problems (linting)."""
+    meta = mapping(obj, "metadata")
+    key = model.Key(text(meta, "namespace"), text(meta, "name"))
+    if not key.name or not key.namespace:
+        return SpecProblem(INVALID_SPEC, "metadata: name and namespace must be set")
+    parsed = parse(v1alpha1.RolloutSpec, obj, strict=strict)
+    if isinstance(parsed, SpecProblem):
+        return parsed
+    steps = _steps(parsed)
+    problem = _step_problem(parsed, steps) or _header_problem(parsed.traffic)
+    if problem:
+        return SpecProblem(INVALID_SPEC, problem)
+    return model.RolloutSpec(
+        key=key,
+        uid=text(meta, "uid"),
+        generation=count(meta, "generation"),
+        legacy=_arm(parsed.legacy),
+        candidate=_arm(parsed.candidate),
+        port=DEFAULT_PORT if parsed.port is None else parsed.port,
+        traffic=_traffic(parsed.traffic),
+        steps=steps,
+        slis=tuple(_sli(sli) for sli in parsed.slis),
+        budget=_budget(parsed.error_budget or api.ErrorBudget()),
+        analysis=_analysis(parsed.analysis or api.Analysis()),
+        candidate_deadline=_seconds(parsed.candidate_deadline, 600.0),
+        paused=parsed.paused is True,
+        blocking=parsed.gitops is not None and parsed.gitops.blocking is True,
+    )
+
+
+def to_source(obj: Mapping[str, Any], *, strict: bool = False) -> Source | SpecProblem:
+    """A `MetricSource` with every default filled in. Secrets are named, not read."""
+    name = text(mapping(obj, "metadata"), "name")
+    if not name:
+        return SpecProblem(INVALID_SPEC, "metadata: name must be set")
+    parsed = parse(v1alpha1.SourceSpec, obj, strict=strict)
+    if isinstance(parsed, SpecProblem):
+        return parsed
+    server = parsed.prometheus
+    interval = parsed.scrape_interval
+    allowed = parsed.allowed_namespaces
+    return Source(
+        spec=SourceSpec(
+            name=name,
+            arms=_source_arms(parsed.arms),
+            scrape_interval=None if interval is None else parse_duration(interval),
+        ),
+        connection=Connection(
+            address=server.address.rstrip("/"),
+            bearer_token=_secret(server.auth.bearer_token if server.auth else None),
+            ca=_secret(server.tls.ca if server.tls else None),
+            headers=_pairs(server.headers),
+            timeout=_seconds(server.timeout, 5.0),
+            max_concurrency=8 if server.max_concurrency is None else server.max_concurrency,
+        ),
+        allowed=None if allowed is None else _pairs(allowed.match_labels),
+    )
+
+
+def to_action(obj: Mapping[str, Any]) -> ActionRequest | None:
+    """A `RolloutAction` that still waits for its result; None when it has one or can't be read."""
+    meta = mapping(obj, "metadata")
+    name, uid = text(meta, "name"), text(meta, "uid")
+    if not name or not uid or text(mapping(obj, "status"), "result"):
+        return None
+    parsed = parse(v1alpha1.ActionSpec, obj, strict=False)
+    if isinstance(parsed, SpecProblem):
+        return None
+    return ActionRequest(
+        name=name,
+        uid=uid,
+        verb=model.ActionVerb(parsed.action),
+        created=epoch(text(meta, "creationTimestamp")) or 0.0,
+        revision=parsed.revision,
+        reason=parsed.reason or "",
+    )
+
+
+def action_target(obj: Mapping[str, Any]) -> model.Key | None:
+    """The rollout that a `RolloutAction` is for; None when it names none."""
+    key = model.Key(text(mapping(obj, "metadata"), "namespace"), text(mapping(obj, "spec"), "rollout"))
+    return key if key.namespace and key.name else None
+
+
+def _seconds(text: str | None, default: float) -> float:
+    return default if text is None else parse_duration(text)
+
+
+def _pairs(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((labels or {}).items()))
+
+
+def _arm(arm: api.Arm) -> model.Arm:
+    known = arm.model
+    return model.Arm(
+        deployment=arm.deployment,
+        service=arm.service or arm.deployment,
+        model_name=known.name if known else None,
+        model_version=known.version if known else None,
+    )
+
+
+def _headers(headers: Sequence[api_traffic.HeaderMatch] | None) -> tuple[model.HeaderMatch, ...]:
+    return tuple(model.HeaderMatch(h.name, h.value) for h in headers or ())
+
+
+def _traffic(traffic: api_traffic.Traffic) -> model.Traffic:
+    return model.Traffic(
+        router=_router(traffic),
+        segments=tuple(model.Segment(_headers(s.headers)) for s in traffic.segments or ()),
+        settle=_seconds(traffic.settle, 5.0),
+    )
+
+
+def _router(traffic: api_traffic.Traffic) -> model.Router:
+    managed, adopted = traffic.managed_route, traffic.adopt_route
+    if managed is not None:
+        return model.ManagedRoute(
+            parent_refs=tuple(model.ParentRef(p.name, p.namespace, p.section_name) for p in managed.parent_refs),
+            hostnames=tuple(managed.hostnames or ()),
+            matches=tuple(_route_match(m) for m in managed.matches or ()),
+        )
+    assert adopted is not None, "the rule of Traffic admits exactly one router"
+    return model.AdoptRoute(adopted.name, adopted.rule)
+
+
+def _route_match(match: api_traffic.RouteMatch) -> model.RouteMatch:
+    path = match.path
+    return model.RouteMatch(
+        path_type=(path.type or "PathPrefix") if path else None,
+        path_value=path.value if path else None,
+        headers=_headers(match.headers),
+    )
+
+
+def _header_problem(traffic: api_traffic.Traffic) -> str | None:
+    # Gateway API: one match can't name a header twice, and a segment's headers are added to each match.
+    matched = {
+        h.name.lower() for m in (traffic.managed_route and traffic.managed_route.matches) or () for h in m.headers or ()
+    }
+    for index, segment in enumerate(traffic.segments or ()):
+        for header in segment.headers:
+            if header.name.lower() in matched:
+                return (
+                    f'spec.traffic.segments[{index}].headers: "{header.name}" is matched by managedRoute.matches too;'
+                    " name it in one of the two places"
+                )
+    return None
+
+
+def _steps(spec: api.RolloutSpec) -> tuple[model.Step, ...]:
+    defaults = spec.step_defaults or api.StepDefaults()
+    shortest = _seconds(defaults.min_duration, MIN_DURATION)
+    longest = _seconds(defaults.max_duration, MAX_DURATION)
+    return tuple(
+        model.Step(
+            weight=parse_weight(step.weight),
+            min_duration=_seconds(step.min_duration, shortest),
+            max_duration=_seconds(step.max_duration, longest),
+            approval=step.approval is True,
+        )
+        for step in spec.steps
+    )
+
+
+def _step_problem(spec: api.RolloutSpec, steps: Sequence[model.Step]) -> str | None:
+    for index, (written, step) in enumerate(zip(spec.steps, steps, strict=True)):
+        if step.min_duration > step.max_duration:
+            field = "maxDuration" if written.min_duration is None else "minDuration"
+            return (
+                f"spec.steps[{index}].{field}: the step would last at least {step.min_duration:g}s and at most"
+                f" {step.max_duration:g}s; set both durations, or change stepDefaults"
+            )
+    return None
+
+
+def _sli(sli: api_sli.Sli) -> model.Sli:
+    arms = sli.arms
+    return model.Sli(
+        name=sli.name,
+        source=_sli_source(sli),
+        allowed=parse_allowed(sli.objective),
+        critical=sli.critical is not False,
+        threshold=None if sli.threshold is None else parse_duration(sli.threshold),
+        arms=model.ArmLabels(arms.label, arms.legacy, arms.candidate) if arms else None,
+    )
+
+
+def _sli_source(sli: api_sli.Sli) -> model.ProfileRef | model.Counts:
+    if sli.profile is not None:
+        server, _, name = sli.profile.partition("/")
+        return model.ProfileRef(server, name)
+    assert sli.counts is not None, "the rule of Sli admits exactly one of profile and counts"
+    return model.Counts(total=_selector(sli.counts.total), bad=_selector(sli.counts.bad))
+
+
+def _selector(selector: api_sli.Selector) -> model.Selector:
+    return model.Selector(selector.metric, equal=_pairs(selector.match))
+
+
+def _budget(budget: api.ErrorBudget) -> model.ErrorBudget:
+    known = model.ErrorBudget()
+    share, remaining = budget.rollout_share, budget.min_remaining
+    return model.ErrorBudget(
+        window=_seconds(budget.window, known.window),
+        rollout_share=known.rollout_share if share is None else parse_percent(share),
+        min_remaining=known.min_remaining if remaining is None else parse_percent(remaining),
+        tiers=_tiers("standard" if budget.burn is None else budget.burn.preset),
+    )
+
+
+def _tiers(preset: Literal["standard"]) -> tuple[model.BurnTier, ...]:
+    match preset:
+        case "standard":
+            return model.STANDARD_TIERS
+
+
+def _analysis(analysis: api.Analysis) -> model.Analysis:
+    known = model.Analysis()
+    no_data = analysis.no_data or api.NoData()
+    undecided = analysis.inconclusive or api.Inconclusive()
+    return model.Analysis(
+        metric_source=analysis.metric_source or known.metric_source,
+        interval=_seconds(analysis.interval, known.interval),
+        warmup=_seconds(analysis.warmup, known.warmup),
+        no_data=_hold(no_data.hold, no_data.then, known.no_data),
+        inconclusive=_hold(undecided.hold, undecided.then, known.inconclusive),
+    )
+
+
+def _hold(hold: str | None, then: str | None, default: model.Hold) -> model.Hold:
+    return model.Hold(_seconds(hold, default.hold), default.then if then is None else model.Outcome(then))
+
+
+def _source_arms(arms: api_source.Arms | None) -> ArmsByPod | ArmsByLabel:
+    if arms is None or arms.label is None:
+        return ArmsByPod()
+    return ArmsByLabel(arms.label.name, arms.label.legacy, arms.label.candidate)
+
+
+def _secret(ref: api_source.SecretRef | None) -> SecretKey | None:
+    return None if ref is None else SecretKey(ref.secret, ref.key)

@@ -1,0 +1,152 @@
+"""Text forms of the API's scalars and what they mean: durations, percents, weights, names.
+
+The types carry pattern, length and rules for the schema; the parsers turn accepted text into plain units. No floats
+in the API: they do not survive a round trip through other tools.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from modelrollout.api.rules import Rule
+from modelrollout.core.model import Weight
+
+_UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_WEIGHT = re.compile(r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)", re.ASCII)
+_WEIGHT_HELP = 'must be more than 0 and at most 100, an integer or a string with at most two decimals such as "0.25"'
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go style duration (`90s`, `1h30m`, `30d`); the text must match the type's pattern."""
+    return float(sum(Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+
+
+def parse_percent(text: str) -> float:
+    """Fraction of 1 for `"2%"` or `"99.9"`."""
+    return float(Decimal(text.removesuffix("%")) / 100)
+
+
+def parse_allowed(objective: str) -> float:
+    """Bad share that an objective permits: `"99.9"` -> 0.001, without the error of binary subtraction."""
+    return float((100 - Decimal(objective)) / 100)
+
+
+def parse_weight(value: int | str) -> Weight:
+    """Hundredths of a percent of `25` or `"0.25"`. Raises ValueError for anything outside 0 < weight <= 100."""
+    if type(value) is int and 0 < value <= 100:
+        return Weight(value * 100)
+    if isinstance(value, str) and _WEIGHT.fullmatch(value) and Decimal(value) > 0:
+        return Weight(int(Decimal(value) * 100))
+    raise ValueError(_WEIGHT_HELP)
+
+
+def render_weight(weight: int) -> str:
+    """Percent of a weight in hundredths of a percent: 2500 -> "25", 25 -> "0.25"."""
+    whole, rest = divmod(weight, 100)
+    return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
+
+
+def _valid_weight(value: Any) -> int | str:
+    try:
+        parse_weight(value)
+    except ValueError as error:
+        raise PydanticCustomError("weight", "{message}", {"message": str(error)}) from None
+    return value  # type: ignore[no-any-return]  # parse_weight has seen to it
+
+
+def _percent(value: str) -> Decimal:
+    return Decimal(value.removesuffix("%"))
+
+
+# Five digits a part keep every value inside what CEL's duration() can hold.
+Duration = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=32, pattern=r"^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$"),
+]
+"""Go style, zero allowed."""
+
+PositiveDuration = Annotated[
+    Duration,
+    Rule("duration(self) > duration('0s')", "must be longer than 0s", lambda text: parse_duration(text) > 0),
+]
+
+Interval = Annotated[
+    Duration,
+    Rule(
+        "duration(self) >= duration('1s') && duration(self) <= duration('1m')",
+        "must be at least 1s and at most 1m, the shortest burn window",
+        lambda text: 1 <= parse_duration(text) <= 60,
+    ),
+]
+
+QueryTimeout = Annotated[
+    Duration,
+    Rule(
+        "duration(self) >= duration('100ms') && duration(self) <= duration('5s')",
+        "must be at least 100ms and at most 5s",
+        lambda text: 0.1 <= parse_duration(text) <= 5,
+    ),
+]
+
+Window = Annotated[str, Field(strict=True, max_length=6, pattern=r"^[1-9][0-9]{0,4}(d|h|m)$")]
+"""One number with one unit, days allowed: `30d`, `12h`."""
+
+StepWeight = Annotated[
+    int | str,
+    PlainValidator(_valid_weight),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 6}),
+    Rule(
+        "type(self) == int ? int(self) > 0 && int(self) <= 100 :"
+        r" string(self).matches('^(100(\\.0{1,2})?|[0-9]{1,2}(\\.[0-9]{1,2})?)$') && double(string(self)) > 0.0",
+        _WEIGHT_HELP,
+    ),
+]
+
+Objective = Annotated[
+    str,
+    Field(strict=True, max_length=10, pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$"),
+    Rule(
+        "double(self) > 0.0 && double(self) < 100.0",
+        'must be a percentage between 0 and 100, both excluded, such as "99.9"',
+        lambda text: 0 < Decimal(text) < 100,
+    ),
+]
+
+_PercentText = Annotated[str, Field(strict=True, max_length=9, pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?%$")]
+
+Percent = Annotated[
+    _PercentText,
+    Rule(
+        "double(self.substring(0, self.size() - 1)) <= 100.0",
+        'must be at most 100, such as "10%"',
+        lambda text: _percent(text) <= 100,
+    ),
+]
+
+PositivePercent = Annotated[
+    _PercentText,
+    Rule(
+        "double(self.substring(0, self.size() - 1)) > 0.0 && double(self.substring(0, self.size() - 1)) <= 100.0",
+        'must be more than 0 and at most 100, such as "2%"',
+        lambda text: 0 < _percent(text) <= 100,
+    ),
+]
+
+Label = Annotated[str, Field(strict=True, min_length=1, max_length=63, pattern=DNS_LABEL)]
+Subdomain = Annotated[str, Field(strict=True, min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+ShortText = Annotated[str, Field(strict=True, min_length=1, max_length=253)]
+LongText = Annotated[str, Field(strict=True, max_length=512)]
+MetricName = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+LabelName = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+LabelValue = Annotated[str, Field(strict=True, max_length=253)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1, json_schema_extra={"format": "int64"})]

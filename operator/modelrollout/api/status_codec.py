@@ -1,0 +1,258 @@
+"""`RolloutStatus` to `.status` and back.
+
+`encode` answers with a JSON merge patch of the whole status: optional fields that are absent are an explicit None, so
+that the patch removes what an earlier write left there; lists are replaced as a whole, and their items carry no None.
+The result obeys the bounds of the CRD and stays under `MAX_BYTES`: long messages are cut first, then the oldest
+decisions and revisions are left out. Within the bounds nothing is lost: `decode(encode(s)) == s` when its times are
+whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelrollout.api.scalars import render_weight
+from modelrollout.api.status_decode import decode
+from modelrollout.api.status_text import cut, render_count, render_number, render_time
+from modelrollout.api.v1alpha1.rollout import MAX_SLIS
+from modelrollout.api.v1alpha1.status import MAX_CONDITIONS, MAX_NOTES, NAME, TEXT, WORD
+from modelrollout.core import status as core
+from modelrollout.core.intents import ActionResult
+from modelrollout.core.model import Weight
+from modelrollout.core.observation import ArmCounts, LedgerState
+
+__all__ = ["MAX_BYTES", "as_stored", "decode", "encode", "encode_result", "size"]
+
+MAX_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much of a status is written: characters of a message, decisions, revisions, counts per SLI."""
+
+    text: int
+    decisions: int
+    history: int
+    counts: bool = True
+
+
+_ROOMS = (
+    _Room(TEXT, core.MAX_DECISIONS, core.MAX_HISTORY),
+    _Room(256, core.MAX_DECISIONS, core.MAX_HISTORY),
+    _Room(128, core.MAX_DECISIONS, core.MAX_HISTORY),
+    _Room(128, 10, 5),
+    _Room(64, 5, 3),
+    _Room(16, 1, 1, counts=False),
+)
+
+
+def encode(status: core.RolloutStatus) -> dict[str, Any]:
+    """`.status` as a merge patch under `MAX_BYTES`. Never raises."""
+    out = _encode(status, _ROOMS[0])
+    for room in _ROOMS[1:]:
+        if size(out) < MAX_BYTES:
+            break
+        out = _encode(status, room)
+    return out
+
+
+def as_stored(status: core.RolloutStatus) -> core.RolloutStatus:
+    """The status as a later read would see it: compare this one with the stored one, or cuts look like changes."""
+    return decode(encode(status)) or core.RolloutStatus()
+
+
+def encode_result(result: ActionResult, at: float) -> dict[str, Any]:
+    """`.status` of a `RolloutAction` as a merge patch."""
+    outcome = "Applied" if result.applied else "Refused"
+    return {"result": outcome, "message": cut(result.message, TEXT), "at": render_time(at)}
+
+
+def size(status: Mapping[str, Any]) -> int:
+    """Bytes of the status as stored JSON."""
+    return len(json.dumps(status, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def _encode(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
+    return {
+        "observedGeneration": render_count(status.observed_generation),
+        "phase": status.phase.value,
+        "reason": cut(status.reason, WORD),
+        "message": cut(status.message, room.text),
+        "revision": cut(status.revision, WORD),
+        "attempt": render_count(status.attempt),
+        "weight": _weight(status.weight),
+        "step": _step(status.step),
+        "summary": _summary(status.summary),
+        "slis": [_sli(sli, room) for sli in status.slis[:MAX_SLIS]],
+        "notes": [cut(note, room.text) for note in status.notes[:MAX_NOTES]],
+        "budget": [_budget(ledger) for ledger in status.budget[:MAX_SLIS]],
+        "decisions": [_decision(entry, room) for entry in status.decisions[-room.decisions :]],
+        "history": [_history(entry, room) for entry in status.history[-room.history :]],
+        "rejectedRevisions": [_rejected(entry) for entry in status.rejected[-core.MAX_REJECTED :]],
+        "incident": _incident(status.incident, room),
+        "conditions": [_condition(entry, room) for entry in _distinct(status.conditions)],
+        "handledActions": [cut(uid, WORD) for uid in status.handled[-core.MAX_HANDLED :]],
+        "leaderEpoch": render_count(status.leader_epoch),
+        "checkpoint": _checkpoint(status),
+    }
+
+
+def _slim(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _weight(value: Weight | None) -> str | None:
+    return None if value is None else render_weight(min(max(int(value), 0), 10_000))
+
+
+def _time(value: float | None) -> str | None:
+    return None if value is None else render_time(value)
+
+
+def _step(step: core.StepState | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
+    return {
+        "index": render_count(step.index),
+        "count": render_count(step.count),
+        "startedAt": render_time(step.started),
+        "weight": _weight(step.weight),
+    }
+
+
+def _summary(summary: core.Summary) -> dict[str, Any]:
+    return {
+        "step": cut(summary.step, WORD),
+        "weight": cut(summary.weight, WORD),
+        "verdict": cut(summary.verdict, WORD),
+        "burn": cut(summary.burn, WORD),
+        "next": cut(summary.next, WORD),
+    }
+
+
+def _counts(counts: ArmCounts) -> dict[str, int]:
+    return {"total": render_count(counts.total), "bad": render_count(counts.bad)}
+
+
+def _sli(sli: core.SliStatus, room: _Room) -> dict[str, Any]:
+    return _slim(
+        {
+            "name": cut(sli.name, NAME),
+            "critical": sli.critical,
+            "verdict": sli.verdict.value,
+            "candidate": _counts(sli.candidate) if room.counts else None,
+            "legacy": _counts(sli.legacy) if room.counts else None,
+            "burn": render_number(sli.burn),
+            "needed": render_count(sli.needed),
+            "sampleAge": render_number(sli.sample_age),
+            "noData": None if sli.no_data is None else sli.no_data.value,
+            "message": cut(sli.message, room.text),
+        }
+    )
+
+
+def _budget(ledger: LedgerState) -> dict[str, Any]:
+    share = 100 * ledger.spent / ledger.allowed if ledger.allowed else None
+    return _slim(
+        {
+            "sli": cut(ledger.sli, NAME),
+            "allowed": render_number(ledger.allowed),
+            "spent": render_number(ledger.spent),
+            # For people only: it follows from the two before it.
+            "spentPercent": None if share is None else render_number(round(share, 1)),
+            "peak": render_number(ledger.peak),
+            "variance": render_number(ledger.variance),
+            "candidateBad": render_count(ledger.candidate_bad),
+            "candidateTotal": render_count(ledger.candidate_total),
+            "lower": render_number(ledger.lower),
+            "grossOver": ledger.gross_over,
+            "rate": render_number(ledger.rate),
+            "tick": render_time(ledger.tick),
+        }
+    )
+
+
+def _decision(entry: core.DecisionRecord, room: _Room) -> dict[str, Any]:
+    return {
+        "at": render_time(entry.at),
+        "action": cut(entry.action, WORD),
+        "reason": cut(entry.reason, WORD),
+        "message": cut(entry.message, room.text),
+        "weight": _weight(entry.weight),
+        "revision": cut(entry.revision, WORD),
+        "generation": render_count(entry.generation),
+    }
+
+
+def _history(entry: core.HistoryEntry, room: _Room) -> dict[str, Any]:
+    return {
+        "revision": cut(entry.revision, WORD),
+        "outcome": cut(entry.outcome, WORD),
+        "reason": cut(entry.reason, WORD),
+        "message": cut(entry.message, room.text),
+        "startedAt": render_time(entry.started),
+        "endedAt": render_time(entry.ended),
+    }
+
+
+def _rejected(entry: core.Rejected) -> dict[str, Any]:
+    return {"revision": cut(entry.revision, WORD), "reason": cut(entry.reason, WORD), "at": render_time(entry.at)}
+
+
+def _incident(incident: core.Incident | None, room: _Room) -> dict[str, Any] | None:
+    if incident is None:
+        return None
+    return {
+        "revision": cut(incident.revision, WORD),
+        "reason": cut(incident.reason, WORD),
+        "message": cut(incident.message, room.text),
+        "openedAt": render_time(incident.opened),
+        "weight": _weight(incident.weight),
+        "closedAt": _time(incident.closed),
+    }
+
+
+def _distinct(conditions: tuple[core.Condition, ...]) -> list[core.Condition]:
+    # The API server refuses a list with a type twice, and with it the whole status.
+    return list({cut(entry.type, WORD): entry for entry in conditions}.values())[:MAX_CONDITIONS]
+
+
+def _condition(entry: core.Condition, room: _Room) -> dict[str, Any]:
+    return {
+        "type": cut(entry.type, WORD),
+        "status": entry.status if entry.status in ("True", "False") else "Unknown",
+        "reason": cut(entry.reason, WORD),
+        "message": cut(entry.message, room.text),
+        "lastTransitionTime": render_time(entry.since),
+        "observedGeneration": render_count(entry.generation),
+    }
+
+
+def _checkpoint(status: core.RolloutStatus) -> dict[str, Any]:
+    holds = status.holds
+    legacy, candidate = status.backends
+    return {
+        "grid": render_time(status.grid) if status.grid else None,
+        "plan": cut(status.plan, WORD),
+        "legacyHash": cut(status.legacy_hash, WORD),
+        "backends": {"legacy": cut(legacy, NAME), "candidate": cut(candidate, NAME)},
+        "pausedByAction": status.paused_by_action,
+        "skip": status.skip,
+        "approved": min(max(int(status.approved), -1), 1000),
+        "overridden": status.overridden,
+        "lapses": render_count(status.lapses),
+        "preflightSince": _time(status.preflight_since),
+        "holds": {
+            "noData": _time(holds.no_data),
+            "unreachable": _time(holds.unreachable),
+            "inconclusive": _time(holds.inconclusive),
+            "attribution": _time(holds.attribution),
+            "elevated": _time(holds.elevated),
+            "unready": _time(holds.unready),
+            "blocked": _time(holds.blocked),
+            "foreign": _time(holds.foreign),
+        },
+    }

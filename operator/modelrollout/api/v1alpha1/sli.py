@@ -1,0 +1,99 @@
+"""Service level indicators: a profile of the catalogue, or counts of your own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from modelrollout.api.rules import ApiModel, Rule
+from modelrollout.api.scalars import Flag, Label, LabelName, LabelValue, MetricName, Objective, PositiveDuration
+
+Profile = Annotated[
+    str,
+    Field(
+        strict=True,
+        min_length=3,
+        max_length=127,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    ),
+]
+
+
+def _label_names(match: dict[str, str]) -> bool:
+    return all(
+        name.isascii() and name.isidentifier() and not name.startswith("__") and len(name) <= 128 for name in match
+    )
+
+
+LabelMatch = Annotated[
+    dict[str, LabelValue],
+    Field(max_length=8),
+    Rule(
+        "self.all(name, name.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,127}$') && !name.startsWith('__'))",
+        "keys must be label names: letters, digits and underscores, not starting with a digit or two underscores",
+        _label_names,
+    ),
+]
+
+
+class Selector(ApiModel):
+    """A counter, narrowed by exact label values."""
+
+    metric: MetricName = Field(description="Name of the counter.")
+    match: LabelMatch | None = Field(default=None, description="Label values that must be equal; absent: every series.")
+
+
+class Counts(ApiModel):
+    """Bad events out of all events, both as counters."""
+
+    total: Selector = Field(description="Counter of all events.")
+    bad: Selector = Field(description="Counter of bad events.")
+
+
+class ArmLabels(ApiModel):
+    """How the arms' series are told apart when they do not come from the arms' own pods."""
+
+    RULES = (
+        Rule(
+            "self.legacy != self.candidate",
+            "legacy and candidate must differ",
+            lambda a: a.legacy != a.candidate,
+            path=".candidate",
+        ),
+    )
+
+    label: LabelName = Field(description="Name of the label.")
+    legacy: LabelValue = Field(description="Its value for legacy.")
+    candidate: LabelValue = Field(description="Its value for the candidate.")
+
+
+class Sli(ApiModel):
+    """One indicator with its objective."""
+
+    RULES = (
+        Rule(
+            "has(self.profile) != has(self.counts)",
+            "exactly one of profile and counts must be set",
+            lambda s: (s.profile is None) != (s.counts is None),
+        ),
+        Rule(
+            "!has(self.threshold) || has(self.profile)",
+            "threshold needs a profile: counts already say what is bad",
+            lambda s: s.threshold is None or s.profile is not None,
+            path=".threshold",
+        ),
+    )
+
+    name: Label = Field(description="Unique within the rollout.")
+    critical: Flag | None = Field(default=None, description="false: shown and alerted, never decides; absent: true.")
+    profile: Profile | None = Field(
+        default=None, description="Entry of the catalogue, server/sli, such as istio/errors."
+    )
+    counts: Counts | None = Field(default=None, description="Counters of your own.")
+    threshold: PositiveDuration | None = Field(
+        default=None,
+        description="Latency profiles: slower requests are bad. Rounded down to a histogram boundary, with a note.",
+    )
+    objective: Objective = Field(description='Percent of events that must be good, such as "99.9".')
+    arms: ArmLabels | None = Field(default=None, description="Absent: as the MetricSource says.")

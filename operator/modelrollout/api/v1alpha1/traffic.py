@@ -1,0 +1,126 @@
+"""`spec.traffic`: which router carries the weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelrollout.api.rules import ApiModel, Rule
+from modelrollout.api.scalars import DNS_SUBDOMAIN, Duration, Label, Subdomain
+
+LIST_KEYS = "x-kubernetes-list-map-keys"
+LIST_TYPE = "x-kubernetes-list-type"
+
+HeaderName = Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$")]
+HeaderValue = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Hostname = Annotated[
+    str, Field(strict=True, min_length=1, max_length=253, pattern=r"^(\*\.)?" + DNS_SUBDOMAIN.removeprefix("^"))
+]
+PathValue = Annotated[
+    str,
+    Field(strict=True, max_length=256, pattern=r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"),
+    Rule(
+        r"!self.contains('//') && !self.lowerAscii().contains('%2f') && !self.matches('/[.]{1,2}(/|$)')",
+        "must not contain //, /./, /../ or %2f, nor end in /. or /..",
+        lambda text: not any(part in f"{text.lower()}/" for part in ("/./", "/../", "%2f")) and "//" not in text,
+    ),
+]
+
+
+class HeaderMatch(ApiModel):
+    """Exact match of one request header."""
+
+    name: HeaderName = Field(description="Header name, case-insensitive.")
+    value: HeaderValue = Field(description="The header's whole value.")
+
+
+class ParentRef(ApiModel):
+    """A Gateway, or one listener of it."""
+
+    name: Subdomain = Field(description="Name of the Gateway.")
+    namespace: Label | None = Field(
+        default=None,
+        description="Namespace of the Gateway; absent: the rollout's own. Its listener must allow this namespace.",
+    )
+    section_name: Subdomain | None = Field(default=None, description="Name of one listener; absent: all.")
+
+
+class PathMatch(ApiModel):
+    """Which request paths."""
+
+    type: Literal["Exact", "PathPrefix"] | None = Field(default=None, description="How to compare; absent: PathPrefix.")
+    value: PathValue = Field(description="The path, such as /predict.")
+
+
+class RouteMatch(ApiModel):
+    """Requests that the managed route serves: path and headers must all match."""
+
+    path: PathMatch | None = Field(default=None, description="Absent: every path.")
+    headers: list[HeaderMatch] | None = Field(
+        default=None,
+        max_length=8,
+        description="All must match.",
+        json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["name"]},
+    )
+
+
+class ManagedRoute(ApiModel):
+    """An HTTPRoute that the operator creates and owns; keep it out of Git."""
+
+    parent_refs: list[ParentRef] = Field(min_length=1, max_length=8, description="Gateways that it attaches to.")
+    hostnames: list[Hostname] | None = Field(default=None, max_length=16, description="Absent: those of the listeners.")
+    matches: list[RouteMatch] | None = Field(
+        default=None, max_length=8, description="A request is served when one of these matches; absent: every request."
+    )
+
+
+class AdoptRoute(ApiModel):
+    """An HTTPRoute of this namespace that others own: only the two arms' weights in one rule are patched."""
+
+    name: Subdomain = Field(description="Name of the HTTPRoute.")
+    rule: Subdomain | None = Field(
+        default=None, description="Name of the rule; absent: the only rule with both backends."
+    )
+
+
+class Segment(ApiModel):
+    """Requests with all of these headers go to the candidate from the first step on."""
+
+    headers: list[HeaderMatch] = Field(
+        min_length=1,
+        max_length=8,
+        description="All must match.",
+        json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["name"]},
+    )
+
+
+class Traffic(ApiModel):
+    """How requests reach the two arms: exactly one router."""
+
+    RULES = (
+        Rule(
+            "has(self.managedRoute) != has(self.adoptRoute)",
+            "exactly one router must be set: managedRoute or adoptRoute",
+            lambda t: (t.managed_route is None) != (t.adopt_route is None),
+        ),
+        Rule(
+            "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute)",
+            "segments need managedRoute: an adopted route's matches belong to its owner",
+            lambda t: not t.segments or t.managed_route is not None,
+            path=".segments",
+        ),
+    )
+
+    managed_route: ManagedRoute | None = Field(default=None, description="The operator creates and owns an HTTPRoute.")
+    adopt_route: AdoptRoute | None = Field(
+        default=None, description="The operator patches two weights of somebody's HTTPRoute."
+    )
+    segments: list[Segment] | None = Field(
+        default=None,
+        max_length=8,
+        description="Requests that always go to the candidate, once the first step has begun.",
+    )
+    settle: Duration | None = Field(
+        default=None, description="The data plane follows a new weight within this time; absent: 5s."
+    )
