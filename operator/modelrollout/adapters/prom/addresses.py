@@ -1,0 +1,77 @@
+"""Where a metric source may live: rules for its address, and for the addresses its name resolves to.
+
+The second check happens when a connection is made, on the very address that is connected to, so a name that
+changes its mind between check and use gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+MAX_ADDRESS = 2048
+
+# Metadata services that are not link-local: AWS (IPv6), Alibaba Cloud, Azure's host agent.
+METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "168.63.129.16"})
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """What may be connected to. `denied`: further addresses, such as the API server's and this pod's own."""
+
+    allow_loopback: bool = False
+    denied: frozenset[str] = frozenset()
+
+    def permits(self, address: str) -> bool:
+        """Whether a connection to this IP address (text, zone allowed) may be made."""
+        ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+        if ip.is_loopback:
+            return self.allow_loopback
+        if ip.is_link_local or ip.is_unspecified or ip.is_multicast:
+            return False
+        return str(ip) not in METADATA and str(ip) not in self.denied
+
+
+def _unwrapped(ip: IPAddress) -> IPAddress:
+    """The IPv4 address inside a mapped or translated IPv6 one."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return ip.ipv4_mapped
+        if ip in NAT64:
+            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip
+
+
+def problem_of(address: str, policy: AddressPolicy) -> str | None:
+    """What is wrong with the address of a source, as the end of a sentence, or None. Never repeats the address."""
+    if len(address) > MAX_ADDRESS or not re.fullmatch(r"[!-~]+", address) or "\\" in address:
+        return f"must be a URL of at most {MAX_ADDRESS} printable ASCII characters"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL; write it as http://<host>:<port>"
+    if parts.scheme not in ("http", "https"):
+        return "must start with http:// or https://"
+    if parts.username is not None or parts.password is not None:
+        return "must not carry a user name or password; use prometheus.auth"
+    if parts.query or parts.fragment or "?" in address or "#" in address:
+        return "must not carry a query or fragment"
+    if not host or port == 0:
+        return "names no host or port; write it as http://<host>:<port>"
+    return _problem_of_host(host, policy)
+
+
+def _problem_of_host(host: str, policy: AddressPolicy) -> str | None:
+    if host.rstrip(".").lower() == "localhost" and not policy.allow_loopback:
+        return "points to the loopback interface of the operator; name the Prometheus Service"
+    try:
+        permitted = policy.permits(host)
+    except ValueError:
+        return None  # a name: what it resolves to is checked at each connection
+    return None if permitted else "points to an address that is never a metric source (loopback, link-local, metadata)"

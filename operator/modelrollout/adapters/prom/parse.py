@@ -1,0 +1,120 @@
+"""Prometheus' JSON to samples. Pure: absence stays absence, and nothing that is no finite number gets through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelrollout.adapters.prom.render import NAME_LABEL
+from modelrollout.core.samples import Series
+
+
+class BadAnswer(ValueError):
+    """The answer is not what the API promises. Carries no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Series of an answer. `native`: how many series held native histograms, which are left out."""
+
+    series: tuple[Series, ...]
+    native: int = 0
+
+
+def matrix(result: object) -> Parsed:
+    """Raw samples: the result of a range selector. Raises BadAnswer."""
+    series = []
+    native = 0
+    for entry in _entries(result):
+        labels = _labels(entry)
+        values = entry.get("values")
+        if entry.get("histograms") is not None:
+            native += 1
+            if values is None:
+                continue
+        if not isinstance(values, list):
+            raise BadAnswer("a series without values")
+        series.append(_series(labels, values))
+    return Parsed(tuple(series), native)
+
+
+def totals(result: object) -> Parsed:
+    """One sample per series: the result of `render.increases`, with the metric's name put back. Raises BadAnswer."""
+    series = []
+    native = 0
+    for entry in _entries(result):
+        labels = _labels(entry)
+        name = labels.pop(NAME_LABEL, None)
+        if name is not None:
+            labels["__name__"] = name
+        if entry.get("histogram") is not None:
+            native += 1
+        elif "value" in entry:
+            series.append(_series(labels, [entry["value"]]))
+        else:
+            raise BadAnswer("a series without value")
+    return Parsed(tuple(series), native)
+
+
+def problem_texts(envelope: Mapping[str, object]) -> bool:
+    """Whether the server says that its answer is not the whole one.
+
+    Remarks on the expression (`PromQL info: ...`) say nothing about missing data and are no such sign.
+    """
+    for key in ("warnings", "infos"):
+        remarks = envelope.get(key)
+        if remarks is None:
+            continue
+        if not isinstance(remarks, list):
+            return True
+        if any(not (isinstance(text, str) and text.startswith("PromQL info:")) for text in remarks):
+            return True
+    return False
+
+
+def _entries(result: object) -> list[Mapping[str, object]]:
+    if not isinstance(result, list) or not all(isinstance(entry, Mapping) for entry in result):
+        raise BadAnswer("the result is no list of series")
+    return result
+
+
+def _labels(entry: Mapping[str, object]) -> dict[str, str]:
+    metric = entry.get("metric")
+    if not isinstance(metric, Mapping):
+        raise BadAnswer("a series without labels")
+    labels = dict(metric)
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise BadAnswer("a label that is no string")
+    return labels
+
+
+def _series(labels: Mapping[str, str], values: list[object]) -> Series:
+    samples: list[tuple[float, float]] = []
+    rejected = 0
+    last = -math.inf
+    for pair in values:
+        at, value = _sample(pair)
+        if not at > last:
+            raise BadAnswer("samples out of order")
+        last = at
+        if math.isfinite(value):
+            samples.append((at, value))
+        else:
+            rejected += 1
+    return Series(labels, tuple(samples), rejected)
+
+
+def _sample(pair: object) -> tuple[float, float]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise BadAnswer("a sample that is no pair")
+    at, value = pair
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isinstance(value, str):
+        raise BadAnswer("a sample that is no time and number")
+    try:
+        time, number = float(at), float(value)
+    except (ValueError, OverflowError):
+        raise BadAnswer("a sample that is no time and number") from None
+    if not math.isfinite(time):
+        raise BadAnswer("a sample without time")
+    return time, number
