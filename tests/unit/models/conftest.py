@@ -1,5 +1,6 @@
 """Real processes on loopback: trained models and a model server with the interpreter's standard library only."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -13,10 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.models import records, train
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def main_loop() -> Iterator[None]:
+    """Give the main thread a loop, and close it.
+
+    pytest-asyncio asks for the current loop before each test; without one Python 3.11 makes one that nobody
+    closes, which is a warning at the end, and warnings are errors.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +132,16 @@ def start_server(models: tuple[Path, list[train.Result]]) -> Iterator[StartServe
         process.wait(10)
         assert process.stdout is not None
         process.stdout.close()
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Parse a scrape with the official parser."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(server: Server, name: str, **labels: str) -> float | None:
+    return samples(server.metrics()).get((name, frozenset(labels.items())))

@@ -10,24 +10,10 @@ import threading
 import time
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from .conftest import ROOT, Server, StartServer
+from .conftest import ROOT, Server, StartServer, samples, value
 
 Held = list[tuple[list[float], int]]
-
-
-def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Parse a scrape with the official parser."""
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(server: Server, name: str, **labels: str) -> float | None:
-    return samples(server.metrics()).get((name, frozenset(labels.items())))
 
 
 def raw(server: Server, data: bytes) -> bytes:
