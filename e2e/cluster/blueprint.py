@@ -50,8 +50,8 @@ def node_images() -> list[Path]:
     return [images.pause(), *gateway.images()]
 
 
-def write_plan(layout: Layout, tier: Tier, border: Border) -> Path:
-    """Write all configuration of a cluster into its run directory; returns the plan's file."""
+def write_plan(layout: Layout, tier: Tier, border: Border) -> None:
+    """Write all configuration of a cluster, and the supervisor's plan, into its run directory."""
     plane = make_control_plane(programs.kubernetes(), layout.control_plane, address=ADDRESS, audit=True, node=node.NODE)
     door = free_ports(1)[0]
     layout.ask_door(door, f"{NODE_IP}:{API_PORT}")
@@ -74,9 +74,7 @@ def write_plan(layout: Layout, tier: Tier, border: Border) -> Path:
         owner_fd=border.owner_fd,
     )
     plan.check()
-    path = layout.path / "plan.json"
-    plan.write(path)
-    return path
+    plan.write(layout.plan)
 
 
 def _control_plane(plane: ControlPlane) -> list[Component]:

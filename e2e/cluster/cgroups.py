@@ -61,7 +61,13 @@ def create_cgroups(name: str, trees: list[Hierarchy]) -> None:
         if only_v2:
             wanted = (tree.mount / "cgroup.controllers").read_text().split()
             control = " ".join(f"+{controller}" for controller in wanted)
-            (tree.mount / "cgroup.subtree_control").write_text(control)
+            try:
+                (tree.mount / "cgroup.subtree_control").write_text(control)
+            except OSError as error:
+                raise ClusterError(
+                    f"cgroup controllers can't be handed down in {tree.mount} ({error.strerror}): "
+                    "this looks like a container; run it on a machine or virtual machine, or use provider kind"
+                ) from error
 
 
 def remove_cgroups(name: str, trees: list[Hierarchy]) -> None:

@@ -6,6 +6,7 @@ process, mount, interface and packet filter rule; cgroups and the run directory 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -62,7 +63,8 @@ class EmbeddedCluster:
         sweep()
         with self._layout.locked():
             record = self._layout.record()
-            if record is not None and record.alive():
+            # Incomplete while the lock is ours: the `up` that was at it is dead.
+            if record is not None and record.alive() and record.complete:
                 if record.tier != tier:
                     raise ClusterError(
                         f"cluster {self.name} is up with tier {record.tier}; take it down first: "
@@ -79,6 +81,7 @@ class EmbeddedCluster:
                 follow(self._layout, self._outer, steps)
                 if tier == "full":
                     self._add_gateway(steps)
+                self._layout.write_record(dataclasses.replace(self._record(), complete=True))
             except BaseException:
                 self._end()
                 raise
@@ -140,6 +143,9 @@ class EmbeddedCluster:
 
     def load_image(self, archive: Path) -> None:
         """Import an OCI archive into the node."""
+        tier = self._record().tier
+        if tier != "full":
+            raise ClusterError(f"cluster {self.name} has tier {tier}: it has no real node to load images into")
         self.exec(["ctr", "--namespace", "k8s.io", "images", "import", archive])
 
     def url(self, service: str, port: int | None = None) -> str:
@@ -224,7 +230,7 @@ class EmbeddedCluster:
         return entry_argv(self._record().init[0], argv, Path.cwd())
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
-        plan = json.loads((self._layout.path / "plan.json").read_text())
+        plan = json.loads(self._layout.plan.read_text())
         # The cluster's own kubectl comes first, then what the caller's PATH says (its virtual environment).
         programs = cast(str, plan["path"]).split(":")
         path = ":".join([programs[0], os.environ.get("PATH", ""), *programs[1:]])

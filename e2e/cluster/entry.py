@@ -111,6 +111,26 @@ def process_stat(pid: int) -> ProcessStat | None:
         return None
 
 
+def identity(pid: int) -> tuple[int, int]:
+    """`(pid, start time)`. Raises ClusterError when there is no such process."""
+    stat = process_stat(pid)
+    if stat is None:
+        raise ClusterError(f"process {pid} ended at once")
+    return pid, stat.start
+
+
+def processes_naming(argument: str) -> list[tuple[int, int]]:
+    """Identities of the processes that have `argument` on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ClusterError):
+            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.append(identity(int(entry.name)))
+    return found
+
+
 def is_running(pid: int, start: int) -> bool:
     """Whether exactly this process still runs (a zombie does not)."""
     stat = process_stat(pid)

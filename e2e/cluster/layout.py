@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 from collections.abc import Iterator
@@ -11,8 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from e2e.cluster.artifacts import cache_root
-from e2e.cluster.entry import is_running, process_stat
-from e2e.cluster.processes import ClusterError
+from e2e.cluster.entry import is_running
 from e2e.cluster.provider import Tier
 
 PREFIX = "cluster-"
@@ -20,11 +20,15 @@ PREFIX = "cluster-"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of a cluster's processes: `(pid, start time)` of the init inside and of `unshare` around it."""
+    """What is known of a cluster's processes: `(pid, start time)` of the init inside and of `unshare` around it.
+
+    `complete` once `up` has done everything; before, an `up` is at work or was killed.
+    """
 
     tier: Tier
     init: tuple[int, int]
     unshare: tuple[int, int]
+    complete: bool
 
     def alive(self) -> bool:
         """Whether the cluster's init still runs."""
@@ -41,6 +45,11 @@ class Layout:
     def path(self) -> Path:
         """The run directory."""
         return cache_root() / "run" / f"{PREFIX}{self.name}"
+
+    @property
+    def plan(self) -> Path:
+        """The supervisor's plan; its path on a command line marks a process of this cluster."""
+        return self.path / "plan.json"
 
     @property
     def logs(self) -> Path:
@@ -83,12 +92,26 @@ class Layout:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else brings this cluster up or down during the block."""
-        locks = cache_root() / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with (locks / f"{PREFIX}{self.name}.lock").open("w") as handle:
+        """Nobody else brings this cluster up or down during the block; waits for its turn."""
+        with self._lock_file().open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def locked_if_free(self) -> Iterator[bool]:
+        """As `locked`, but does not wait: the value says whether the lock is ours."""
+        with self._lock_file().open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _lock_file(self) -> Path:
+        locks = cache_root() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return locks / f"{PREFIX}{self.name}.lock"
 
     def ask_door(self, port: int, target: str) -> None:
         """Wish for a door on 127.0.0.1:`port` of the machine to `target` (`host:port`) inside."""
@@ -114,16 +137,10 @@ class Layout:
         path = self.path / "state.json"
         return cast(dict[str, dict[str, Any]], json.loads(path.read_text())) if path.is_file() else {}
 
-    def write_record(self, tier: Tier, *, init_pid: int, unshare_pid: int) -> None:
-        """Remember the processes. Raises ClusterError when one is gone already."""
-        pids = {}
-        for role, pid in (("init", init_pid), ("unshare", unshare_pid)):
-            stat = process_stat(pid)
-            if stat is None:
-                raise ClusterError(f"cluster {self.name}: its {role} process ended at once")
-            pids[role] = [pid, stat.start]
+    def write_record(self, record: Record) -> None:
+        """Remember the processes."""
         draft = self.path / "record.new"
-        draft.write_text(json.dumps({"tier": tier, **pids}))
+        draft.write_text(json.dumps(dataclasses.asdict(record)))
         draft.rename(self.path / "record.json")
 
     def record(self) -> Record | None:
@@ -132,7 +149,7 @@ class Layout:
         if not path.is_file():
             return None
         raw = json.loads(path.read_text())
-        return Record(raw["tier"], init=tuple(raw["init"]), unshare=tuple(raw["unshare"]))
+        return Record(raw["tier"], tuple(raw["init"]), tuple(raw["unshare"]), raw["complete"])
 
 
 def known_clusters() -> list[Layout]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from e2e.cluster.artifacts import cache_root, remove_tree
 from e2e.cluster.blueprint import Border, write_plan
 from e2e.cluster.cgroups import cgroup_name, create_cgroups, machine_hierarchies, remove_cgroups
-from e2e.cluster.entry import children_of, inner_environment, kill_and_wait
-from e2e.cluster.layout import Layout, known_clusters
+from e2e.cluster.entry import children_of, identity, inner_environment, kill_and_wait, processes_naming
+from e2e.cluster.layout import Layout, Record, known_clusters
 from e2e.cluster.processes import ClusterError, tail
 from e2e.cluster.provider import Tier
 from e2e.cluster.sandbox import PRIVATE
@@ -23,7 +23,7 @@ UP_TIMEOUT_S = 180.0
 POLL_S = 0.03
 REPOSITORY = Path(__file__).parents[2]
 UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child=SIGKILL")
-TOOLS = ("unshare", "nsenter", "setpriv", "mount")
+TOOLS = ("unshare", "nsenter", "setpriv", "mount", "ip")
 
 
 class Steps:
@@ -57,7 +57,7 @@ def require_machine(tier: Tier) -> None:
         )
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        raise ClusterError(f"missing {', '.join(missing)}: install the packages util-linux and mount")
+        raise ClusterError(f"missing {', '.join(missing)}: install the packages util-linux, mount and iproute2")
     if tier == "full" and shutil.which("apt-get") is None:
         raise ClusterError(
             "tier full takes containerd and runc from Debian packages, and this machine has no apt-get; "
@@ -85,10 +85,10 @@ def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.P
     reading, writing = os.pipe() if ephemeral else (-1, None)
     inherited = [fd for fd in (host_network, reading) if fd >= 0]
     try:
-        plan = write_plan(layout, tier, Border(group, host_network, reading))
+        write_plan(layout, tier, Border(group, host_network, reading))
         with layout.log("supervisor").open("ab") as output:
             outer = subprocess.Popen(
-                ["unshare", *UNSHARE, sys.executable, "-m", "e2e.cluster.supervisor", str(plan)],
+                ["unshare", *UNSHARE, sys.executable, "-m", "e2e.cluster.supervisor", str(layout.plan)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -100,7 +100,8 @@ def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.P
     finally:
         for fd in inherited:
             os.close(fd)
-    layout.write_record(tier, init_pid=_init_of(outer, layout), unshare_pid=outer.pid)
+    init = identity(_init_of(outer, layout))
+    layout.write_record(Record(tier, init, identity(outer.pid), complete=False))
     return outer, writing
 
 
@@ -127,11 +128,10 @@ def follow(layout: Layout, outer: subprocess.Popen[bytes], steps: Steps) -> None
 
 def clean(layout: Layout) -> None:
     """Remove every process, cgroup and file of a cluster, in whatever state it is. Hold its lock."""
-    record = layout.record()
-    if record is not None:
-        # The init first: with it the kernel ends everything inside, and `unshare` ends by itself.
-        kill_and_wait(*record.init)
-        kill_and_wait(*record.unshare)
+    # Both `unshare` and the init inside; with either the kernel ends everything inside. Looked up in the process
+    # table, because an `up` that was killed early left no record.
+    for process in processes_naming(str(layout.plan)):
+        kill_and_wait(*process)
     if platform.system() == "Linux" and os.geteuid() == 0:
         remove_cgroups(cgroup_name(layout.name, layout.path), machine_hierarchies())
     remove_tree(layout.path)
@@ -140,9 +140,9 @@ def clean(layout: Layout) -> None:
 def sweep() -> None:
     """Clean up after clusters whose processes are gone (killed, or the machine restarted)."""
     for layout in known_clusters():
-        with layout.locked():
+        with layout.locked_if_free() as ours:
             record = layout.record()
-            if record is not None and not record.alive():
+            if ours and not (record and record.alive()):
                 clean(layout)
 
 
