@@ -1,0 +1,148 @@
+"""Guards on counts: burn tiers per version (G1), whose fault they are (G2), the hard guard, and sample sizes.
+
+All of it works on sums of tick counts. Probabilities are Jeffreys posteriors (Beta(k + 1/2, n - k + 1/2)) or exact
+binomial tails; functions marked "elementwise" take numbers or arrays alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil, log
+from typing import Any
+
+import numpy as np
+from scipy.special import betainc, betaincc
+
+from modelrollout.core.model import BurnAction, BurnTier
+from modelrollout.core.observation import ArmCounts, Attribution, HardGuardFinding, TierFinding
+from modelrollout.stats.ticks import Tick, TickCounts
+
+CONFIDENCE = 0.99
+LEAST_BAD = 3
+HARD_SHARE = 0.5
+HARD_EVENTS = 20
+FALSE_ALARM = 1e-3
+ATTRIBUTION_LEVEL = 0.01
+COLUMNS = (2.0, 3.0, 6.0, 14.4)
+"""Burn factors for which the smallest legacy sample is laid down; a tier takes the next one up."""
+
+
+def burn_limit(allowed: float, factor: float) -> float:
+    """The bad share at which a tier's factor is reached: never above one half (or above `allowed`, if that is more)."""
+    return min(factor * allowed, max(0.5, allowed))
+
+
+def exceeds(bad: Any, total: Any, limit: Any) -> Any:
+    """P(true bad share > limit), given `bad` of `total` events; elementwise."""
+    return betaincc(np.asarray(bad) + 0.5, np.asarray(total) - bad + 0.5, limit)
+
+
+def burning(bad: Any, total: Any, short_bad: Any, short_total: Any, limit: float, *, least: int = LEAST_BAD) -> Any:
+    """Whether a tier is true: certain on its long window, still so on its short one, at least `least` bad; elementwise.
+
+    A short window without events is not over the limit.
+    """
+    recent = np.asarray(short_bad) > limit * np.asarray(short_total)
+    return (np.asarray(bad) >= least) & recent & (exceeds(bad, total, limit) >= CONFIDENCE)
+
+
+def binomial_tail(successes: int, of: int, share: float) -> float:
+    """P(X >= successes) for X ~ Binomial(of, share)."""
+    if successes <= 0:
+        return 1.0
+    return float(betainc(successes, of - successes + 1, share)) if successes <= of else 0.0
+
+
+def least_sample(allowed: float, factor: float) -> int:
+    """The events from which on "bad share > factor * allowed" is a false alarm in fewer than 1 of 1000 cases.
+
+    Exact binomial, for a version that is just on target.
+    """
+    limit = burn_limit(allowed, factor)
+    if limit <= allowed:
+        return HARD_EVENTS
+    bad = enough = 0
+    # With n from `bad / limit` on, bad + 1 events exceed the limit; the last such n is the worst of its kind. Rounding
+    # makes single kinds pass too early, so a row of them must.
+    while bad - enough < 10:
+        last = ceil((bad + 1) / limit - 1e-9) - 1
+        if last > bad and binomial_tail(bad + 1, last, allowed) >= FALSE_ALARM:
+            enough = bad + 1
+        bad += 1
+    return max(1, ceil(enough / limit - 1e-9))
+
+
+def least_legacy(allowed: float, factor: float) -> int:
+    """Legacy events below which a tier of this factor can't be attributed."""
+    return least_sample(allowed, next((column for column in COLUMNS if column >= factor), factor))
+
+
+def events_for_pass(allowed: float, tiers: Sequence[BurnTier]) -> int:
+    """Candidate events a PASS takes: at the highest reverting tier one bad event would have shown with 99 %."""
+    reverting = [tier.factor for tier in tiers if tier.action is BurnAction.ROLLBACK]
+    factor = max(reverting or [tier.factor for tier in tiers] or [1.0])
+    return max(HARD_EVENTS, ceil(log(1 - CONFIDENCE) / log(1 - burn_limit(allowed, factor)) - 1e-9))
+
+
+def sum_counts(ticks: Iterable[Tick]) -> ArmCounts:
+    """Events of some ticks of one arm; ticks without data add nothing."""
+    counts = [tick for tick in ticks if isinstance(tick, TickCounts)]
+    return ArmCounts(sum(tick.n for tick in counts), sum(tick.e for tick in counts))
+
+
+def candidate_tail(strata: Iterable[tuple[ArmCounts, ArmCounts]]) -> float:
+    """How likely the candidate's share of all bad events is, or a larger one, if both versions are equally bad.
+
+    `strata`: candidate and legacy counts of the same time. Given its bad events, each stratum expects the candidate to
+    have its realised share of requests among them; the tail is that of the binomial with the mean of these shares,
+    which bounds the exact one (Hoeffding 1956). 1 without evidence.
+    """
+    bad = own = 0
+    expected = 0.0
+    for candidate, legacy in strata:
+        both = candidate.bad + legacy.bad
+        if candidate.total and legacy.total and both:
+            bad += both
+            own += candidate.bad
+            expected += both * candidate.total / (candidate.total + legacy.total)
+    return binomial_tail(own, bad, expected / bad) if bad else 1.0
+
+
+def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, least: int) -> Attribution:
+    """Whose fault a burn tier is, from its long window cut into strata (candidate, legacy)."""
+    total = sum(legacy.total for _, legacy in strata)
+    if total < least:
+        return Attribution.UNAVAILABLE
+    if candidate_tail(strata) <= ATTRIBUTION_LEVEL:
+        return Attribution.CANDIDATE
+    if exceeds(sum(legacy.bad for _, legacy in strata), total, allowed) >= CONFIDENCE:
+        return Attribution.SHARED
+    return Attribution.AWAITING
+
+
+def find_tier(
+    tier: BurnTier, *, long: ArmCounts, short: ArmCounts, allowed: float, attribution: Attribution
+) -> TierFinding | None:
+    """The tier with its numbers when it is true, else None."""
+    limit = burn_limit(allowed, tier.factor)
+    if not burning(long.bad, long.total, short.bad, short.total, limit):
+        return None
+    probability = float(exceeds(long.bad, long.total, limit))
+    return TierFinding(tier, long.bad, long.total, probability, attribution)
+
+
+def hard_guard(ticks: Sequence[Tick], allowed: float) -> HardGuardFinding | None:
+    """Whether at least half of the candidate's last requests were bad.
+
+    Looks at the fewest most recent ticks with at least 20 events, and must be sure that `allowed` is exceeded (an SLI
+    may allow a large bad share).
+    """
+    bad = total = 0
+    for tick in reversed(ticks):
+        if isinstance(tick, TickCounts):
+            total, bad = total + tick.n, bad + tick.e
+        if total >= HARD_EVENTS:
+            if bad >= HARD_SHARE * total and exceeds(bad, total, allowed) >= CONFIDENCE:
+                return HardGuardFinding(bad, total)
+            return None
+    return None

@@ -1,0 +1,271 @@
+"""The tick grid, and how the samples of one arm become one pair of counts a tick.
+
+Tick i covers (origin + (i-1) * interval, origin + i * interval] for both arms. A sample belongs to the tick of its own
+timestamp, so a tick can be read as soon as Prometheus has stored what it scraped up to its end: `min(scrape, 1 s)`
+later. A whole scrape interval need not pass: what a later scrape brings belongs to a later tick.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import floor
+
+from modelrollout.core.observation import NoDataCause
+from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.samples import Series
+from modelrollout.stats.increments import (
+    UP,
+    KnownTargets,
+    Target,
+    Track,
+    increase,
+    is_fake_reset,
+    whole,
+)
+
+NUDGE = 1e-6
+"""Epoch seconds as floats carry 1e-7 of rounding; a boundary that close belongs to the tick it ends."""
+
+HISTORY = 12
+STALE_SCRAPES = 3.0
+
+
+def read_offset(scrape: float) -> float:
+    """Seconds after its end at which a tick may be read: covers the scrape itself and its ingestion."""
+    return min(scrape, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TickGrid:
+    """Equal ticks from `origin` (epoch seconds) on; tick 1 is the first after it."""
+
+    origin: float
+    interval: float
+
+    def end(self, tick: int) -> float:
+        """Last moment of a tick; the first moment after the tick before it."""
+        return self.origin + tick * self.interval
+
+    def start(self, tick: int) -> float:
+        """The moment after which a tick begins."""
+        return self.end(tick - 1)
+
+    def first_from(self, since: float) -> int:
+        """The first tick that begins at or after `since`."""
+        position = (since - self.origin) / self.interval
+        return -floor(-position + NUDGE) + 1
+
+    def last_until(self, now: float) -> int:
+        """The last tick that ended at or before `now`."""
+        return floor((now - self.origin) / self.interval + NUDGE)
+
+    def ticks_in(self, seconds: float) -> int:
+        """Whole ticks that fit in a window; at least one."""
+        return max(1, floor(seconds / self.interval + NUDGE))
+
+
+@dataclass(frozen=True, slots=True)
+class TickCounts:
+    """`n` events of which `e` bad. `sampled` is False when no scrape fell into the tick (nothing new, not zero)."""
+
+    n: int
+    e: int
+    sampled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NoTick:
+    """The tick has no data; `mismatch` says what makes the series of this arm unfit (verdict INVALID)."""
+
+    cause: NoDataCause
+    mismatch: str = ""
+
+
+Tick = TickCounts | NoTick
+
+
+@dataclass(frozen=True, slots=True)
+class TickPair:
+    """One tick of both arms."""
+
+    tick: int
+    candidate: Tick
+    legacy: Tick
+
+
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    """A Term with its regular expressions compiled."""
+
+    term: Term
+    patterns: tuple[tuple[str, re.Pattern[str]], ...]
+
+    @classmethod
+    def of(cls, term: Term) -> _Matcher:
+        return cls(term, tuple((name, re.compile(text, re.DOTALL)) for name, text in term.selector.regex))
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Prometheus rules: an absent label is an empty one, expressions are anchored, `le` is a number."""
+        return (
+            labels.get("__name__") == self.term.selector.metric
+            and (self.term.boundary is None or boundary_of(labels) == self.term.boundary)
+            and all(labels.get(name, "") == value for name, value in self.term.selector.equal)
+            and all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
+        )
+
+
+def boundary_of(labels: Mapping[str, str]) -> float | None:
+    """The histogram boundary of a bucket as a number ("1" and "1.0" are one); None when it has none."""
+    try:
+        return float(labels["le"])
+    except (KeyError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """A series of an arm with the signs it carries in the two sums; `metric` and `le` tell buckets apart."""
+
+    track: Track
+    metric: str
+    le: float | None
+    total: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSamples:
+    """The series of one arm, matched against a plan once, to be read tick by tick. `up`: its targets' health."""
+
+    counters: tuple[_Counter, ...]
+    up: KnownTargets
+
+    def newest(self, until: float) -> float | None:
+        """Time of the newest sample of the total at or before `until`."""
+        times = [at for c in self.counters if c.total and (at := c.track.newest(until)) is not None]
+        return max(times, default=None)
+
+
+class ArmReader:
+    """Turns the samples of one arm into ticks, in order, each once.
+
+    State: the newest sample of the total, what did not fit into a tick, and recent gains of each target.
+    `scrape`: scrape interval in seconds. `slack`: how far back a base may lie. `lazy`: the arm has no targets of its
+    own (it is a label of somebody else's counter), so it may lack series just for want of requests.
+    """
+
+    def __init__(self, plan: SliPlan, *, scrape: float, slack: float, lazy: bool = False) -> None:
+        self._total = tuple((_Matcher.of(term), term.sign) for term in plan.total)
+        self._bad = tuple((_Matcher.of(term), term.sign) for term in plan.bad)
+        buckets = {(t.selector.metric, t.boundary) for t in plan.bad if t.boundary is not None}
+        self._buckets = tuple((name, le, name.removesuffix("_bucket") + "_count") for name, le in sorted(buckets))
+        self._patience = STALE_SCRAPES * scrape
+        self._slack = slack
+        self._lazy = lazy
+        self._rest = (0.0, 0.0)
+        self._gains: dict[Target, deque[float]] = {}
+        self.newest: float | None = None
+
+    @property
+    def carried(self) -> float:
+        """Bad events that the total had no room for (below 0: good ones too many)."""
+        return self._rest[1]
+
+    def forget(self) -> None:
+        """Carry nothing over and know no usual gains: a new step begins."""
+        self._rest = (0.0, 0.0)
+        self._gains.clear()
+
+    def prepare(self, series: Iterable[Series]) -> ArmSamples:
+        """Match the series of this arm; those that no term wants only prove scrapes."""
+        counters: list[_Counter] = []
+        ups: list[Series] = []
+        for one in series:
+            labels = one.labels
+            if labels.get("__name__") == UP:
+                ups.append(one)
+            total = sum(sign for matcher, sign in self._total if matcher.matches(labels))
+            bad = sum(sign for matcher, sign in self._bad if matcher.matches(labels))
+            counters.append(_Counter(Track.of(one), labels.get("__name__", ""), boundary_of(labels), total, bad))
+        return ArmSamples(tuple(counters), KnownTargets(ups))
+
+    def read(
+        self, arm: ArmSamples, t0: float, t1: float, *, known: KnownTargets, judged: Callable[[Target], bool]
+    ) -> Tick:
+        """The tick (t0, t1]. `known`: scrapes of both arms. Targets not `judged` (too young) add nothing.
+
+        Bad events beyond the total wait for the next tick.
+        """
+        newest = arm.newest(t1)
+        if newest is not None:
+            self.newest = newest if self.newest is None else max(newest, self.newest)
+        gap = self._gap(arm, t0, t1, known)
+        if gap is not None:
+            return gap
+        n = e = 0.0
+        # Without a fresh total there is no gap only when its targets are well: nobody has asked them yet.
+        sampled = not self._fresh(t1) and (arm.up.alive(t0, t1) or (self._lazy and known.alive(t0, t1)))
+        gains: dict[Target, float] = {}
+        for counter in arm.counters:
+            target = counter.track.target
+            if not (counter.total or counter.bad) or not judged(target):
+                continue
+            new = known.born_at_zero(target, t0, t1, slack=self._slack)
+            gain = increase(counter.track, t0, t1, slack=self._slack, from_zero=new)
+            if gain is None:
+                continue
+            if is_fake_reset(gain, self._gains.get(target, ())):
+                return NoTick(NoDataCause.REJECTED)
+            n += counter.total * gain.value
+            e += counter.bad * gain.value
+            if counter.total:
+                sampled = True
+                gains[target] = gains.get(target, 0.0) + gain.value
+        for target, gained in gains.items():
+            self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
+        return self._clamped(n, e, sampled)
+
+    def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets) -> NoTick | None:
+        """Why this tick has no data, or None when it has."""
+        limit = t1 - self._patience
+        rejected = [c.track for c in arm.counters if (c.total or c.bad) and c.track.rejected]
+        if self._fresh(t1):
+            for track in rejected:
+                newest = track.newest(t1)
+                if (newest is None or newest < limit) and known.scraped(track.target, limit, t1):
+                    return NoTick(NoDataCause.REJECTED)
+            mismatch = self._mismatch(arm, t0, t1)
+            return NoTick(NoDataCause.MISSING, mismatch) if mismatch else None
+        if rejected:
+            return NoTick(NoDataCause.REJECTED)
+        if self._lazy and known.alive(limit, t1):
+            return None
+        if self.newest is not None:
+            return NoTick(NoDataCause.STALE)
+        return None if arm.up.alive(limit, t1) else NoTick(NoDataCause.MISSING)
+
+    def _fresh(self, t1: float) -> bool:
+        return self.newest is not None and self.newest >= t1 - self._patience
+
+    def _mismatch(self, arm: ArmSamples, t0: float, t1: float) -> str:
+        """A bucket that the plan counts on and a histogram of this arm lacks; empty when all is well.
+
+        A histogram creates its buckets with its `_count`: one without the other means other boundaries. With another
+        total, no bucket may just mean no success so far, which is a count of zero.
+        """
+        for metric, le, sibling in self._buckets:
+            held = {c.track.target for c in arm.counters if c.metric == metric and c.le == le}
+            for counter in arm.counters:
+                if counter.metric == sibling and counter.track.target not in held and counter.track.seen(t0, t1):
+                    return f'{metric} has no bucket le="{le:g}" on {counter.track.target[3] or counter.track.target[1]}'
+        return ""
+
+    def _clamped(self, n: float, e: float, sampled: bool) -> TickCounts:
+        events, bad = whole(n + self._rest[0]), whole(e + self._rest[1])
+        fits = max(0, floor(events))
+        counted = min(max(0, floor(bad)), fits)
+        self._rest = (events - fits, bad - counted)
+        return TickCounts(fits, counted, sampled)
