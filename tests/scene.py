@@ -212,6 +212,8 @@ class World:
         """Decide until nothing more is written at this moment."""
         for _ in range(rounds):
             before = len(self.writes)
+            if self.gone:
+                return
             self.step()
             if len(self.writes) == before:
                 return

@@ -27,10 +27,16 @@ def absorb(s: Situation) -> tuple[Situation, tuple[ActionResult, ...]]:
     An action whose uid is in `status.handled` was applied before its result could be written: it is answered again,
     never applied again.
     """
+    if not s.status.revision:
+        # Nothing has a name yet: an abort now would be forgotten by the start that follows.
+        return s, ()
     results: list[ActionResult] = []
     for request in s.obs.actions:
         if request.uid in s.status.handled:
             results.append(ActionResult(request.name, request.uid, True, "applied earlier"))
+            continue
+        if _outruns(s, request):
+            s = replace(s, abort=request.reason or f"action {request.name!r}")
             continue
         answer = _answer(s, request)
         status = replace(answer.status, handled=(*answer.status.handled, request.uid)[-MAX_HANDLED:])
@@ -70,6 +76,12 @@ def _answer(s: Situation, request: ActionRequest) -> _Answer:
         case ActionVerb.RETRY:
             return _retry(s)
     assert_never(request.verb)
+
+
+def _outruns(s: Situation, request: ActionRequest) -> bool:
+    """An abort of whatever runs, while a newer revision is there: it stops this one and stays open for that one."""
+    newer = s.obs.revision not in (None, s.status.revision)
+    return request.verb is ActionVerb.ABORT and request.revision is None and newer
 
 
 def _refused(s: Situation, message: str) -> _Answer:

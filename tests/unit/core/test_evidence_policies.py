@@ -1,0 +1,211 @@
+"""What each piece of evidence makes of a rollout at 25 %: revert, pause, freeze or go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.decide import decide
+from modelrollout.core.model import STANDARD_TIERS, Analysis, Hold, Outcome, Phase, Verdict
+from modelrollout.core.observation import (
+    Attribution,
+    EvidenceSeen,
+    HardGuardFinding,
+    LedgerState,
+    NoDataCause,
+    SliAssessment,
+    SpecProblem,
+    TierFinding,
+)
+from modelrollout.core.reasons import Reason
+from modelrollout.core.status import significant
+from tests.scene import World, assessed, make_spec
+
+CRITICAL, HIGH, ELEVATED = STANDARD_TIERS
+
+
+def at_25() -> World:
+    world = World(spec=make_spec(5, 25, 100))
+    world.settle()
+    world.run(60)
+    assert world.weight == 25
+    world.now += 15
+    return world
+
+
+def with_evidence(world: World, *slis: SliAssessment, ledgers: tuple[LedgerState, ...] = ()) -> World:
+    step = world.state.step
+    assert step is not None
+    world.evidence = EvidenceSeen(step.started + 5, world.now, slis, ledgers)
+    return world
+
+
+def finding(tier_index: int, attribution: Attribution) -> TierFinding:
+    return TierFinding(STANDARD_TIERS[tier_index], 60, 400, 0.9999, attribution)
+
+
+def test_hard_guard_reverts_and_gives_its_numbers() -> None:
+    bad = assessed(Verdict.FAIL, hard_guard=HardGuardFinding(14, 22), bad=14, total=900)
+    world = with_evidence(at_25(), bad)
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+    incident = world.state.incident
+    assert incident is not None
+    assert incident.reason == Reason.HARD_GUARD
+    assert "14 of the last 22 candidate requests" in incident.message
+    assert "legacy 0.500 % of 10000" in incident.message
+    assert incident.closed is not None
+
+
+@pytest.mark.parametrize(
+    ("tier_index", "attribution", "weight", "phase", "reason"),
+    [
+        (0, Attribution.CANDIDATE, 0, Phase.ROLLED_BACK, Reason.BUDGET_BURN),
+        (1, Attribution.CANDIDATE, 0, Phase.ROLLED_BACK, Reason.BUDGET_BURN),
+        (0, Attribution.UNAVAILABLE, 0, Phase.ROLLED_BACK, Reason.BUDGET_BURN),
+        (0, Attribution.SHARED, 25, Phase.PAUSED, Reason.SHARED_DEGRADATION),
+        (0, Attribution.AWAITING, 25, Phase.PROGRESSING, Reason.AWAITING_ATTRIBUTION),
+        (2, Attribution.CANDIDATE, 25, Phase.PAUSED, Reason.ELEVATED_BURN),
+        (2, Attribution.SHARED, 25, Phase.PAUSED, Reason.SHARED_DEGRADATION),
+    ],
+)
+def test_burn_tiers(tier_index: int, attribution: Attribution, weight: int, phase: Phase, reason: Reason) -> None:
+    verdict = Verdict.WAIT if phase is not Phase.ROLLED_BACK else Verdict.FAIL
+    world = with_evidence(at_25(), assessed(verdict, tiers=(finding(tier_index, attribution),)))
+    world.settle()
+    assert (world.weight, world.state.phase, world.state.reason) == (weight, phase, reason)
+
+
+@pytest.mark.parametrize(("tier_index", "attribution"), [(0, Attribution.AWAITING), (2, Attribution.CANDIDATE)])
+def test_a_tier_still_true_after_one_more_short_window_reverts(tier_index: int, attribution: Attribution) -> None:
+    world = with_evidence(at_25(), assessed(Verdict.WAIT, tiers=(finding(tier_index, attribution),)))
+    world.settle()
+    short = STANDARD_TIERS[tier_index].short
+    world.now += short - 1
+    world.settle()
+    assert world.weight == 25
+    world.now += 1
+    world.settle()
+    assert (world.weight, world.state.reason) == (0, Reason.BUDGET_BURN)
+
+
+def test_shared_degradation_is_never_a_revert_and_goes_on_by_itself() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.WAIT, tiers=(finding(0, Attribution.SHARED),)))
+    for _ in range(50):
+        world.now += 60
+        world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PAUSED)
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
+
+
+def test_elevated_burn_that_ends_goes_on_and_its_clock_starts_anew() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.WAIT, tiers=(finding(2, Attribution.CANDIDATE),)))
+    world.settle()
+    with_evidence(world, assessed(Verdict.WAIT))
+    world.now += 5
+    world.settle()
+    assert (world.state.phase, world.state.holds.elevated) == (Phase.PROGRESSING, None)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "weight", "reason"),
+    [
+        (LedgerState("availability", 100.0, spent=160.0, peak=160.0, lower=120.0), 0, Reason.BUDGET_SHARE_SPENT),
+        (LedgerState("availability", 100.0, spent=90.0, peak=90.0, gross_over=True), 0, Reason.BUDGET_SHARE_SPENT),
+        (LedgerState("availability", 100.0, spent=60.0, peak=60.0, lower=10.0), 25, Reason.ELEVATED_BURN),
+        (LedgerState("availability", 100.0, spent=60.0, peak=60.0, lower=-10.0), 25, Reason.PROGRESSING),
+        (LedgerState("availability", None, spent=1e6, peak=1e6, lower=1e6), 25, Reason.PROGRESSING),
+    ],
+)
+def test_ledger(ledger: LedgerState, weight: int, reason: Reason) -> None:
+    world = with_evidence(at_25(), assessed(Verdict.WAIT), ledgers=(ledger,))
+    world.settle()
+    assert (world.weight, world.state.reason) == (weight, reason)
+
+
+@pytest.mark.parametrize("cause", [NoDataCause.STALE, NoDataCause.MISSING, NoDataCause.REJECTED])
+@pytest.mark.parametrize(("then", "end"), [(Outcome.ROLLBACK, 0), (Outcome.PAUSE, 25)])
+def test_no_data_holds_then_does_what_the_policy_says(cause: NoDataCause, then: Outcome, end: int) -> None:
+    world = at_25()
+    world.spec = replace(world.spec, analysis=Analysis(interval=5.0, no_data=Hold(600.0, then)))
+    with_evidence(world, assessed(Verdict.NO_DATA, no_data=cause))
+    world.settle()
+    assert (world.weight, world.state.reason) == (25, Reason.NO_DATA)
+    world.now += 599
+    world.settle()
+    assert world.weight == 25
+    world.now += 1
+    world.settle()
+    assert world.weight == end
+    if then is Outcome.PAUSE:
+        assert world.state.phase is Phase.PAUSED
+
+
+def test_no_traffic_is_doubt_and_never_a_revert_by_the_no_data_policy() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.NO_DATA, no_data=NoDataCause.NO_TRAFFIC))
+    for _ in range(20):
+        world.now += 60
+        world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PROGRESSING)
+    world.now += 30_000
+    world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PAUSED)
+
+
+def test_one_no_data_sample_between_good_ones_costs_nothing() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.NO_DATA, no_data=NoDataCause.STALE))
+    world.settle()
+    world.now += 60
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
+
+
+def test_an_sli_that_is_not_critical_never_decides() -> None:
+    world = at_25()
+    shown = assessed(Verdict.FAIL, name="cost", critical=False, hard_guard=HardGuardFinding(40, 40))
+    with_evidence(world, assessed(Verdict.PASS), shown)
+    world.now += 60
+    with_evidence(world, assessed(Verdict.PASS), shown)
+    world.settle()
+    assert world.weight == 100
+
+
+def test_a_missing_assessment_is_not_a_pass() -> None:
+    world = at_25()
+    world.spec = replace(world.spec, slis=(*world.spec.slis, replace(world.spec.slis[0], name="latency")))
+    world.settle()
+    with_evidence(world, assessed(Verdict.PASS))
+    for _ in range(20):
+        world.now += 60
+        step = world.state.step
+        assert step is not None
+        world.evidence = EvidenceSeen(step.started + 5, world.now, (assessed(Verdict.PASS),))
+        world.settle()
+    assert world.weight == 25
+
+
+def test_an_object_that_cannot_be_read_is_invalid_and_keeps_its_weight() -> None:
+    world = at_25()
+    obs = replace(world.observe(), problem=SpecProblem("InvalidSpec", "spec.steps[0].weight: 5 is not rising"))
+    decision = decide(None, world.status, obs, world.now)
+    assert decision.intent is None
+    assert decision.status.phase is Phase.INVALID
+    assert decision.status.weight == 2500
+    accepted = decision.status.condition("Accepted")
+    assert accepted is not None
+    assert (accepted.status, accepted.message) == ("False", "spec.steps[0].weight: 5 is not rising")
+    assert not significant(decision.status, decide(None, decision.status, obs, world.now + 60).status)
+
+
+def test_counts_that_move_are_not_worth_a_write() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.WAIT, total=100))
+    world.settle()
+    before = world.state
+    with_evidence(world, assessed(Verdict.WAIT, total=250, bad=2))
+    assert not significant(before, world.decide().status)
+    with_evidence(world, assessed(Verdict.NO_DATA, no_data=NoDataCause.STALE))
+    assert significant(before, world.decide().status)
