@@ -77,6 +77,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # head and body are two writes
+
     def do_GET(self) -> None:
         assert isinstance(self.server, _Server)
         text, version = self.server.exposition._current()
