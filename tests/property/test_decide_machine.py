@@ -21,6 +21,7 @@ from modelrollout.core.observation import (
     EvidenceSeen,
     EvidenceUnreachable,
     NoDataCause,
+    Preflight,
     PreflightFailed,
     PreflightPassed,
     PreflightUnknown,
@@ -123,11 +124,12 @@ class Rollout(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(("passed", "failed", "unknown")))
     def preflight_turns(self, kind: str) -> None:
-        self.world.preflight = {
+        outcomes: dict[str, Preflight] = {
             "passed": PreflightPassed(),
             "failed": PreflightFailed("MetricNotFound", "no such metric"),
             "unknown": PreflightUnknown(),
-        }[kind]
+        }
+        self.world.preflight = outcomes[kind]
 
     @rule()
     def object_is_deleted(self) -> None:
