@@ -1,0 +1,90 @@
+"""Which series of an answer belong to which arm of which rollout.
+
+One answer serves every rollout of a source, so it is indexed once and then looked up per rollout. Arms are told apart
+by pod name, `<deployment>-<hash>-<id>`, or by the value of a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from modelrollout.core.model import ArmLabels, RolloutSpec, Sli
+from modelrollout.core.samples import Series
+from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+
+NAMESPACE = "namespace"
+POD = "pod"
+LONGEST_POD = 63
+"""Names that the API server generates are cut to this, which may eat the dash before the last part."""
+
+Pair = tuple[tuple[Series, ...], tuple[Series, ...]]
+
+
+def owners(pod: str) -> Iterator[str]:
+    """Deployment names that a pod of this name may belong to; none for names that no Deployment makes."""
+    parts = pod.rsplit("-", 2)
+    if len(parts) == 3:
+        yield parts[0]
+    if len(pod) >= LONGEST_POD and len(parts) > 1:
+        yield pod.rsplit("-", 1)[0]
+
+
+class Split:
+    """An answer, looked up by arm."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self._series = series
+        self._pods: dict[tuple[str, str], list[Series]] | None = None
+        self._labels: dict[str, dict[tuple[str, str], list[Series]]] = {}
+
+    def arms(self, spec: RolloutSpec, sli: Sli, source: SourceSpec) -> Pair:
+        """Legacy's and the candidate's series, in that order."""
+        by = sli.arms or source.arms
+        if isinstance(by, ArmsByPod):
+            return self._pod(spec.key.namespace, spec.legacy.deployment), self._pod(
+                spec.key.namespace, spec.candidate.deployment
+            )
+        return self._label(spec.key.namespace, by.label, by.legacy), self._label(
+            spec.key.namespace, by.label, by.candidate
+        )
+
+    def _pod(self, namespace: str, deployment: str) -> tuple[Series, ...]:
+        if self._pods is None:
+            self._pods = {}
+            for one in self._series:
+                for owner in owners(one.labels.get(POD, "")):
+                    self._pods.setdefault((one.labels.get(NAMESPACE, ""), owner), []).append(one)
+        return tuple(self._pods.get((namespace, deployment), ()))
+
+    def _label(self, namespace: str, label: str, value: str) -> tuple[Series, ...]:
+        index = self._labels.get(label)
+        if index is None:
+            index = self._labels[label] = {}
+            for one in self._series:
+                if label in one.labels:
+                    index.setdefault((one.labels.get(NAMESPACE, ""), one.labels[label]), []).append(one)
+        return tuple(index.get((namespace, value), ()))
+
+
+def pods_of(spec: RolloutSpec, sli: Sli, source: SourceSpec, *deployments: str) -> str:
+    """Anchored RE2 for the pod label that keeps an answer to these Deployments; empty when a label tells the arms."""
+    by: ArmsByPod | ArmsByLabel | ArmLabels = sli.arms or source.arms
+    if not isinstance(by, ArmsByPod):
+        return ""
+    names = deployments or (spec.legacy.deployment, spec.candidate.deployment)
+    # Dots are the only characters of a Deployment's name that mean something in RE2.
+    return "|".join(f"{name.replace('.', '[.]')}-.+" for name in names)
+
+
+def within(series: tuple[Series, ...], start: float, end: float) -> tuple[Series, ...]:
+    """The series with samples of (start, end] only, so that a shared answer equals one that was asked for alone."""
+    cut = []
+    for one in series:
+        samples = one.samples
+        if samples and (samples[0][0] <= start or samples[-1][0] > end):
+            samples = tuple(x for x in samples if start < x[0] <= end)
+            one = replace(one, samples=samples)
+        if samples or one.rejected:
+            cut.append(one)
+    return tuple(cut)

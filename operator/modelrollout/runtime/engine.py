@@ -1,0 +1,211 @@
+"""The engine: workers that take a key, look, decide, write, and plan the next look. Failures stay with their key."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from modelrollout.core.decide import decide
+from modelrollout.core.intents import Decision
+from modelrollout.core.model import Epoch, Key, RolloutSpec
+from modelrollout.core.observation import Observation
+from modelrollout.core.status import RolloutStatus
+from modelrollout.errors import Bug, Conflict, Denied, Gone, SpecError, Throttled, Transient
+from modelrollout.ports import Clock, Journal
+from modelrollout.runtime.backoff import SLOW, Backoff
+from modelrollout.runtime.commit import Commit, Committed, Deposed
+from modelrollout.runtime.gather import Gather, Gathered
+from modelrollout.runtime.preflight import Preflights
+from modelrollout.runtime.queue import Priority, Work, WorkQueue
+from modelrollout.runtime.record import entry
+from modelrollout.runtime.rounds import Rounds
+from modelrollout.runtime.store import Store
+from modelrollout.runtime.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+SPINS = 20
+"""Decisions in a row for one key that each changed something: more is a loop, and is slowed down as a fault."""
+BUG_CAP = 300.0
+HEARTBEAT = 1.0
+RECONCILE_LIMIT = 60.0
+"""Seconds after which a reconcile is given up: a port that never answers must not take a worker for good."""
+
+Decide = Callable[[RolloutSpec | None, RolloutStatus | None, Observation, float], Decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the engine is made of."""
+
+    queue: WorkQueue
+    store: Store
+    gather: Gather
+    commit: Commit
+    rounds: Rounds
+    preflights: Preflights
+    journal: Journal
+    clock: Clock
+    telemetry: Telemetry
+    epoch: Callable[[], Epoch | None]
+    decide: Decide = decide
+    backoff: Backoff
+
+
+class Engine:
+    """Runs the workers; `heartbeat` is the loop time at which the loop was last known to turn."""
+
+    def __init__(self, parts: Parts, *, workers: int = WORKERS) -> None:
+        self._p = parts
+        self._workers = workers
+        self._spins: dict[Key, int] = {}
+        self.heartbeat = float("-inf")
+
+    async def run(self) -> None:
+        """Work until cancelled. One worker takes urgent work only, so that a revert never waits for a slow raise."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._beat())
+            for index in range(self._workers):
+                group.create_task(self._work(urgent_only=index == 0))
+
+    def lead(self, leading: bool) -> None:
+        """Start or stop to hand out work; everything is looked at when leadership is won."""
+        self._p.telemetry.leading(leading)
+        if not leading:
+            self._p.queue.close()
+            return
+        for key in self._p.store:
+            # What an earlier leader wrote last may not have reached the watch yet.
+            self._p.store.doubt(key)
+            self.enqueue(key)
+        self._p.queue.open()
+
+    def enqueue(self, key: Key, priority: Priority = Priority.NORMAL) -> None:
+        """Look at the key soon."""
+        self._p.queue.add(key, priority)
+
+    def forget(self, key: Key) -> None:
+        """The rollout is gone: drop everything that is kept about it."""
+        self._p.queue.forget(key)
+        self._p.store.forget(key)
+        self._p.rounds.drop(key)
+        self._p.preflights.forget(key)
+        self._p.backoff.reset(key)
+        self._p.telemetry.forget(key)
+        self._spins.pop(key, None)
+
+    async def _work(self, *, urgent_only: bool) -> None:
+        while True:
+            work = await self._p.queue.take(urgent_only=urgent_only)
+            try:
+                await self.reconcile(work)
+            finally:
+                self._p.queue.done(work.key)
+
+    async def reconcile(self, work: Work) -> None:
+        """One look at one rollout. Raises nothing but cancellation."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._p.telemetry.waited(work.priority.name.lower(), work.waited)
+        try:
+            async with asyncio.timeout(RECONCILE_LIMIT):
+                outcome = await self._once(work)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            outcome = self._failed(work, error)
+        self._p.telemetry.reconciled(outcome, loop.time() - begun)
+
+    async def _once(self, work: Work) -> str:
+        epoch = self._p.epoch()
+        if epoch is None:
+            return "standby"
+        gathered = await self._p.gather(work.key, epoch)
+        now = self._p.clock.now()
+        decision = self._p.decide(gathered.spec, gathered.obj.status, gathered.observation, now)
+        try:
+            committed = await self._p.commit(gathered, decision)
+        except Exception as error:
+            # Urgency is known only now: the next try of a revert must overtake everything and come soon.
+            return self._failed(replace(work, priority=Priority.URGENT) if decision.urgent else work, error)
+        if committed.changed:
+            self._p.journal.append(entry(gathered, decision, now))
+        self._p.telemetry.decided(gathered, decision, committed)
+        if committed.obj is None:
+            self.forget(work.key)
+            return "released"
+        self._plan(work, gathered, decision, committed)
+        return "changed" if committed.changed else "unchanged"
+
+    def _plan(self, work: Work, gathered: Gathered, decision: Decision, committed: Committed) -> None:
+        key = work.key
+        urgent = Priority.URGENT if decision.urgent else Priority.NORMAL
+        if committed.results_pending:
+            self._p.queue.add_after(key, self._p.backoff.failed((key, "results")), urgent)
+        else:
+            self._p.backoff.reset((key, "results"))
+        if committed.changed:
+            # Level-triggered: look at what was made, without waiting for the watch to tell.
+            spins = self._spins[key] = self._spins.get(key, 0) + 1
+            if spins > SPINS:
+                raise Bug(f"{spins} decisions in a row changed something", subject=str(key))
+            self._p.queue.add(key, urgent)
+        else:
+            self._spins.pop(key, None)
+            self._p.backoff.reset(key)
+        if decision.wake_at is not None:
+            self._p.queue.add_after(key, decision.wake_at - self._p.clock.now(), urgent)
+
+    def _failed(self, work: Work, error: Exception) -> str:
+        """Say what went wrong, and plan the next try by its class."""
+        key, queue, backoff = work.key, self._p.queue, self._p.backoff
+        urgent = work.priority is Priority.URGENT
+        match error:
+            case Deposed():
+                log.warning("%s", error)
+                queue.add_after(key, backoff.failed(key), work.priority)
+                return "deposed"
+            case Gone():
+                if self._p.store.peek(key) is None:
+                    self.forget(key)
+                    return "gone"
+                # Something it refers to went away under our hands.
+                self._p.store.doubt(key)
+                queue.add_after(key, backoff.conflicted(key, urgent=urgent), work.priority)
+                return "conflict"
+            case Conflict():
+                log.debug("%s", error)
+                self._p.store.doubt(key)
+                queue.add_after(key, backoff.conflicted(key, urgent=urgent), work.priority)
+                return "conflict"
+            case Throttled(retry_after=wait):
+                queue.add_after(key, max(wait, backoff.failed(key, urgent=urgent)), work.priority)
+                log.warning("%s: %s", key, error)
+                return "throttled"
+            case Transient() | TimeoutError():
+                self._p.store.doubt(key)
+                queue.add_after(key, backoff.failed(key, urgent=urgent), work.priority)
+                log.warning("%s: %s: %s", key, type(error).__name__, error)
+                return "transient"
+            case SpecError() | Denied():
+                queue.add_after(key, SLOW, work.priority)
+                log.error("%s: %s: %s", key, type(error).__name__, error)
+                return "refused"
+            case _:
+                # Frozen: nothing is written for this key until it works again; every other key goes on.
+                self._p.store.doubt(key)
+                queue.add_after(key, backoff.failed(key, urgent=urgent, cap=BUG_CAP), work.priority)
+                log.error("%s: frozen by a bug", key, exc_info=error)
+                self._p.telemetry.bug()
+                return "bug"
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            self.heartbeat = begun
+            await asyncio.sleep(HEARTBEAT)
+            self._p.telemetry.lag(max(0.0, loop.time() - begun - HEARTBEAT))

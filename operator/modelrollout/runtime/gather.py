@@ -1,0 +1,163 @@
+"""Builds the one `Observation` a decision may use. The only reader of the ports in a reconcile."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from modelrollout.core.model import Arm, Epoch, Key, Phase, RolloutSpec, Verdict
+from modelrollout.core.observation import (
+    ArmCounts,
+    Evidence,
+    EvidencePending,
+    EvidenceSeen,
+    EvidenceUnreachable,
+    NoDataCause,
+    Observation,
+    PreflightFailed,
+    RouteAbsent,
+    SliAssessment,
+    SpecProblem,
+    Workload,
+    WorkloadAbsent,
+    WorkloadSeen,
+)
+from modelrollout.core.status import RolloutStatus
+from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
+from modelrollout.runtime.preflight import NOT_LOOKED, Found, Preflights
+from modelrollout.runtime.rounds import EVALUATED, Rounds
+from modelrollout.runtime.store import Store
+
+ASKING = frozenset({Phase.PREFLIGHT, Phase.INVALID, Phase.PROGRESSING, Phase.PAUSED})
+"""Phases in which the metrics matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One rollout as seen: `spec` is the last valid one, None when there never was one."""
+
+    obj: RolloutObject
+    spec: RolloutSpec | None
+    observation: Observation
+
+
+class Gather:
+    """Reads caches, and the API server for a key in doubt."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        workloads: Workloads,
+        routing: Routing,
+        actions: Actions,
+        metrics: Metrics,
+        rounds: Rounds,
+        preflights: Preflights,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._workloads = workloads
+        self._routing = routing
+        self._actions = actions
+        self._metrics = metrics
+        self._rounds = rounds
+        self._preflights = preflights
+        self._clock = clock
+
+    async def __call__(self, key: Key, epoch: Epoch) -> Gathered:
+        """What a decision about `key` may use. Raises Gone and the transient errors of the ports."""
+        fresh = self._store.doubted(key)
+        obj = await self._store.read(key)
+        spec = self._store.valid_spec(obj)
+        actions = tuple(self._actions.pending(key))
+        if spec is None:
+            absent = WorkloadAbsent("the object can't be read")
+            observation = Observation(
+                obj.deleting,
+                obj.finalizer,
+                absent,
+                absent,
+                RouteAbsent(),
+                EvidencePending(),
+                NOT_LOOKED.preflight,
+                actions,
+                obj.problem,
+                epoch,
+                obj.generation,
+            )
+            return Gathered(obj, None, observation)
+        legacy, candidate = await self._workloads.observe(spec, fresh=fresh)
+        route = await self._routing.observe(spec, fresh=fresh)
+        revision = revision_of(candidate, spec.candidate)
+        source = self._source(spec)
+        found = NOT_LOOKED
+        evidence: Evidence = EvidencePending()
+        status = obj.status
+        if isinstance(source, SourceSpec) and status is not None and status.phase in ASKING and revision is not None:
+            found = self._preflights.look(spec, source, revision=revision, phase=status.phase)
+            self._rounds.follow(spec, status, source, found.plans, found.scrape)
+            evidence = self._evidence(spec, status, found)
+        else:
+            self._rounds.drop(key)
+        observation = Observation(
+            obj.deleting,
+            obj.finalizer,
+            legacy,
+            candidate,
+            route,
+            evidence,
+            found.preflight,
+            actions,
+            obj.problem or (source if isinstance(source, SpecProblem) else None),
+            epoch,
+            obj.generation,
+            revision,
+        )
+        return Gathered(obj, spec, observation)
+
+    def _source(self, spec: RolloutSpec) -> SourceSpec | SpecProblem:
+        name = spec.analysis.metric_source
+        source = self._metrics.source(name)
+        if isinstance(source, SourceSpec) and not self._metrics.allowed(name, spec.key.namespace):
+            return SpecProblem(
+                "NamespaceNotAllowed",
+                f"analysis.metricSource {name!r} may not be used from namespace {spec.key.namespace!r}: "
+                "ask an administrator to extend its allowedNamespaces, or name another MetricSource",
+            )
+        return source
+
+    def _evidence(self, spec: RolloutSpec, status: RolloutStatus, found: Found) -> Evidence:
+        if found.plans or status.phase not in EVALUATED or status.step is None:
+            return self._rounds.evidence(spec.key)
+        # A new leader in mid-step that finds no metrics: the step must not wait for ever as if it had just begun.
+        now = self._clock.now()
+        if found.unreachable:
+            return EvidenceUnreachable(found.unreachable, status.holds.unreachable or now)
+        if isinstance(found.preflight, PreflightFailed):
+            return EvidenceSeen(status.step.started, now, tuple(_missing(spec, found.preflight.problem)))
+        return EvidencePending()
+
+
+def _missing(spec: RolloutSpec, problem: str) -> list[SliAssessment]:
+    return [
+        SliAssessment(
+            sli.name,
+            sli.critical,
+            Verdict.NO_DATA,
+            ArmCounts(0, 0),
+            ArmCounts(0, 0),
+            sli.allowed,
+            no_data=NoDataCause.MISSING,
+            note=problem,
+        )
+        for sli in spec.slis
+    ]
+
+
+def revision_of(candidate: Workload, arm: Arm) -> str | None:
+    """Short hash of the candidate's pod template as stored and the model it is said to serve; None while absent."""
+    if not isinstance(candidate, WorkloadSeen):
+        return None
+    identity = repr((candidate.template_hash, arm.model_name, arm.model_version))
+    return hashlib.blake2b(identity.encode(), digest_size=5).hexdigest()

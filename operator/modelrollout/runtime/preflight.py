@@ -1,0 +1,194 @@
+"""Before the first step: are the metrics there, and how much error budget is left (guard G0)?
+
+Discovery asks Prometheus, so it runs beside the workers: a decision takes what is known now, and the rollout is looked
+at again when an answer arrives. The plans found here are what the evidence rounds read afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from modelrollout.catalog import Resolved, alternatives, resolve
+from modelrollout.core.model import Key, Phase, RolloutSpec
+from modelrollout.core.observation import Preflight, PreflightFailed, PreflightPassed, PreflightUnknown
+from modelrollout.core.plan import SliPlan
+from modelrollout.core.samples import Series
+from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
+from modelrollout.runtime.arms import Split, pods_of
+from modelrollout.runtime.budget import counted, outlook
+
+log = logging.getLogger(__name__)
+
+RETRY = 8.0
+"""Seconds between looks while something is missing; below the 10 s after which a decision looks again."""
+REFRESH = 60.0
+"""Seconds between looks while the rollout waits in Preflight although the metrics are there (budget recovering)."""
+DISCOVERY_WINDOW = 300.0
+RATE_WINDOW = 3600.0
+DEFAULT_SCRAPE = 15.0
+AT_ONCE = 8
+LIMIT = 30.0
+"""Seconds a whole look may take; a source that hangs longer has not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known now. `plans` is empty until every SLI is resolved; `scrape` in seconds."""
+
+    preflight: Preflight
+    plans: tuple[SliPlan, ...] = ()
+    scrape: float = DEFAULT_SCRAPE
+    unreachable: str = ""
+    """Class of the failure when the source did not answer."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    token: tuple[object, ...]
+    found: Found
+    due: float
+    task: asyncio.Task[None] | None = None
+
+
+NOT_LOOKED = Found(PreflightUnknown("metrics are being looked up"))
+
+
+class Preflights:
+    """One look per rollout and revision, repeated while it fails. `changed` is called when an answer differs."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, changed: Callable[[Key], None]) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._changed = changed
+        self._entries: dict[Key, _Entry] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    def look(self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase) -> Found:
+        """What is known now; starts a look in the background when one is due."""
+        token = _token(spec, source, revision)
+        entry = self._entries.get(spec.key)
+        if entry is None or entry.token != token:
+            self.forget(spec.key)
+            entry = self._entries[spec.key] = _Entry(token, NOT_LOOKED, due=float("-inf"))
+        settled = isinstance(entry.found.preflight, PreflightPassed) and phase not in (Phase.PREFLIGHT, Phase.IDLE)
+        if entry.task is None and not settled and self._clock.monotonic() >= entry.due:
+            entry.task = asyncio.get_running_loop().create_task(self._run(spec, source, entry))
+        return entry.found
+
+    def forget(self, key: Key) -> None:
+        """The rollout is gone."""
+        entry = self._entries.pop(key, None)
+        if entry is not None and entry.task is not None:
+            entry.task.cancel()
+
+    async def stop(self) -> None:
+        """End every look."""
+        tasks = [e.task for e in self._entries.values() if e.task is not None]
+        for key in tuple(self._entries):
+            self.forget(key)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry) -> None:
+        try:
+            async with self._slots, asyncio.timeout(LIMIT):
+                found = await self._discover(spec, source)
+        except TimeoutError:
+            found = _silent(source, "Timeout")
+        except Exception:
+            # One poison object must not end anything but its own look.
+            log.exception("%s: metric discovery failed", spec.key)
+            found = _silent(source, "Bug")
+        before, entry.found, entry.task = entry.found, found, None
+        entry.due = self._clock.monotonic() + (REFRESH if isinstance(found.preflight, PreflightPassed) else RETRY)
+        if before != found:
+            self._changed(spec.key)
+
+    async def _discover(self, spec: RolloutSpec, source: SourceSpec) -> Found:
+        at = self._clock.now()
+        window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
+        queries = [
+            SeriesQuery(
+                tuple(alternatives(sli)), window, namespaces=(spec.key.namespace,), pods=pods_of(spec, sli, source)
+            )
+            for sli in spec.slis
+        ]
+        results = await self._metrics.read(source.name, queries, at=at)
+        plans: list[SliPlan] = []
+        notes: list[str] = []
+        seen: list[Series] = []
+        for sli, result in zip(spec.slis, results, strict=True):
+            if isinstance(result, NoAnswer):
+                return _silent(source, result.kind)
+            legacy, candidate = Split(result.series).arms(spec, sli, source)
+            resolved = resolve(sli, (*legacy, *candidate))
+            if isinstance(resolved, PreflightFailed):
+                return Found(resolved)
+            assert isinstance(resolved, Resolved)
+            plans.append(resolved.plan)
+            notes.extend(resolved.notes)
+            seen.extend((*legacy, *candidate))
+        scrape = source.scrape_interval or _scrape(seen)
+        budgets: list[tuple[str, float, float]] = []
+        for plan in plans:
+            line = await self._budget(spec, source, plan, at)
+            if isinstance(line, NoAnswer):
+                return _silent(source, line.kind)
+            if line is not None:
+                budgets.append(line)
+        return Found(PreflightPassed(tuple(notes), tuple(budgets)), tuple(plans), scrape)
+
+    async def _budget(
+        self, spec: RolloutSpec, source: SourceSpec, plan: SliPlan, at: float
+    ) -> tuple[str, float, float] | NoAnswer | None:
+        """Remaining share and this rollout's allowance of one SLI; None when legacy has had no events to count."""
+        sli = next(s for s in spec.slis if s.name == plan.sli)
+        window = spec.budget.window
+        whole, recent = [
+            await self._metrics.total(
+                source.name,
+                SeriesQuery(
+                    plan.metrics,
+                    seconds,
+                    plan.boundaries,
+                    (spec.key.namespace,),
+                    pods_of(spec, sli, source, spec.legacy.deployment),
+                ),
+                at=at,
+            )
+            for seconds in (window, min(window, RATE_WINDOW))
+        ]
+        for result in (whole, recent):
+            if isinstance(result, NoAnswer):
+                return result
+        total, bad = counted(plan, _legacy(whole, spec, source, plan))
+        lately, _ = counted(plan, _legacy(recent, spec, source, plan))
+        return outlook(
+            sli,
+            spec.budget,
+            total=max(total, lately * window / min(window, RATE_WINDOW)),
+            bad=bad,
+        )
+
+
+def _legacy(result: QueryResult, spec: RolloutSpec, source: SourceSpec, plan: SliPlan) -> Sequence[Series]:
+    assert isinstance(result, Answer)
+    sli = next(s for s in spec.slis if s.name == plan.sli)
+    return Split(result.series).arms(spec, sli, source)[0]
+
+
+def _silent(source: SourceSpec, kind: str) -> Found:
+    return Found(PreflightUnknown(f"metric source {source.name!r} does not answer ({kind})"), unreachable=kind)
+
+
+def _token(spec: RolloutSpec, source: SourceSpec, revision: str) -> tuple[object, ...]:
+    # Everything that changes the answer, and nothing that does not: lifting a pause must not lose the plans.
+    return (spec.uid, revision, spec.legacy.deployment, spec.candidate.deployment, spec.slis, spec.budget, source)
+
+
+def _scrape(series: Sequence[Series]) -> float:
+    gaps = [b[0] - a[0] for one in series for a, b in zip(one.samples, one.samples[1:], strict=False)]
+    return median(gaps) if gaps else DEFAULT_SCRAPE

@@ -1,0 +1,339 @@
+"""Evidence rounds: one question per SLI template for all rollouts of a source, at one pinned time.
+
+A tracker lives as long as the revision it judges; what it is asked about is driven by the status alone, so that a new
+leader arrives at the same evidence. Shared questions cover the last ticks only. A tracker that is far behind (a new
+leader, an outage that is over) is served alone, in chunks, beside the shared rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from modelrollout.core.model import BurnAction, Key, Phase, RolloutSpec, Sli, Verdict
+from modelrollout.core.observation import (
+    Attribution,
+    Evidence,
+    EvidencePending,
+    EvidenceSeen,
+    EvidenceUnreachable,
+    SliAssessment,
+)
+from modelrollout.core.plan import SliPlan
+from modelrollout.core.status import RolloutStatus
+from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
+from modelrollout.runtime.arms import Split, pods_of, within
+from modelrollout.runtime.queue import Priority
+from modelrollout.stats import ArmSeries, EvidenceTracker, Span
+
+log = logging.getLogger(__name__)
+
+POLL = 0.25
+"""Seconds between looks for due trackers: the most that a round starts late."""
+FEW_NAMESPACES = 50
+SHARED_SPAN = 60.0
+"""Seconds of samples that a shared question may cover; more would make one answer too large."""
+CHUNK = 1800.0
+"""Seconds of evidence that one catch-up question covers."""
+CATCH_UPS = 4
+READ_LIMIT = 15.0
+"""Seconds after which a source that hangs has not answered, whatever its adapter promises."""
+SLICE = 0.005
+"""Seconds of arithmetic before the loop is given to others."""
+EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
+
+
+@dataclass(slots=True)
+class Watch:
+    """One rollout under evaluation. `life` names the revision judged, `stretch` the step the evidence belongs to."""
+
+    spec: RolloutSpec
+    source: SourceSpec
+    plans: tuple[SliPlan, ...]
+    life: tuple[object, ...]
+    stretch: tuple[object, ...]
+    tracker: EvidenceTracker
+    evidence: Evidence = field(default_factory=EvidencePending)
+    busy: bool = False
+    not_before: float = float("-inf")
+    silent: float | None = None
+    """Epoch seconds since when the source has not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A tracker with the samples that it wants."""
+
+    watch: Watch
+    span: Span
+
+
+class Rounds:
+    """Feeds trackers and says which rollouts have news. `observed(kind, value)` receives telemetry."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Clock,
+        news: Callable[[Key, Priority], None],
+        *,
+        late: Callable[[float], None] | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._news = news
+        self._late = late
+        self._watches: dict[Key, Watch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: set[str] = set()
+        self._catching = asyncio.Semaphore(CATCH_UPS)
+
+    def follow(
+        self, spec: RolloutSpec, status: RolloutStatus, source: SourceSpec, plans: tuple[SliPlan, ...], scrape: float
+    ) -> None:
+        """Make the tracker match the status: start, restart at a new step, or end it."""
+        if status.phase not in EVALUATED or status.step is None or not plans:
+            self.drop(spec.key)
+            return
+        life = (spec.uid, status.revision, status.attempt, status.plan, status.grid, plans, source, spec.analysis)
+        stretch = (status.step.started, status.legacy_hash)
+        watch = self._watches.get(spec.key)
+        if watch is not None and watch.life == life:
+            watch.spec = spec
+            if watch.stretch != stretch:
+                watch.tracker.restart(start_of_evidence(spec, status))
+                watch.stretch, watch.evidence, watch.not_before = stretch, EvidencePending(), float("-inf")
+            return
+        tracker = EvidenceTracker(
+            spec,
+            plans,
+            grid=status.grid,
+            since=start_of_evidence(spec, status),
+            scrape=scrape,
+            ledgers=status.budget,
+        )
+        self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker)
+
+    def drop(self, key: Key) -> None:
+        """No more evidence is wanted for this rollout."""
+        self._watches.pop(key, None)
+
+    def evidence(self, key: Key) -> Evidence:
+        """The newest assessment of the present step."""
+        watch = self._watches.get(key)
+        return watch.evidence if watch else EvidencePending()
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    async def run(self) -> None:
+        """Ask round after round until cancelled."""
+        try:
+            while True:
+                self.tick()
+                await asyncio.sleep(POLL)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End what is being asked."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def tick(self) -> None:
+        """Start a round for every source with due trackers and none under way, and catch-ups beside it."""
+        now = self._clock.now()
+        shared: dict[str, list[Due]] = defaultdict(list)
+        for watch in self._watches.values():
+            if watch.busy or now < watch.not_before:
+                continue
+            span = self._span(watch, now)
+            if span is None:
+                continue
+            if span.window <= max(SHARED_SPAN, 4 * watch.spec.analysis.interval + 4 * _slack(span)):
+                shared[watch.source.name].append(Due(watch, span))
+            else:
+                watch.busy = True
+                self._start(self._catch_up(Due(watch, span)))
+        for name, dues in shared.items():
+            if name in self._asking:
+                continue
+            self._asking.add(name)
+            for due in dues:
+                due.watch.busy = True
+            self._start(self._round(name, dues))
+
+    def _span(self, watch: Watch, now: float) -> Span | None:
+        try:
+            return watch.tracker.span(now)
+        except Exception:
+            self._broken(watch, now)
+            return None
+
+    async def _round(self, name: str, dues: list[Due]) -> None:
+        try:
+            groups: dict[tuple[str, ...], list[tuple[Due, SliPlan]]] = defaultdict(list)
+            for due in dues:
+                for plan in due.watch.plans:
+                    groups[plan.metrics].append((due, plan))
+            at = max(due.span.at for due in dues)
+            queries = [_shared_query(metrics, members, at) for metrics, members in groups.items()]
+            results = await self._read(name, queries, at)
+            splits = {
+                metrics: Split(result.series) if isinstance(result, Answer) else result.kind
+                for metrics, result in zip(groups, results, strict=True)
+            }
+            del results
+            await self._deliver(dues, splits)
+        finally:
+            self._asking.discard(name)
+            for due in dues:
+                due.watch.busy = False
+
+    async def _catch_up(self, due: Due) -> None:
+        watch, spec = due.watch, due.watch.spec
+        try:
+            async with self._catching:
+                span = self._chunk(due)
+                queries = [
+                    SeriesQuery(
+                        plan.metrics,
+                        span.window,
+                        plan.boundaries,
+                        (spec.key.namespace,),
+                        pods_of(spec, _sli(spec, plan), watch.source),
+                    )
+                    for plan in watch.plans
+                ]
+                results = await self._read(watch.source.name, queries, span.at)
+                splits: dict[tuple[str, ...], Split | str] = {}
+                for plan, result in zip(watch.plans, results, strict=True):
+                    answer = Split(result.series) if isinstance(result, Answer) else result.kind
+                    # Two plans over the same metrics may have asked for other boundaries: keep each its own answer.
+                    splits[(plan.sli, *plan.metrics)] = answer
+                await self._deliver([Due(watch, span)], splits)
+        finally:
+            watch.busy = False
+
+    def _chunk(self, due: Due) -> Span:
+        """The part of a long span that one question may cover: as if it were asked for earlier."""
+        if due.span.end - due.span.start <= CHUNK:
+            return due.span
+        lag = self._clock.now() - due.span.end
+        return due.watch.tracker.span(due.span.start + CHUNK + max(0.0, lag)) or due.span
+
+    async def _read(self, name: str, queries: Sequence[SeriesQuery], at: float) -> Sequence[QueryResult]:
+        try:
+            async with asyncio.timeout(READ_LIMIT):
+                return await self._metrics.read(name, queries, at=at)
+        except TimeoutError:
+            return [NoAnswer("Timeout")] * len(queries)
+        except Exception:
+            log.exception("metric source %s: reading failed", name)
+            return [NoAnswer("BadAnswer")] * len(queries)
+
+    async def _deliver(self, dues: Iterable[Due], splits: dict[tuple[str, ...], Split | str]) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for due in dues:
+            watch = due.watch
+            if self._watches.get(watch.spec.key) is not watch:
+                continue  # the rollout moved on while Prometheus was thinking
+            try:
+                self._feed(watch, due.span, splits)
+            except Exception:
+                self._broken(watch, self._clock.now())
+            if self._late is not None:
+                self._late(max(0.0, self._clock.now() - due.span.at))
+            self._news(watch.spec.key, Priority.URGENT if alarming(watch.evidence) else Priority.NORMAL)
+            if loop.time() - begun > SLICE:
+                await asyncio.sleep(0)
+                begun = loop.time()
+
+    def _feed(self, watch: Watch, span: Span, splits: dict[tuple[str, ...], Split | str]) -> None:
+        now = self._clock.now()
+        answers: dict[str, ArmSeries | str] = {}
+        for plan in watch.plans:
+            split = splits.get((plan.sli, *plan.metrics), splits.get(plan.metrics, "BadAnswer"))
+            if isinstance(split, str):
+                answers[plan.sli] = split
+                continue
+            legacy, candidate = split.arms(watch.spec, _sli(watch.spec, plan), watch.source)
+            start = span.at - span.window
+            answers[plan.sli] = ArmSeries(
+                legacy=within(legacy, start, span.at), candidate=within(candidate, start, span.at)
+            )
+        failures = [a for a in answers.values() if isinstance(a, str)]
+        if failures:
+            # Asked again a tick later; ticks missed meanwhile are read then.
+            watch.not_before = now + watch.spec.analysis.interval
+            watch.silent = watch.silent or now
+        else:
+            watch.silent = None
+        watch.tracker.feed(span, answers)
+        watch.evidence = watch.tracker.assess(now)
+        if failures and not isinstance(watch.evidence, EvidenceUnreachable):
+            watch.evidence = EvidenceUnreachable(failures[0], watch.silent or now)
+
+    def _broken(self, watch: Watch, now: float) -> None:
+        # A bug in the arithmetic of one rollout freezes this rollout and no other.
+        log.exception("%s: evidence could not be computed; the weight is frozen", watch.spec.key)
+        watch.silent = watch.silent or now
+        watch.evidence = EvidenceUnreachable("Bug", watch.silent)
+        watch.not_before = now + watch.spec.analysis.interval
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("evidence round failed", exc_info=task.exception())
+
+
+def start_of_evidence(spec: RolloutSpec, status: RolloutStatus) -> float:
+    """The first grid point at or after the data plane has settled, and one tick more: that tick mixes weights."""
+    assert status.step is not None
+    interval = spec.analysis.interval
+    ticks = math.ceil((status.step.started + spec.traffic.settle - status.grid) / interval)
+    return status.grid + (max(0, ticks) + 1) * interval
+
+
+def alarming(evidence: Evidence) -> bool:
+    """Whether the evidence is likely to take traffic off: it then overtakes other work."""
+    if not isinstance(evidence, EvidenceSeen):
+        return False
+    over = any(x.gross_over or (x.lower or 0.0) > x.allowed for x in evidence.ledgers if x.allowed is not None)
+    return over or any(_bad(sli) for sli in evidence.slis if sli.critical)
+
+
+def _bad(sli: SliAssessment) -> bool:
+    reverts = any(
+        t.tier.action is BurnAction.ROLLBACK and t.attribution in (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
+        for t in sli.tiers
+    )
+    return sli.verdict is Verdict.FAIL or sli.hard_guard is not None or reverts
+
+
+def _shared_query(metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float) -> SeriesQuery:
+    namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
+    boundaries = sorted({b for _, plan in members for b in plan.boundaries})
+    window = max(at - (due.span.at - due.span.window) for due, _ in members)
+    return SeriesQuery(
+        metrics, window, tuple(boundaries), tuple(namespaces) if len(namespaces) <= FEW_NAMESPACES else ()
+    )
+
+
+def _sli(spec: RolloutSpec, plan: SliPlan) -> Sli:
+    return next(s for s in spec.slis if s.name == plan.sli)
+
+
+def _slack(span: Span) -> float:
+    return span.window - (span.end - span.start)

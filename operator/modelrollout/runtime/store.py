@@ -1,0 +1,125 @@
+"""What this process knows of each rollout: the newest stored object, the last spec that was valid, and doubts.
+
+Read-your-writes: what our own write returned counts as seen, so a watch event that is older than it is ignored
+(KEP-5647's rule, without the wait). A key in doubt is read from the API server before the next decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modelrollout.core.model import Key, RolloutSpec
+from modelrollout.errors import Gone
+from modelrollout.ports import RolloutObject, Rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a LIST showed that the watch had not: objects unknown here, objects gone there, objects older here."""
+
+    missing: tuple[Key, ...]
+    ghosts: tuple[Key, ...]
+    stale: tuple[Key, ...]
+
+    @property
+    def count(self) -> int:
+        """Objects that differed."""
+        return len(self.missing) + len(self.ghosts) + len(self.stale)
+
+
+def older(a: RolloutObject, b: RolloutObject) -> bool:
+    """Whether `a` is surely an older state of the same object than `b`."""
+    if a.uid != b.uid or a.resource_version == b.resource_version:
+        return False
+    try:
+        return int(a.resource_version) < int(b.resource_version)
+    except ValueError:
+        return False
+
+
+class Store:
+    """Newest known state per rollout."""
+
+    def __init__(self, rollouts: Rollouts) -> None:
+        self._rollouts = rollouts
+        self._objects: dict[Key, RolloutObject] = {}
+        self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
+        self._doubts: set[Key] = set()
+
+    def put(self, obj: RolloutObject) -> bool:
+        """Take in a state; False when it is older than what is known or the same."""
+        known = self._objects.get(obj.key)
+        if known is not None and (known == obj or older(obj, known)):
+            return False
+        self._objects[obj.key] = obj
+        if obj.spec is not None:
+            self._specs[obj.key] = (obj.uid, obj.spec)
+        return True
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self._objects.pop(key, None)
+        self._specs.pop(key, None)
+        self._doubts.discard(key)
+
+    def doubt(self, key: Key) -> None:
+        """The next read must ask the API server: a write conflicted, or its result is unknown."""
+        self._doubts.add(key)
+
+    def doubted(self, key: Key) -> bool:
+        """Whether the next read asks the API server."""
+        return key in self._doubts
+
+    async def read(self, key: Key) -> RolloutObject:
+        """The newest known state, or the stored one when in doubt or unknown. Raises Gone and what `get` raises."""
+        known = self._objects.get(key)
+        if known is not None and key not in self._doubts:
+            return known
+        try:
+            obj = await self._rollouts.get(key)
+        except Gone:
+            self.forget(key)
+            raise
+        self._doubts.discard(key)
+        # A live read is the truth, also when its version looks older (a restored etcd).
+        self._objects.pop(key, None)
+        self.put(obj)
+        return obj
+
+    def peek(self, key: Key) -> RolloutObject | None:
+        """The newest known state, without asking anybody."""
+        return self._objects.get(key)
+
+    def valid_spec(self, obj: RolloutObject) -> RolloutSpec | None:
+        """The object's spec, or the last one that this process saw valid while the present one is not."""
+        if obj.spec is not None:
+            return obj.spec
+        uid, spec = self._specs.get(obj.key, ("", None))
+        return spec if uid == obj.uid else None
+
+    def reconcile(self, listed: Iterable[RolloutObject], known_before: frozenset[Key]) -> Drift:
+        """Replace what is known by a complete LIST, keeping own newer writes; says what the watch had missed.
+
+        `known_before`: keys known when the LIST began; what came up since is no ghost.
+        """
+        missing, stale = [], []
+        seen: set[Key] = set()
+        for obj in listed:
+            seen.add(obj.key)
+            known = self._objects.get(obj.key)
+            if known is None:
+                missing.append(obj.key)
+            elif known.uid != obj.uid or older(known, obj):
+                stale.append(obj.key)
+            self.put(obj)
+        ghosts = [key for key in self._objects if key not in seen and key in known_before]
+        for key in ghosts:
+            self.forget(key)
+        return Drift(tuple(missing), tuple(ghosts), tuple(stale))
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._objects))
+
+    def __len__(self) -> int:
+        return len(self._objects)
