@@ -174,16 +174,18 @@ class Generator:
         """Send what is due until the run is over, then wait for the answers."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        over = started + self._bounds.duration
         pacer = Pacer(now=started, rate=self.settings.rate)
         number = 0
         while number < self._bounds.max_requests and not self._stopped:
             now = loop.time()
-            if now >= started + self._bounds.duration:
-                break
             pacer.change(now=now, rate=self.settings.rate)
             due = pacer.due()
+            # What was due before the end is sent even when the client is late: a run's count is exact.
+            if now >= over and due >= over:
+                break
             if due > now:
-                await asyncio.sleep(min(due - now, NAP))
+                await asyncio.sleep(min(due - now, over - now, NAP))
                 continue
             pacer.advance()
             self._dispatch(session, self._plan(number, due))

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,6 +51,21 @@ async def test_every_request_is_recorded_and_leaves_when_due(
     assert [r.row for r in found] == [i % len(held) for i in range(200)]
     assert run.totals.sent == 200
     assert value(server, "requests_total", version="8", code="200") == 200
+
+
+async def test_a_client_that_was_held_up_still_sends_all_that_was_due(
+    start_server: StartServer, held: Held, tmp_path: Path
+) -> None:
+    server = start_server("better")
+    run = generator(f"http://127.0.0.1:{server.port}/predict", held, tmp_path / "r", rate=50, duration=0.5)
+    # Blocks the loop over the end of the run.
+    asyncio.get_running_loop().call_later(0.3, time.sleep, 0.4)
+    await run.run()
+    found = records.read(tmp_path / "r")
+    assert len(found) == 25
+    late = [r for r in found if r.start - r.scheduled > 0.1]
+    assert late
+    assert all(r.waited > 0.1 for r in late)
 
 
 async def test_the_loop_is_open(start_server: StartServer, held: Held, tmp_path: Path) -> None:
