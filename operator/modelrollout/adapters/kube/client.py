@@ -64,9 +64,9 @@ class KubeClient:
         configuration = Configuration()
         try:
             if kubeconfig is None:
-                load_incluster_config(client_configuration=configuration)
+                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # no types there
             else:
-                await load_kube_config(
+                await load_kube_config(  # type: ignore[no-untyped-call]  # no types there
                     str(kubeconfig), context=context, client_configuration=configuration, persist_config=False
                 )
         except ConfigException as error:
@@ -84,13 +84,15 @@ class KubeClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()
+        await self._api.close()  # type: ignore[no-untyped-call]  # no types there
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body:
         """One object as stored now."""
         return await self._call("GET", resource, namespace, name)
 
-    async def list(self, resource: Resource, namespace: str = "", *, selector: str = "", page: int = PAGE) -> Listing:
+    async def list_all(
+        self, resource: Resource, namespace: str = "", *, selector: str = "", page: int = PAGE
+    ) -> Listing:
         """Every object, read in pages; all namespaces without `namespace`."""
         try:
             return await self._pages(resource, namespace, selector, page)
@@ -112,9 +114,13 @@ class KubeClient:
         """Merge-patch; a `metadata.resourceVersion` in it makes it conditional."""
         return await self._patch(resource, namespace, name, patch, content=MERGE_PATCH, subresource=subresource)
 
-    async def json_patch(self, resource: Resource, namespace: str, name: str, operations: Sequence[Body]) -> Body:
+    async def json_patch(
+        self, resource: Resource, namespace: str, name: str, operations: Sequence[Body], *, subresource: str = ""
+    ) -> Body:
         """JSON Patch; a failed `test` is a Conflict and nothing is changed."""
-        return await self._patch(resource, namespace, name, list(operations), content=JSON_PATCH)
+        return await self._patch(
+            resource, namespace, name, list(operations), content=JSON_PATCH, subresource=subresource
+        )
 
     async def apply(self, resource: Resource, namespace: str, name: str, body: Body, *, force: bool) -> Body:
         """Server-side apply; creates the object when it is missing. Conflict over fields of others unless `force`."""
@@ -189,7 +195,7 @@ class KubeClient:
                 auth_settings=["BearerToken"],
             )
             answer = await self._api.call_api(verb, url, headers, payload, _request_timeout=limit)
-            raw: bytes = await answer.read()
+            raw: bytes = await answer.read()  # type: ignore[no-untyped-call]  # no types there
         except TimeoutError as error:
             raise ApiUnavailable(f"no answer within {limit.total:g} s", subject=subject) from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:

@@ -1,0 +1,170 @@
+"""`ObjectCache`: what the watches have shown, as small projections, with the operator's own writes never forgotten.
+
+The shell feeds it: `replace_all` from a full LIST, then `apply` and `remove` from watch events. A kind counts as
+`live` from its first LIST on; until then readers ask the API server. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from sys import intern
+from typing import Any, TypeVar, cast
+
+from modelrollout.adapters.kube.dependents import Dependents
+from modelrollout.adapters.kube.projection import DEPLOYMENT, HTTPROUTE, SERVICE, SLICE, Kind
+from modelrollout.adapters.kube.resources import Body
+from modelrollout.adapters.kube.rollout_view import ACTION, ROLLOUT, SOURCE
+from modelrollout.core.model import Key
+from modelrollout.errors import StaleRead
+
+T = TypeVar("T")
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object: its resourceVersion and its projection."""
+
+    version: str
+    view: object
+
+
+class ObjectCache:
+    """Projections by kind, namespace and name (namespace empty for cluster-scoped kinds)."""
+
+    def __init__(self) -> None:
+        kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, DEPLOYMENT, SERVICE, SLICE, HTTPROUTE)
+        self._kinds = {kind.resource.kind: kind for kind in kinds}
+        self._entries: dict[str, dict[Place, Entry]] = {name: {} for name in self._kinds}
+        self._live: set[str] = set()
+        self._floors: dict[tuple[str, Place], str] = {}
+        self._doubted: set[tuple[str, Place]] = set()
+        self._dependents = Dependents()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that it takes."""
+        return tuple(self._kinds)
+
+    def apply(self, kind: str, body: Body, *, fresh: bool = False) -> tuple[Key, ...]:
+        """Store an object as seen by a watch, or just read or written (`fresh`); returns the rollouts it matters to.
+
+        An older version than the stored one is ignored.
+        """
+        metadata = body["metadata"]
+        place = (intern(str(metadata.get("namespace", ""))), intern(str(metadata["name"])))
+        version = str(metadata["resourceVersion"])
+        old = self._entries[kind].get(place)
+        if old is not None and older(version, old.version):
+            return ()
+        if fresh or (old is not None and older(old.version, version)):
+            self._doubted.discard((kind, place))
+        floor = self._floors.get((kind, place))
+        if floor is not None and not older(version, floor):
+            del self._floors[kind, place]
+        if old is not None and old.version == version:
+            return self.dependents(kind, *place)
+        before = self.dependents(kind, *place)
+        view = self._kinds[kind].project(body)
+        self._entries[kind][place] = Entry(version, view)
+        self._dependents.store(kind, place, view)
+        return tuple(dict.fromkeys((*before, *self.dependents(kind, *place))))
+
+    def remove(self, kind: str, namespace: str, name: str, resource_version: str = "") -> tuple[Key, ...]:
+        """Forget an object; returns the rollouts it mattered to.
+
+        `resource_version`, if given, is that of the deletion: a newer object of the same name stays.
+        """
+        place = (namespace, name)
+        old = self._entries[kind].get(place)
+        if old is not None and resource_version and older(resource_version, old.version):
+            return ()
+        affected = self.dependents(kind, namespace, name)
+        self._entries[kind].pop(place, None)
+        self._floors.pop((kind, place), None)
+        self._doubted.discard((kind, place))
+        self._dependents.drop(kind, place)
+        return affected
+
+    def replace_all(
+        self, kind: str, items: Iterable[Body], *, resource_version: str = "", namespace: str = ""
+    ) -> tuple[int, tuple[Key, ...]]:
+        """Take over a full LIST (of one namespace, if given).
+
+        Returns the drift (ghosts pruned, missing added, outdated replaced) and the rollouts concerned. Objects newer
+        than the LIST stay, whether it has them or not. Makes the kind live.
+        """
+        entries = self._entries[kind]
+        listed: set[Place] = set()
+        affected: dict[Key, None] = {}
+        drift = 0
+        for body in items:
+            metadata = body["metadata"]
+            place = (str(metadata.get("namespace", "")), str(metadata["name"]))
+            listed.add(place)
+            old = entries.get(place)
+            if old is None or older(old.version, str(metadata["resourceVersion"])):
+                drift += 1
+                affected.update(dict.fromkeys(self.apply(kind, body)))
+        ghosts = [
+            place
+            for place, entry in entries.items()
+            if place not in listed
+            and (not namespace or place[0] == namespace)
+            and not (resource_version and older(resource_version, entry.version))
+        ]
+        for place in ghosts:
+            affected.update(dict.fromkeys(self.remove(kind, *place)))
+        self._live.add(kind)
+        return drift + len(ghosts), tuple(affected)
+
+    def suspend(self, kind: str) -> None:
+        """Stop trusting a kind (its watch has died): readers ask the API server until the next `replace_all`."""
+        self._live.discard(kind)
+
+    def live(self, kind: str) -> bool:
+        """Whether the cache is fed with this kind, so that what it has not is not there."""
+        return kind in self._live
+
+    def note_write(self, kind: str, namespace: str, name: str, resource_version: str) -> None:
+        """Remember that we wrote the object at this version: until the cache has it, `find` raises StaleRead."""
+        old = self._entries[kind].get((namespace, name))
+        if old is None or older(old.version, resource_version):
+            self._floors[kind, (namespace, name)] = resource_version
+
+    def doubt(self, kind: str, namespace: str, name: str) -> None:
+        """Remember that a write failed on this object's version, or may have happened: read it before using it."""
+        self._doubted.add((kind, (namespace, name)))
+
+    def find(self, kind: Kind[T], namespace: str, name: str) -> T | None:
+        """The projection, or None. StaleRead when it is older than our own last write or doubted."""
+        place = (namespace, name)
+        if (kind.resource.kind, place) in self._floors or (kind.resource.kind, place) in self._doubted:
+            raise StaleRead("the cache is older than our own last write", subject=kind.resource.subject(*place))
+        entry = self._entries[kind.resource.kind].get(place)
+        return None if entry is None else cast(T, entry.view)
+
+    def every(self, kind: Kind[T]) -> tuple[T, ...]:
+        """All projections of a kind."""
+        return tuple(cast(T, entry.view) for entry in self._entries[kind.resource.kind].values())
+
+    def slices(self, namespace: str, service: str) -> tuple[str, ...]:
+        """Names of the EndpointSlices of a Service."""
+        return self._dependents.slices(namespace, service)
+
+    def actions(self, key: Key) -> tuple[str, ...]:
+        """Names of the RolloutActions for a rollout."""
+        return self._dependents.actions(key)
+
+    def dependents(self, kind: str, namespace: str, name: str) -> tuple[Key, ...]:
+        """The rollouts that this object matters to."""
+        return self._dependents.of(kind, (namespace, name))
+
+
+def older(version: str, than: str) -> bool:
+    """Whether a resourceVersion is older than another; what can't be compared is not older."""
+    try:
+        return int(version) < int(than)
+    except ValueError:
+        return False

@@ -1,0 +1,216 @@
+"""What the operator needs to know of an HTTPRoute, in little memory. Pure.
+
+Two things that mean the same compare equal here although their JSON differs: values the server fills in by default are
+put in, and the order of a match's headers is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from modelrollout.adapters.kube.resources import DOMAIN, Body
+from modelrollout.core.model import FULL, Weight
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+ROLLOUT_LABEL = f"{DOMAIN}/rollout"
+APPLIED = f"{DOMAIN}/applied"
+KUBECTL_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+DEFAULT_WEIGHT = 1
+RULE_PARTS = frozenset({"name", "matches", "backendRefs"})
+BACKEND_PARTS = frozenset({"group", "kind", "name", "namespace", "port", "weight"})
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One backendRef. `service` is None for anything but a core Service of the route's namespace."""
+
+    service: str | None
+    port: int | None
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `matches`: digest of what it matches. `plain`: no filters, timeouts or other additions."""
+
+    name: str | None
+    matches: str
+    backends: tuple[Backend, ...]
+    plain: bool
+
+    @property
+    def total(self) -> int:
+        """Sum of all weights."""
+        return sum(backend.weight for backend in self.backends)
+
+    def find(self, service: str) -> tuple[int, ...]:
+        """Positions of that Service among the backends."""
+        return tuple(index for index, backend in enumerate(self.backends) if backend.service == service)
+
+    def has_pair(self, first: str, second: str) -> bool:
+        """Whether both Services are among the backends."""
+        return bool(self.find(first)) and bool(self.find(second))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one controller said about one parent at the route's present generation; `reason` tells why not."""
+
+    parent: str
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """An HTTPRoute as stored. `owner`: uid of its controller; `owned`: uids of all its owners.
+
+    `parents`, `hostnames` and `Rule.matches` are comparable with those of `httproute_shape.Shape`; `applied` are
+    digests of the parts that we wrote last. `answers` leaves out what was said about older generations.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    deleting: bool
+    owner: tuple[str, str, str] | None
+    owned: tuple[str, ...]
+    managed_by: str
+    rollout: str
+    applied: frozenset[str]
+    annotations: tuple[str, ...]
+    parents: tuple[str, ...]
+    hostnames: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    answers: tuple[Answer, ...]
+
+
+def route_view(body: Body) -> RouteView:
+    """The view of an HTTPRoute body."""
+    metadata = body.get("metadata") or {}
+    spec = body.get("spec") or {}
+    namespace = str(metadata.get("namespace", ""))
+    labels = metadata.get("labels") or {}
+    annotations = metadata.get("annotations") or {}
+    owners = metadata.get("ownerReferences") or []
+    generation = int(metadata.get("generation", 0))
+    return RouteView(
+        namespace=namespace,
+        name=str(metadata.get("name", "")),
+        uid=str(metadata.get("uid", "")),
+        resource_version=str(metadata.get("resourceVersion", "")),
+        generation=generation,
+        deleting="deletionTimestamp" in metadata,
+        owner=next(((o["kind"], o["name"], o["uid"]) for o in owners if o.get("controller")), None),
+        owned=tuple(str(o.get("uid", "")) for o in owners),
+        managed_by=str(labels.get(MANAGED_BY, "")),
+        rollout=str(labels.get(ROLLOUT_LABEL, "")),
+        applied=frozenset(str(annotations.get(APPLIED, "")).split()),
+        annotations=tuple(sorted(a for a in annotations if a not in (APPLIED, KUBECTL_APPLIED))),
+        parents=tuple(parent_key(parent, namespace) for parent in spec.get("parentRefs") or ()),
+        hostnames=tuple(str(host) for host in spec.get("hostnames") or ()),
+        rules=tuple(_rule(rule, namespace) for rule in spec.get("rules") or ()),
+        answers=tuple(_answers((body.get("status") or {}).get("parents") or (), namespace, generation)),
+    )
+
+
+def parent_key(parent: Mapping[str, Any], namespace: str) -> str:
+    """One string per parentRef; equal for equal meaning."""
+    group = parent.get("group", GATEWAY_GROUP)
+    kind = parent.get("kind") or "Gateway"
+    where = parent.get("namespace") or namespace
+    section, port = parent.get("sectionName") or "", parent.get("port") or ""
+    return f"{group}/{kind}/{where}/{parent.get('name', '')}/{section}/{port}"
+
+
+def parent_name(key: str) -> str:
+    """How messages call a parent."""
+    _, kind, namespace, name, section, _ = key.split("/")
+    return f"{kind} {namespace}/{name}" + (f" listener {section}" if section else "")
+
+
+def matches_key(matches: Iterable[Mapping[str, Any]]) -> str:
+    """Digest of a rule's matches; equal for equal meaning."""
+    return digest(sorted(_canonical(_match(match)) for match in matches) or [_canonical(_match({}))])
+
+
+def digest(value: object) -> str:
+    """Short digest of a JSON value."""
+    return blake2b(_canonical(value).encode(), digest_size=8).hexdigest()
+
+
+def share(part: int, total: int) -> Weight:
+    """`part` of `total` in hundredths of a percent, rounded up: never less than the router gives."""
+    return Weight(-(-part * FULL // total)) if total > 0 else Weight(0)
+
+
+def accepted(view: RouteView, parents: Iterable[str]) -> tuple[bool | None, str]:
+    """Whether every one of these parents has taken this generation, and which has not and why.
+
+    None while one has not answered. Answers of other controllers for older generations count for nothing.
+    """
+    waiting = False
+    for parent in parents:
+        said = [answer for answer in view.answers if answer.parent == parent]
+        if not said:
+            waiting = True
+        elif not any(answer.accepted for answer in said):
+            return False, f"{parent_name(parent)} did not accept the route: {said[0].reason}"
+    return (None if waiting else True), ""
+
+
+def local_service(ref: Mapping[str, Any], namespace: str) -> str | None:
+    """Name of the Service that a backendRef means, if it is one of this namespace."""
+    is_service = (ref.get("group") or "") == "" and (ref.get("kind") or "Service") == "Service"
+    return str(ref.get("name", "")) if is_service and (ref.get("namespace") or namespace) == namespace else None
+
+
+def _rule(rule: Mapping[str, Any], namespace: str) -> Rule:
+    refs = rule.get("backendRefs") or ()
+    return Rule(
+        name=rule.get("name"),
+        matches=matches_key(rule.get("matches") or ()),
+        backends=tuple(
+            Backend(local_service(ref, namespace), ref.get("port"), int(ref.get("weight", DEFAULT_WEIGHT)))
+            for ref in refs
+        ),
+        plain=set(rule) <= RULE_PARTS and all(set(ref) <= BACKEND_PARTS for ref in refs),
+    )
+
+
+def _match(match: Mapping[str, Any]) -> dict[str, Any]:
+    path = match.get("path") or {}
+    full: dict[str, Any] = {k: v for k, v in match.items() if k not in ("path", "headers") and v}
+    full["path"] = {"type": path.get("type") or "PathPrefix", "value": path.get("value") or "/"}
+    headers = [
+        (str(h["name"]).lower(), h.get("type") or "Exact", str(h.get("value", ""))) for h in match.get("headers") or ()
+    ]
+    return full | ({"headers": sorted(headers)} if headers else {})
+
+
+def _answers(parents: Iterable[Mapping[str, Any]], namespace: str, generation: int) -> Iterable[Answer]:
+    for entry in parents:
+        found = {
+            condition.get("type"): condition
+            for condition in entry.get("conditions") or ()
+            if condition.get("observedGeneration") == generation
+        }
+        wanted = [found.get(kind) for kind in ("Accepted", "ResolvedRefs")]
+        key = parent_key(entry.get("parentRef") or {}, namespace)
+        bad = next((c for c in wanted if c is not None and c.get("status") == "False"), None)
+        if bad is not None:
+            yield Answer(key, False, f"{bad['type']} is False, reason {bad.get('reason', '')}")
+        elif all(c is not None and c.get("status") == "True" for c in wanted):
+            yield Answer(key, True, "")
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

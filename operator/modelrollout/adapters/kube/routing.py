@@ -1,0 +1,77 @@
+"""`Routing` port: one router per kind of `spec.traffic`, chosen by the spec's type.
+
+A further router is one file with a class that keeps `Router`, one line in `KubeRouting._router`, and the contract suite
+run over it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, assert_never
+
+from modelrollout.adapters.kube.httproute_adopted import AdoptedRouter
+from modelrollout.adapters.kube.httproute_managed import ManagedRouter
+from modelrollout.adapters.kube.reader import Reader
+from modelrollout.core.model import AdoptRoute, ManagedRoute, RolloutSpec, Weight
+from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
+from modelrollout.errors import Gone, SpecError
+
+
+class Router(Protocol):
+    """What the port asks of one kind of router; the same words, but `seen` is always a usable route."""
+
+    async def observe(self, spec: RolloutSpec, *, fresh: bool) -> Route:
+        """The route as cached, or as stored when `fresh`."""
+        ...
+
+    async def shape(self, spec: RolloutSpec, weight: Weight) -> Route:
+        """Create or correct the route; the candidate gets `weight`."""
+        ...
+
+    async def set_weight(self, spec: RolloutSpec, seen: RouteSeen, weight: Weight, *, segments: bool) -> Route:
+        """Change the weights in one write that fails unless the route is still as `seen`."""
+        ...
+
+    async def release(self, spec: RolloutSpec) -> None:
+        """Leave the route in place without its owner."""
+        ...
+
+
+class KubeRouting:
+    """`Routing` port over every router there is."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._managed = ManagedRouter(reader)
+        self._adopted = AdoptedRouter(reader)
+
+    async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> Route:
+        """The route as cached, or as stored when `fresh`."""
+        return await self._router(spec).observe(spec, fresh=fresh)
+
+    async def shape(self, spec: RolloutSpec, weight: Weight) -> Route:
+        """Create or correct a managed route; RouteUnusable when it is not ours. SpecError for an adopted one."""
+        return await self._router(spec).shape(spec, weight)
+
+    async def set_weight(self, spec: RolloutSpec, seen: Route, weight: Weight, *, segments: bool) -> Route:
+        """Change the two weights in one write. Gone, SpecError when there is no usable route; Conflict, see `Router`."""
+        match seen:
+            case RouteSeen():
+                return await self._router(spec).set_weight(spec, seen, weight, segments=segments)
+            case RouteAbsent():
+                raise Gone("there is no route whose weights could be set", subject=f"ModelRollout {spec.key}")
+            case RouteUnusable():
+                raise SpecError(seen.problem, field="spec.traffic", subject=f"ModelRollout {spec.key}")
+            case _:
+                assert_never(seen)
+
+    async def release(self, spec: RolloutSpec) -> None:
+        """Leave a managed route in place without its owner; a no-op for adopted or absent routes."""
+        await self._router(spec).release(spec)
+
+    def _router(self, spec: RolloutSpec) -> Router:
+        match spec.traffic.router:
+            case ManagedRoute():
+                return self._managed
+            case AdoptRoute():
+                return self._adopted
+            case _:
+                assert_never(spec.traffic.router)
