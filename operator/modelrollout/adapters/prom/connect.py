@@ -34,6 +34,9 @@ class Limits:
     series: int = 100_000
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Everything a client needs, secrets resolved. `headers` may hold a token: never log this object."""
@@ -185,6 +188,6 @@ class Client:
         return self._prometheus.custom_query(query, params=parameters)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._prometheus.close()
+        """Close the connection for good; from any thread."""
         self.line.close()
+        self._prometheus.close()

@@ -77,6 +77,7 @@ class Line:
         self._twin: socket.socket | None = None
         self._call: Call | None = None
         self._cut = False
+        self._closed = False
         self.denied = False
 
     def take(self, call: Call | None) -> None:
@@ -92,8 +93,9 @@ class Line:
             self._shut()
 
     def close(self) -> None:
-        """Forget the socket."""
+        """Forget the socket, and make no other."""
         with self._lock:
+            self._closed = True
             if self._twin is not None:
                 self._twin.close()
                 self._twin = None
@@ -125,7 +127,7 @@ class Line:
 
     def _attach(self, sock: socket.socket) -> None:
         with self._lock:
-            if self._cut:
+            if self._cut or self._closed:
                 raise TimeoutError
             sock.settimeout(self._call.remaining() if self._call is not None else LEAST_TIMEOUT)
             if self._twin is not None:
