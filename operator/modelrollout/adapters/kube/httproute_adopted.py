@@ -10,7 +10,7 @@ from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, r
 from modelrollout.adapters.kube.projection import HTTPROUTE
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.weights import scale_for, split, split_down
-from modelrollout.core.model import AdoptRoute, RolloutSpec, Weight
+from modelrollout.core.model import ZERO, AdoptRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteSeen, RouteUnusable
 from modelrollout.errors import Bug, SpecError
 
@@ -73,7 +73,7 @@ class AdoptedRouter:
         if isinstance(pair, RouteUnusable):
             raise SpecError(pair.problem, field=FIELD, subject=f"ModelRollout {spec.key}")
         total = scale_for(spec, weight) if pair.alone else pair.total
-        numbers = split(weight, total) if total else None
+        numbers = split(weight, total) if total or weight == ZERO else None
         if numbers is None:
             numbers = split_down(weight, total)
             if numbers[1] >= pair.weights[1]:
@@ -120,8 +120,8 @@ def locate(view: RouteView, spec: RolloutSpec) -> Pair | RouteUnusable:
             )
     if len(rules) > 1:
         return RouteUnusable(
-            f"rules {', '.join(map(str, rules))} of {where} all have both {both}: set {FIELD}.rule to the name of the one"
-            f" that should be steered"
+            f"rules {', '.join(map(str, rules))} of {where} all have both {both}: set {FIELD}.rule to the name of the"
+            f" one that should be steered"
         )
     return _pair(view.rules[rules[0]], rules[0], spec, where)
 
@@ -133,7 +133,8 @@ def _pair(rule: Rule, index: int, spec: RolloutSpec, where: str) -> Pair | Route
         at_port = tuple(place for place in found if rule.backends[place].port == spec.port)
         if len(found) > 1:
             return RouteUnusable(
-                f'rule {index} of {where} has Service "{arm}" ({field}) {len(found)} times in its backendRefs: leave one'
+                f'rule {index} of {where} names Service "{arm}" ({field}) {len(found)} times in its backendRefs:'
+                f" leave one of them"
             )
         if not at_port:
             return RouteUnusable(

@@ -161,8 +161,8 @@ def _changes(shape: Shape, index: int, rule: Rule, numbers: tuple[int, int]) -> 
 def _not_ours(view: RouteView, spec: RolloutSpec) -> RouteUnusable:
     owner = f"{view.owner[0]} {view.owner[1]} (uid {view.owner[2]})" if view.owner else "somebody else"
     return RouteUnusable(
-        f'HTTPRoute "{view.name}" in namespace {view.namespace} is not this rollout\'s, it belongs to {owner}: remove it,'
-        f" or steer it with spec.traffic.adoptRoute"
+        f'HTTPRoute "{view.name}" in namespace {view.namespace} is not this rollout\'s, it belongs to {owner}:'
+        f" remove it, or steer it with spec.traffic.adoptRoute"
     )
 
 

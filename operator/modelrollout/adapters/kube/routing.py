@@ -52,7 +52,7 @@ class KubeRouting:
         return await self._router(spec).shape(spec, weight)
 
     async def set_weight(self, spec: RolloutSpec, seen: Route, weight: Weight, *, segments: bool) -> Route:
-        """Change the two weights in one write. Gone, SpecError when there is no usable route; Conflict, see `Router`."""
+        """Change the weights as `Router` says. Gone or SpecError when `seen` is no usable route."""
         match seen:
             case RouteSeen():
                 return await self._router(spec).set_weight(spec, seen, weight, segments=segments)
