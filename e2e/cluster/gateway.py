@@ -50,7 +50,8 @@ def install(cluster: Cluster) -> None:
     """
     # Nothing is gained here by the webhook that labels proxies by zone; the rest is the chart's default.
     settings = "topologyInjector.enabled=false,deployment.envoyGateway.readinessProbe.periodSeconds=1"
-    flags = ["--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", f"--timeout={TIMEOUT_S}s"]
+    flags = ["--namespace", SYSTEM_NAMESPACE, "--create-namespace", f"--timeout={TIMEOUT_S}s"]
+    # No --wait: it costs 2 s, and Programmed, which follows, says more.
     cluster.exec([helm.binary(), "install", "eg", chart(), *flags, f"--set={settings}"])
     cluster.exec(["kubectl", "apply", "-f", _manifest()])
 

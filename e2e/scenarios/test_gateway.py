@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -120,18 +121,43 @@ def ask(cluster: EmbeddedCluster, count: int) -> Counter[str]:
     return Counter(json.loads(done.stdout))
 
 
-def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: EmbeddedCluster, image: str) -> None:
+@pytest.fixture(scope="module")
+def arms(cluster: EmbeddedCluster, image: str) -> None:
+    """Both arms are Available and the route serves them."""
     apply(cluster, *arm("legacy", image), *arm("candidate", image), route(90, 10))
-    cluster.exec(["kubectl", "wait", "--for=condition=Available", "--timeout=60s", "deploy/legacy", "deploy/candidate"])
-    deadline = time.monotonic() + 30
-    while set(ask(cluster, 20)) - {"200 legacy", "200 candidate"} and time.monotonic() < deadline:
+    names = ["deploy/legacy", "deploy/candidate"]
+    cluster.exec(["kubectl", "wait", "--for=condition=Available", "--timeout=60s", *names])
+    until(lambda: set(ask(cluster, 20)) <= {"200 legacy", "200 candidate"})
+
+
+def until(done: Callable[[], bool], *, timeout: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not done():
+        assert time.monotonic() < deadline, f"not so after {timeout:g} s"
         time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("arms")
+def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: EmbeddedCluster) -> None:
     assert ask(cluster, 2000) == {"200 legacy": 1800, "200 candidate": 200}
     apply(cluster, route(50, 50))
-    deadline = time.monotonic() + 10
-    while ask(cluster, 100)["200 candidate"] < 40 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: ask(cluster, 100)["200 candidate"] >= 40)
     assert ask(cluster, 1000) == {"200 legacy": 500, "200 candidate": 500}
+
+
+@pytest.mark.usefixtures("arms")
+def test_no_request_fails_while_weights_change(cluster: EmbeddedCluster) -> None:
+    argv = [sys.executable, "-c", CLIENT, gateway.address(cluster), "6000"]
+    with cluster.popen(argv, stdout=subprocess.PIPE) as client:
+        changes = 0
+        while client.poll() is None:
+            changes += 1
+            apply(cluster, route(100 - 10 * (changes % 11), 10 * (changes % 11)))
+        assert client.popen.stdout is not None
+        seen = Counter(json.loads(client.popen.stdout.read()))
+    assert changes >= 5
+    assert set(seen) == {"200 legacy", "200 candidate"}
+    assert seen.total() == 6000
 
 
 def test_prometheus_scrapes_the_gateways_pods(cluster: EmbeddedCluster) -> None:

@@ -64,7 +64,6 @@ def test_install_runs_helm_and_applies_the_objects(monkeypatch: pytest.MonkeyPat
     gateway.install(cluster)
     chart, objects = cluster.commands
     assert chart[:4] == ["/tools/helm", "install", "eg", "/charts/gateway-helm"]
-    assert "--wait" in chart
     assert chart[chart.index("--namespace") + 1] == "envoy-gateway-system"
     assert objects[:3] == ["kubectl", "apply", "-f"]
     assert list(yaml.safe_load_all(Path(objects[3]).read_text())) == gateway.manifests()
