@@ -23,6 +23,10 @@ from modelrollout.core.wording import percent
 ACTIVE = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 
 
+INGEST = 2.0
+"""Seconds that a tick may take from its end to its evidence, over and above the tick itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What is wanted, remembered and seen at `now`. `abort`: an abort was asked for and who gave which reason."""
@@ -94,7 +98,9 @@ class Situation:
 
     @property
     def passes(self) -> bool:
-        """Whether every critical SLI has passed on evidence of this step."""
+        """Whether every critical SLI has passed on evidence of this step that is fresh enough to act on."""
+        if self.evidence is None or self.now - self.evidence.tick > 3 * self.spec.analysis.interval + INGEST:
+            return False
         wanted = {s.name for s in self.spec.slis if s.critical}
         return bool(wanted) and wanted == {s.name for s in self.critical if s.verdict is Verdict.PASS}
 

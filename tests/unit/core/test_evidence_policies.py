@@ -209,3 +209,14 @@ def test_counts_that_move_are_not_worth_a_write() -> None:
     assert not significant(before, world.decide().status)
     with_evidence(world, assessed(Verdict.NO_DATA, no_data=NoDataCause.STALE))
     assert significant(before, world.decide().status)
+
+
+def test_a_pass_that_has_grown_old_does_not_advance() -> None:
+    """Prometheus hangs: the last answer was good, but nobody knows about now."""
+    world = with_evidence(at_25(), assessed(Verdict.PASS))
+    world.now += 60
+    world.settle()
+    assert world.weight == 25
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
