@@ -1,0 +1,1 @@
+"""`make demo`: three rollouts with real traffic on a real local cluster."""

@@ -1,0 +1,28 @@
+"""`python -m e2e.demo [--provider embedded|kind]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from e2e.cluster.artifacts import BuildError
+from e2e.cluster.processes import ClusterError
+from e2e.demo.play import play
+
+
+def main() -> int:
+    """Run the demo; errors of the machine are one message."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
+    parser.add_argument("--provider", choices=["embedded", "kind"], default="embedded")
+    arguments = parser.parse_args()
+    try:
+        return play(Console(), provider=arguments.provider)
+    except (ClusterError, BuildError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""Puts CRDs and a MetricSource on a cluster, as the Helm chart will."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from e2e.cluster.provider import Cluster
+from e2e.stage import ROOT
+
+CRDS = ROOT / "crds"
+
+
+def install(cluster: Cluster, *, prometheus: str, scrape: str = "1s") -> None:
+    """Apply the CRDs, wait until they serve, create MetricSource `default`."""
+    cluster.exec(["kubectl", "apply", "--server-side", "-f", CRDS])
+    names = [f"crd/{kind}.modelrollout.dev" for kind in ("modelrollouts", "metricsources", "rolloutactions")]
+    cluster.exec(["kubectl", "wait", "--for=condition=Established", "--timeout=30s", *names])
+    cluster.exec(["kubectl", "apply", "-f", "-"], input_text=json.dumps(source(prometheus, scrape)))
+
+
+def source(address: str, scrape: str) -> dict[str, Any]:
+    """The MetricSource of a local cluster."""
+    return {
+        "apiVersion": "modelrollout.dev/v1alpha1",
+        "kind": "MetricSource",
+        "metadata": {"name": "default"},
+        "spec": {"prometheus": {"address": address, "timeout": "5s"}, "arms": {"by": "pod"}, "scrapeInterval": scrape},
+    }
