@@ -6,7 +6,7 @@ binomial tails; functions marked "elementwise" take numbers or arrays alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil, log
 from typing import Any
 
@@ -54,22 +54,31 @@ def binomial_tail(successes: int, of: int, share: float) -> float:
 
 
 def least_sample(allowed: float, factor: float) -> int:
-    """The events from which on "bad share > factor * allowed" is a false alarm in fewer than 1 of 1000 cases.
+    """The fewest events on which "bad share > factor * allowed" is a false alarm in fewer than 1 of 1000 cases.
 
-    Exact binomial, for a version that is just on target.
+    Exact binomial, for a version that is just on target. The probability is a saw over n (it jumps down where one more
+    bad event is needed), so it must hold for the next 60 sizes too: a tooth alone is luck of rounding.
     """
     limit = burn_limit(allowed, factor)
     if limit <= allowed:
         return HARD_EVENTS
-    bad = enough = 0
-    # With n from `bad / limit` on, bad + 1 events exceed the limit; the last such n is the worst of its kind. Rounding
-    # makes single kinds pass too early, so a row of them must.
-    while bad - enough < 10:
-        last = ceil((bad + 1) / limit - 1e-9) - 1
-        if last > bad and binomial_tail(bad + 1, last, allowed) >= FALSE_ALARM:
-            enough = bad + 1
+
+    def first(bad: int) -> int:
+        """The smallest n of which `bad` events are no more than the limit."""
+        return max(1, ceil(bad / limit - 1e-9))
+
+    def holds(bad: int, until: int) -> bool:
+        while first(bad) <= until:
+            last = min(first(bad + 1) - 1, until)
+            if binomial_tail(bad + 1, last, allowed) >= FALSE_ALARM:
+                return False
+            bad += 1
+        return True
+
+    bad = 0
+    while not holds(bad, first(bad) + 60):
         bad += 1
-    return max(1, ceil(enough / limit - 1e-9))
+    return first(bad)
 
 
 def least_legacy(allowed: float, factor: float) -> int:
@@ -121,14 +130,13 @@ def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, lea
 
 
 def find_tier(
-    tier: BurnTier, *, long: ArmCounts, short: ArmCounts, allowed: float, attribution: Attribution
+    tier: BurnTier, *, long: ArmCounts, short: ArmCounts, allowed: float, blame: Callable[[], Attribution]
 ) -> TierFinding | None:
-    """The tier with its numbers when it is true, else None."""
+    """The tier with its numbers when it is true, else None; `blame` is asked only then."""
     limit = burn_limit(allowed, tier.factor)
     if not burning(long.bad, long.total, short.bad, short.total, limit):
         return None
-    probability = float(exceeds(long.bad, long.total, limit))
-    return TierFinding(tier, long.bad, long.total, probability, attribution)
+    return TierFinding(tier, long.bad, long.total, float(exceeds(long.bad, long.total, limit)), blame())
 
 
 def hard_guard(ticks: Sequence[Tick], allowed: float) -> HardGuardFinding | None:

@@ -1,0 +1,162 @@
+"""Counts of one SLI over a rollout: samples in, ticks and a ledger out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import ceil, inf
+
+from modelrollout.core.model import Sli
+from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, LedgerState
+from modelrollout.core.plan import SliPlan
+from modelrollout.core.samples import Series
+from modelrollout.stats.ages import Ages
+from modelrollout.stats.guards import sum_counts
+from modelrollout.stats.increments import KnownTargets
+from modelrollout.stats.judge import Reading, last_ticks, strata_of
+from modelrollout.stats.ledger import attributed, book
+from modelrollout.stats.ticks import NUDGE, STALE_SCRAPES, ArmReader, NoTick, TickCounts, TickGrid, TickPair
+
+RECENT = 60.0
+"""Seconds over which legacy's usual share and the rate of cost are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSeries:
+    """All series of the plan's metrics, by arm. Series of `up` and of process start times are welcome: they tell a
+    target that has nothing to count yet from one that is not there.
+    """
+
+    legacy: Sequence[Series]
+    candidate: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What all SLIs of a rollout share, in seconds. `longest`: the longest burn window."""
+
+    grid: TickGrid
+    warmup: float
+    scrape: float
+    longest: float
+
+    @property
+    def slack(self) -> float:
+        """How far before a tick a base may lie: as long as a sample is not stale."""
+        return STALE_SCRAPES * self.scrape
+
+    @property
+    def stratum(self) -> int:
+        """Ticks that a scrape interval takes."""
+        return max(1, ceil(self.scrape / self.grid.interval - NUDGE))
+
+
+class SliTrack:
+    """Counts of one SLI: the ticks of the longest window, the sums of the step, and its ledger."""
+
+    def __init__(self, sli: Sli, plan: SliPlan, timing: Timing, *, since: float, ledger: LedgerState) -> None:
+        self.sli = sli
+        self._timing = timing
+        lazy = sli.arms is not None
+        self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, lazy=lazy)
+        self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, lazy=lazy)
+        self._ages = Ages(warmup=timing.warmup, slack=timing.slack)
+        self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
+        self._unbooked: list[TickPair] = []
+        self._newest: float | None = None
+        self._since = since
+        self._begin = timing.grid.first_from(since)
+        self._sums = (ArmCounts(0, 0), ArmCounts(0, 0))
+        self.ledger = ledger
+        self.next = min(self._begin, timing.grid.first_from(ledger.tick)) if ledger.tick else self._begin
+        self.cold = True
+        self.failure: EvidenceUnreachable | None = None
+
+    def restart(self, since: float) -> None:
+        """A new step: only ticks that begin at or after `since` count from now on. The ledger goes on."""
+        self._since = since
+        self._begin = self._timing.grid.first_from(since)
+        ticks = self.step_ticks()
+        self._sums = (sum_counts(p.candidate for p in ticks), sum_counts(p.legacy for p in ticks))
+
+    def step_ticks(self) -> list[TickPair]:
+        """Ticks of this step, oldest first."""
+        return [pair for pair in self._ticks if pair.tick >= self._begin]
+
+    def reading(self) -> Reading:
+        """What the judge may know."""
+        return Reading(self.step_ticks(), self._sums[0], self._sums[1], self._newest, self._candidate.carried)
+
+    def read(self, answer: ArmSeries, first: int, last: int) -> None:
+        """Count the ticks from `first` to `last`; `answer` holds all samples from slack before on."""
+        grid = self._timing.grid
+        if first > self.next:
+            self._unbooked.clear()
+        known = KnownTargets((*answer.legacy, *answer.candidate))
+        candidate, legacy = self._candidate.prepare(answer.candidate), self._legacy.prepare(answer.legacy)
+        newest = candidate.newest(inf)
+        if newest is not None:
+            self._newest = newest if self._newest is None else max(newest, self._newest)
+        for tick in range(first, last + 1):
+            t0, t1 = grid.start(tick), grid.end(tick)
+            if tick == self._begin:
+                self._candidate.forget()
+                self._legacy.forget()
+            self._ages.advance(known, t1)
+            ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=grid.start(self._begin))}
+            pair = TickPair(
+                tick,
+                self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__),
+                self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__),
+            )
+            self._ticks.append(pair)
+            if tick >= self._begin:
+                self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
+            self._book(pair)
+        self.next = last + 1
+        self.cold = False
+
+    def _book(self, pair: TickPair) -> None:
+        """Charge whole strata to the ledger, each once; those before `ledger.tick` are in it already."""
+        grid, width = self._timing.grid, self._timing.stratum
+        if grid.start(pair.tick) < self.ledger.tick - NUDGE:
+            return
+        self._unbooked.append(pair)
+        if pair.tick % width:
+            return
+        stratum, self._unbooked = self._unbooked, []
+        state = replace(self.ledger, tick=grid.end(pair.tick))
+        # A stratum without data of either arm adds nothing to any statistic.
+        if _has_counts(p.candidate for p in stratum) and _has_counts(p.legacy for p in stratum):
+            state = book(
+                state,
+                sum_counts(p.candidate for p in stratum),
+                sum_counts(p.legacy for p in stratum),
+                recent=sum_counts(p.legacy for p in self._recent() or stratum),
+                allowed=self.sli.allowed,
+            )
+        self.ledger = replace(state, rate=self._rate())
+
+    def _recent(self) -> Sequence[TickPair]:
+        newest = list(islice(reversed(self._ticks), self._timing.grid.ticks_in(RECENT)))[::-1]
+        return last_ticks([pair for pair in newest if pair.tick >= self._begin], len(newest))
+
+    def _rate(self) -> float | None:
+        """Bad events a second that are the candidate's own, over the last minute of this step."""
+        ticks = self._recent()
+        if not ticks:
+            return None
+        recent = sum_counts(p.legacy for p in ticks)
+        strata = strata_of(ticks, self._timing.stratum)
+        costs = (attributed(c, g, recent=recent, allowed=self.sli.allowed)[0] for c, g in strata)
+        return sum(costs) / (len(ticks) * self._timing.grid.interval)
+
+
+def _plus(counts: ArmCounts, tick: TickCounts | NoTick) -> ArmCounts:
+    return ArmCounts(counts.total + tick.n, counts.bad + tick.e) if isinstance(tick, TickCounts) else counts
+
+
+def _has_counts(ticks: Iterable[TickCounts | NoTick]) -> bool:
+    return any(isinstance(tick, TickCounts) for tick in ticks)
