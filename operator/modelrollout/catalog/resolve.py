@@ -1,0 +1,218 @@
+"""From the user's SLI to the counters behind it, by looking at which series there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from modelrollout.catalog import boundaries
+from modelrollout.catalog.profiles import Catalogue, Counter, Entry, LatencyEntry, Profile, RatioEntry, builtin
+from modelrollout.core.model import Counts, ProfileRef, Selector, Sli
+from modelrollout.core.observation import PreflightFailed, SpecProblem
+from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.reasons import Reason
+from modelrollout.core.samples import Series
+
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """How the SLI is counted. `notes`: sentences the user should read, such as a threshold rounded down."""
+
+    plan: SliPlan
+    notes: tuple[str, ...] = ()
+
+
+def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...] | SpecProblem:
+    """All metric names to ask for at discovery, or what is wrong with the SLI as written (path and fix)."""
+    if isinstance(sli.source, Counts):
+        if sli.threshold is not None:
+            return _problem(sli, "threshold", "belongs to a latency profile; remove it, or put the bucket into counts")
+        return tuple(dict.fromkeys((sli.source.total.metric, sli.source.bad.metric)))
+    entry = _entry(sli, sli.source, catalogue or builtin())
+    if isinstance(entry, SpecProblem):
+        return entry
+    names = [*entry.total.names]
+    if isinstance(entry, LatencyEntry):
+        if sli.threshold is None:
+            return _problem(sli, "threshold", f"must be set for profile {sli.source}, such as 300ms")
+        names += [f"{name}_bucket" for name in entry.histogram]
+    else:
+        if sli.threshold is not None:
+            return _problem(sli, "threshold", f"has no meaning for profile {sli.source}; remove it")
+        names += entry.bad.names
+    return tuple(dict.fromkeys(names))
+
+
+def resolve(sli: Sli, series: Sequence[Series], catalogue: Catalogue | None = None) -> Resolved | PreflightFailed:
+    """The plan of an SLI, from the series of the arms' pods that carry one of its `alternatives`."""
+    known = catalogue or builtin()
+    names = alternatives(sli, known)
+    if isinstance(names, SpecProblem):
+        return PreflightFailed(names.reason, names.problem)
+    discovery = _Discovery(sli, series)
+    if isinstance(sli.source, Counts):
+        return _counts(discovery, sli.source)
+    entry = _entry(sli, sli.source, known)
+    assert not isinstance(entry, SpecProblem)
+    match entry:
+        case RatioEntry():
+            return _ratio(discovery, entry)
+        case LatencyEntry():
+            return _latency(discovery, entry)
+        case _:
+            assert_never(entry)
+
+
+def service_view(ref: ProfileRef, *, threshold: float | None = None, catalogue: Catalogue | None = None) -> SliPlan:
+    """The plan of an entry with its newest names, for dashboards: both arms together, `threshold` taken as it is.
+
+    Raises KeyError for an unknown entry.
+    """
+    entry = (catalogue or builtin()).profiles[ref.server].slis[ref.sli]
+    total = _selector(entry.total, entry.total.names[0])
+    if isinstance(entry, RatioEntry):
+        return SliPlan(ref.sli, (Term(total),), (Term(_selector(entry.bad, (*entry.bad.names, total.metric)[0])),))
+    boundary = None if threshold is None else threshold * entry.per_second
+    bucket = Term(Selector(f"{entry.histogram[0]}_bucket"), sign=-1, boundary=boundary)
+    return SliPlan(ref.sli, (Term(total),), (Term(total), bucket))
+
+
+class _Discovery:
+    """The series found for one SLI, by metric name."""
+
+    def __init__(self, sli: Sli, series: Sequence[Series]) -> None:
+        self.sli = sli
+        self._series: dict[str, list[Series]] = {}
+        for each in series:
+            self._series.setdefault(each.labels.get("__name__", ""), []).append(each)
+
+    def first(self, names: Sequence[str]) -> str | PreflightFailed:
+        """The first of the names that exists."""
+        for name in names:
+            if name in self._series:
+                return name
+        listed = names[0] if len(names) == 1 else f"any of {', '.join(names)}"
+        return self.failed(
+            f"no series of {listed} from the pods of legacy or candidate. Check that the pods expose it and had "
+            "requests, that Prometheus scrapes them, and that the series carry the labels namespace and pod"
+        )
+
+    def of(self, metric: str) -> Sequence[Series]:
+        """The series of one metric."""
+        return self._series.get(metric, ())
+
+    def labels_exist(self, selector: Selector) -> PreflightFailed | None:
+        """None, or which label that the selector needs is on no series: a typo would count as no events for ever."""
+        present = {name for each in self.of(selector.metric) for name in each.labels}
+        for label, value in selector.equal:
+            if value and label not in present:
+                return self._no_label(selector, label, present)
+        for label, pattern in selector.regex:
+            if label not in present and not _accepts_nothing(pattern):
+                return self._no_label(selector, label, present)
+        return None
+
+    def _no_label(self, selector: Selector, label: str, present: set[str]) -> PreflightFailed:
+        shown = sorted(present - {"__name__"})
+        more = ", ..." if len(shown) > SHOWN else ""
+        return self.failed(
+            f"{selector.metric} has no label {label} (it has: {', '.join(shown[:SHOWN])}{more}). "
+            "Correct the label, or expose it"
+        )
+
+    def failed(self, text: str, reason: Reason = Reason.METRIC_NOT_FOUND) -> PreflightFailed:
+        """A failure with the SLI's place in front."""
+        return PreflightFailed(reason, f"slis[{self.sli.name}]: {text}")
+
+
+def _counts(discovery: _Discovery, counts: Counts) -> Resolved | PreflightFailed:
+    found = discovery.first([counts.total.metric])
+    if isinstance(found, PreflightFailed):
+        return found
+    wrong = discovery.labels_exist(counts.total)
+    if wrong is not None:
+        return wrong
+    notes = []
+    if discovery.of(counts.bad.metric):
+        wrong = discovery.labels_exist(counts.bad)
+        if wrong is not None:
+            return wrong
+    else:
+        notes.append(
+            f"slis[{discovery.sli.name}]: no series of {counts.bad.metric} yet, so no event is bad until one appears; "
+            "check counts.bad.metric"
+        )
+    plan = SliPlan(discovery.sli.name, (Term(counts.total),), (Term(counts.bad),))
+    return Resolved(plan, tuple(notes))
+
+
+def _ratio(discovery: _Discovery, entry: RatioEntry) -> Resolved | PreflightFailed:
+    name = discovery.first(entry.total.names)
+    if isinstance(name, PreflightFailed):
+        return name
+    # Children with a bad code may not exist yet; then the newest name is as good as any.
+    there = [each for each in entry.bad.names if discovery.of(each)]
+    bad = _selector(entry.bad, (*there, *entry.bad.names, name)[0])
+    total = _selector(entry.total, name)
+    for selector in (total, bad):
+        wrong = discovery.labels_exist(selector) if discovery.of(selector.metric) else None
+        if wrong is not None:
+            return wrong
+    return Resolved(SliPlan(discovery.sli.name, (Term(total),), (Term(bad),)))
+
+
+def _latency(discovery: _Discovery, entry: LatencyEntry) -> Resolved | PreflightFailed:
+    name = discovery.first(entry.total.names)
+    if isinstance(name, PreflightFailed):
+        return name
+    bucket = discovery.first([f"{each}_bucket" for each in entry.histogram])
+    if isinstance(bucket, PreflightFailed):
+        return bucket
+    total = _selector(entry.total, name)
+    wrong = discovery.labels_exist(total)
+    if wrong is not None:
+        return wrong
+    threshold = discovery.sli.threshold
+    assert threshold is not None
+    histogram = bucket.removesuffix("_bucket")
+    chosen = boundaries.choose(discovery.of(bucket), threshold=threshold, per_second=entry.per_second)
+    if isinstance(chosen, boundaries.NoneLower):
+        return discovery.failed(chosen.explain(histogram, threshold), Reason.BOUNDARY_MISSING)
+    bad = (Term(total), Term(Selector(bucket), sign=-1, boundary=chosen.boundary))
+    notes = () if chosen.exact else (f"slis[{discovery.sli.name}]: {chosen.explain(histogram, threshold)}",)
+    return Resolved(SliPlan(discovery.sli.name, (Term(total),), bad), notes)
+
+
+def _selector(counter: Counter, name: str) -> Selector:
+    return Selector(name, counter.equal, counter.regex)
+
+
+def _accepts_nothing(pattern: str) -> bool:
+    """Whether the pattern matches the empty value, which an absent label has; unknown RE2 syntax counts as yes."""
+    try:
+        return re.fullmatch(pattern, "") is not None
+    except re.error:
+        return True
+
+
+def _entry(sli: Sli, ref: ProfileRef, catalogue: Catalogue) -> Entry | SpecProblem:
+    profile = catalogue.profiles.get(ref.server)
+    if profile is None:
+        servers = ", ".join(name for name, each in catalogue.profiles.items() if each.arms)
+        return _problem(sli, "profile", f"names no known server {ref.server!r}; there are: {servers}")
+    entry = profile.slis.get(ref.sli)
+    if entry is None:
+        return _problem(sli, "profile", f"{ref.server} has no {ref.sli!r}; it has: {', '.join(profile.slis)}")
+    return entry if profile.arms else _no_arms(sli, profile)
+
+
+def _no_arms(sli: Sli, profile: Profile) -> SpecProblem:
+    return _problem(sli, "profile", f"{profile.server} can't be used to judge a candidate: {profile.hint}")
+
+
+def _problem(sli: Sli, field: str, text: str) -> SpecProblem:
+    return SpecProblem(Reason.INVALID_SPEC, f"spec.slis[{sli.name}].{field} {text}")
