@@ -121,8 +121,8 @@ def test_malformed_bodies_are_refused_and_are_no_requests_to_the_model(
     assert int(answer.split(b" ")[1]) == status
     assert json.loads(answer.split(b"\r\n\r\n")[1])["reason"] == reason
     assert value(server, "requests_rejected_total", version="8", reason=reason) == 1
-    assert value(server, "requests_total", version="8", code="200") == 0
-    assert value(server, "requests_total", version="8", code="500") == 0
+    found = samples(server.metrics()).items()
+    assert sum(number for (name, _), number in found if name == "requests_total") == 0
 
 
 @pytest.mark.parametrize(
