@@ -159,9 +159,9 @@ def boundary_pattern(boundary: float) -> str:
         raise SpecError(f"{boundary} is no bucket boundary", field="threshold")
     if boundary == math.inf:
         return r"\+?[iI]nf"
-    exact = Decimal(repr(boundary)).normalize() + 0  # + 0: no negative zero
+    exact = Decimal(repr(boundary)).normalize()
     sign = "-" if exact < 0 else ""
-    plain, _, fraction = format(abs(exact), "f").partition(".")
+    plain, _, fraction = format(exact.copy_abs(), "f").partition(".")
     spellings = [_decimal(plain, fraction)]
     if exact:
         digits = "".join(map(str, exact.as_tuple().digits))
