@@ -39,6 +39,9 @@ AT_REST = frozenset({Phase.IDLE, Phase.PROMOTED, Phase.ROLLED_BACK})
 RELEASE_WAIT = 20.0
 """Seconds that a deletion waits for a legacy without ready endpoints before it lets go."""
 
+MAX_MESSAGE = 500
+"""Characters of a message that survive being stored; longer ones would look new at every decision."""
+
 RECHECK = 10.0
 """Seconds between looks at something that no watch tells about."""
 
@@ -93,6 +96,7 @@ def references(s: Situation) -> Draft | None:
 
 def invalid(s: Situation, reason: Reason, message: str) -> Draft:
     """Phase Invalid, announced once; looked at again soon, since nothing may tell when it is mended."""
+    message = message[:MAX_MESSAGE]
     draft = stay(s, Phase.INVALID, reason, message, wake_at=s.now + RECHECK)
     if s.status.phase is Phase.INVALID and s.status.reason == reason and s.status.message == message:
         return draft
