@@ -72,7 +72,7 @@ class EmbeddedCluster:
                     )
                 say(f"cluster {self.name} is up already (tier {tier})")
                 return
-            clean(self._layout)
+            self._end()
             prepare(tier)
             steps = Steps()
             say(f"cluster {self.name}: starting tier {tier}")
