@@ -1,0 +1,311 @@
+"""Resources to core values: defaults, units, problems in words, and no way to make it raise."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modelrollout.api import crd
+from modelrollout.api.convert import action_target, to_action, to_source, to_spec
+from modelrollout.api.source import Connection, SecretKey, Source
+from modelrollout.core import model
+from modelrollout.core.observation import ActionRequest, SpecProblem
+from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from tests.structural import drawn
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+FULL, SOURCE, ACTION = yaml.safe_load_all((EXAMPLES / "full.yaml").read_text())
+SMALLEST = yaml.safe_load((EXAMPLES / "smallest.yaml").read_text())
+ADOPT = yaml.safe_load((EXAMPLES / "adopt-route.yaml").read_text())
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+def spec_of(obj: dict[str, Any]) -> model.RolloutSpec:
+    spec = to_spec(obj, strict=True)
+    assert isinstance(spec, model.RolloutSpec), spec
+    return spec
+
+
+def changed(obj: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    out = copy.deepcopy(obj)
+    node: Any = out["spec"]
+    *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    for part in parents:
+        node = node[part] if isinstance(node, list) else node.setdefault(part, {})
+    node[last] = value
+    return out
+
+
+def problem_of(obj: dict[str, Any], *, strict: bool = False) -> str:
+    found = to_spec(obj, strict=strict)
+    assert isinstance(found, SpecProblem)
+    assert found.reason == "InvalidSpec"
+    return found.problem
+
+
+def test_smallest_gets_every_default() -> None:
+    obj = copy.deepcopy(SMALLEST)
+    obj["metadata"] |= {"uid": "u-1", "generation": 4}
+    assert spec_of(obj) == model.RolloutSpec(
+        key=model.Key("serving", "fraud"),
+        uid="u-1",
+        generation=4,
+        legacy=model.Arm("fraud-v7", "fraud-v7"),
+        candidate=model.Arm("fraud-v8", "fraud-v8"),
+        port=8080,
+        traffic=model.Traffic(model.ManagedRoute((model.ParentRef("public", "infra"),)), settle=5.0),
+        steps=tuple(model.Step(model.Weight(weight), 60.0, 21600.0) for weight in (500, 5000, 10000)),
+        slis=(model.Sli("availability", model.ProfileRef("istio", "errors"), allowed=0.001),),
+    )
+
+
+def test_full_is_the_smallest_with_its_defaults_written_out() -> None:
+    full, small = spec_of(FULL), spec_of(SMALLEST)
+    for field in ("key", "port", "budget", "analysis", "candidate_deadline", "paused", "blocking"):
+        assert getattr(full, field) == getattr(small, field), field
+    assert full.traffic.settle == small.traffic.settle
+
+
+def test_full_in_detail() -> None:
+    spec = spec_of(FULL)
+    assert spec.candidate == model.Arm("fraud-v8", "fraud-v8", "fraud", "8")
+    assert spec.traffic == model.Traffic(
+        router=model.ManagedRoute(
+            parent_refs=(model.ParentRef("public", "infra", "http"),),
+            hostnames=("fraud.example.com",),
+            matches=(model.RouteMatch("PathPrefix", "/predict", (model.HeaderMatch("x-tenant", "acme"),)),),
+        ),
+        segments=(
+            model.Segment((model.HeaderMatch("x-tier", "beta"),)),
+            model.Segment((model.HeaderMatch("x-role", "tester"), model.HeaderMatch("x-team", "risk"))),
+        ),
+        settle=5.0,
+    )
+    assert [step.weight for step in spec.steps] == [25, 100, 500, 2500, 5000, 10000]
+    assert spec.scale == 10_000
+    assert spec.steps[0] == model.Step(model.Weight(25), 300.0, 21600.0)
+    assert spec.steps[4].approval
+    assert [sli.critical for sli in spec.slis] == [True, False, True]
+    assert [sli.allowed for sli in spec.slis] == [0.001, 0.05, 0.1]
+    assert spec.slis[1].threshold == 0.3
+    assert spec.slis[2].source == model.Counts(
+        model.Selector("predictions_labeled_total"),
+        model.Selector("predictions_labeled_total", equal=(("correct", "false"),)),
+    )
+    assert spec.slis[2].arms == model.ArmLabels("arm", "legacy", "candidate")
+
+
+def test_adopted_route() -> None:
+    assert spec_of(ADOPT).traffic.router == model.AdoptRoute("fraud", "predict")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "attribute", "expected"),
+    [
+        ("analysis.interval", "1m", "analysis.interval", 60.0),
+        ("analysis.warmup", "1h30m15.5s", "analysis.warmup", 5415.5),
+        ("analysis.noData", {"then": "Pause"}, "analysis.no_data", model.Hold(600.0, model.Outcome.PAUSE)),
+        ("analysis.noData", {"hold": "0s"}, "analysis.no_data", model.Hold(0.0, model.Outcome.ROLLBACK)),
+        (
+            "analysis.inconclusive",
+            {"hold": "90m", "then": "Promote"},
+            "analysis.inconclusive",
+            model.Hold(5400.0, model.Outcome.PROMOTE),
+        ),
+        ("errorBudget.window", "12h", "budget.window", 43200.0),
+        ("errorBudget.rolloutShare", "0.5%", "budget.rollout_share", 0.005),
+        ("errorBudget.minRemaining", "0%", "budget.min_remaining", 0.0),
+        ("candidateDeadline", "250ms", "candidate_deadline", 0.25),
+        ("paused", True, "paused", True),
+        ("gitops.blocking", True, "blocking", True),
+        ("port", 80, "port", 80),
+        ("legacy.service", "stable", "legacy.service", "stable"),
+        ("analysis.metricSource", "team-a", "analysis.metric_source", "team-a"),
+    ],
+)
+def test_what_is_set_counts(path: str, value: Any, attribute: str, expected: Any) -> None:
+    found: Any = spec_of(changed(SMALLEST, path, value))
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    assert found == expected
+
+
+def test_step_defaults_fill_only_what_is_absent() -> None:
+    obj = changed(SMALLEST, "stepDefaults", {"minDuration": "2m", "maxDuration": "1h"})
+    obj = changed(obj, "steps.1.minDuration", "3m")
+    durations = [(step.min_duration, step.max_duration) for step in spec_of(obj).steps]
+    assert durations == [(120.0, 3600.0), (180.0, 3600.0), (120.0, 3600.0)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "steps.0.minDuration",
+            "7h",
+            "spec.steps[0].minDuration: the step would last at least 25200s and at most 21600s",
+        ),
+        ("steps.0.maxDuration", "30s", "spec.steps[0].maxDuration: the step would last at least 60s and at most 30s"),
+        ("steps.1.weight", 5, "spec.steps: weights must rise"),
+        ("steps.0.weight", True, "spec.steps[0].weight: must be more than 0"),
+        ("candidate.deployment", "fraud-v7", "spec.candidate.deployment: candidate.deployment must differ"),
+        ("traffic.adoptRoute", {"name": "x"}, "spec.traffic: exactly one router must be set"),
+        ("slis.0.objective", "101", "spec.slis[0].objective: must be a percentage"),
+        ("slis.0.objective", 99, "spec.slis[0].objective: must be a string (in quotes)"),
+        ("legacy", [], "spec.legacy: must be an object"),
+        ("steps", {}, "spec.steps: must be a list"),
+        ("port", "http", "spec.port: must be a whole number"),
+        ("port", 10**400, "spec.port: input should be less than or equal to 65535"),
+        ("paused", "yes", "spec.paused: must be a boolean"),
+    ],
+)
+def test_problems_name_field_and_fix(path: str, value: Any, said: str) -> None:
+    assert said in problem_of(changed(SMALLEST, path, value))
+
+
+def test_a_header_can_not_be_matched_twice() -> None:
+    obj = changed(FULL, "traffic.segments.0.headers.0.name", "X-Tenant")
+    assert problem_of(obj) == (
+        'spec.traffic.segments[0].headers: "X-Tenant" is matched by managedRoute.matches too; name it in one of the'
+        " two places"
+    )
+
+
+def test_many_problems_are_cut() -> None:
+    said = problem_of({"metadata": SMALLEST["metadata"], "spec": {}})
+    assert said == ("spec.legacy: must be set; spec.candidate: must be set; spec.traffic: must be set (and 2 more)")
+
+
+def test_unknown_fields_are_for_linting_only() -> None:
+    obj = changed(SMALLEST, "analysis.falsePromote", "0.05")
+    assert isinstance(to_spec(obj), model.RolloutSpec)
+    assert problem_of(obj, strict=True) == "spec.analysis.falsePromote: unknown field"
+
+
+def test_no_problem_repeats_a_long_value() -> None:
+    said = problem_of(changed(SMALLEST, "legacy.deployment", "A" * 5000))
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize("metadata", [None, {}, [], {"name": "x"}, {"name": 3, "namespace": "y"}])
+def test_an_object_without_a_name(metadata: Any) -> None:
+    assert problem_of({**SMALLEST, "metadata": metadata}).startswith("metadata: ")
+
+
+def test_source_in_detail() -> None:
+    assert to_source(SOURCE, strict=True) == Source(
+        spec=SourceSpec("default", ArmsByPod(), scrape_interval=5.0),
+        connection=Connection(
+            address="https://prometheus.monitoring:9090",
+            bearer_token=SecretKey("prometheus-token", "token"),
+            ca=SecretKey("prometheus-ca", "ca.crt"),
+            headers=(("X-Scope-OrgID", "ml"),),
+            timeout=5.0,
+            max_concurrency=8,
+        ),
+        allowed=(("ml", "true"),),
+    )
+
+
+def test_source_defaults() -> None:
+    obj = {"metadata": {"name": "s"}, "spec": {"prometheus": {"address": "http://p:9090/"}}}
+    assert to_source(obj) == Source(
+        SourceSpec("s", ArmsByPod(), scrape_interval=None), Connection("http://p:9090"), allowed=None
+    )
+
+
+def test_source_arms_by_label() -> None:
+    label = {"name": "version", "legacy": "a", "candidate": "b"}
+    source = to_source(changed(SOURCE, "arms", {"by": "label", "label": label}))
+    assert isinstance(source, Source)
+    assert source.spec.arms == ArmsByLabel("version", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "labels", "expected"),
+    [
+        (None, {}, True),
+        ((), {}, True),
+        ((("ml", "true"),), {"ml": "true", "x": "y"}, True),
+        ((("ml", "true"),), {"ml": "false"}, False),
+        ((("ml", "true"), ("team", "a")), {"ml": "true"}, False),
+    ],
+)
+def test_allowed_namespaces(
+    allowed: tuple[tuple[str, str], ...] | None, labels: dict[str, str], expected: bool
+) -> None:
+    source = Source(SourceSpec("s", ArmsByPod(), scrape_interval=None), Connection("http://p"), allowed)
+    assert source.allows(labels) is expected
+
+
+def stored_action(**changes: Any) -> dict[str, Any]:
+    metadata = {"name": "a", "namespace": "serving", "uid": "u", "creationTimestamp": "2026-01-02T03:04:05Z"}
+    return {**ACTION, "metadata": metadata, **changes}
+
+
+def test_action() -> None:
+    assert to_action(stored_action()) == ActionRequest(
+        name="a",
+        uid="u",
+        verb=model.ActionVerb.ABORT,
+        created=1767323045.0,
+        revision="5f3c9a",
+        reason="support tickets",
+    )
+    assert action_target(stored_action()) == model.Key("serving", "fraud")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": {"result": "Applied"}},
+        {"status": {"result": "Refused"}},
+        {"spec": {"rollout": "fraud", "action": "Explode"}},
+        {"spec": None},
+        {"metadata": {}},
+    ],
+)
+def test_no_action(changes: dict[str, Any]) -> None:
+    assert to_action(stored_action(**changes)) is None
+
+
+def test_an_empty_status_is_no_result() -> None:
+    assert to_action(stored_action(status={})) is not None
+
+
+@given(obj=JSON)
+def test_total_on_any_json(obj: Any) -> None:
+    wrapped = {"metadata": {"name": "a", "namespace": "b", "uid": "u"}, "spec": obj, "status": obj}
+    for candidate in (obj if isinstance(obj, dict) else {}, wrapped, {"metadata": obj, "spec": obj}):
+        assert isinstance(to_spec(candidate), SpecProblem)
+        assert isinstance(to_source(candidate), SpecProblem)
+        assert to_action(candidate) is None
+        action_target(candidate)
+
+
+SPEC_SCHEMA = crd.definition(crd.KINDS[0])["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None, max_examples=100)
+@given(spec=drawn(SPEC_SCHEMA), weights=st.lists(st.integers(1, 9999), min_size=1, max_size=5, unique=True))
+def test_total_on_what_the_schema_takes(spec: dict[str, Any], weights: list[int]) -> None:
+    ladder = [*sorted(weights), 10_000]
+    spec["steps"] = [{"weight": f"{weight // 100}.{weight % 100:02d}"} for weight in ladder]
+    found = to_spec({"metadata": {"name": "a", "namespace": "b"}, "spec": spec}, strict=True)
+    if isinstance(found, model.RolloutSpec):
+        assert [step.weight for step in found.steps] == ladder
+        assert all(0 < sli.allowed < 1 for sli in found.slis)
+        assert found.legacy.service != found.candidate.service
+    else:
+        assert found.problem.startswith("spec")

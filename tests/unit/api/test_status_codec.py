@@ -1,0 +1,386 @@
+"""The status survives its JSON form: without loss, within bounds, and whatever others made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modelrollout.api import crd
+from modelrollout.api.status_codec import MAX_BYTES, as_stored, decode, encode, encode_result, size
+from modelrollout.api.v1alpha1.rollout import MAX_SLIS
+from modelrollout.api.v1alpha1.status import MAX_CONDITIONS, MAX_NOTES
+from modelrollout.core import status as core
+from modelrollout.core.intents import ActionResult
+from modelrollout.core.model import Epoch, Phase, Verdict, Weight
+from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause
+
+RELAXED = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
+
+SCHEMAS = {
+    kind.name: crd.definition(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].get("status")
+    for kind in crd.KINDS
+}
+
+
+def moments() -> st.SearchStrategy[float]:
+    return st.integers(1, 10**13).map(lambda milliseconds: milliseconds / 1000)
+
+
+def words() -> st.SearchStrategy[str]:
+    return st.text(max_size=12)
+
+
+def numbers() -> st.SearchStrategy[float]:
+    return st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0)
+
+
+def counts() -> st.SearchStrategy[int]:
+    return st.integers(0, 2**63 - 1)
+
+
+def keys() -> st.SearchStrategy[str]:
+    return st.text(min_size=1, max_size=12)
+
+
+def weights() -> st.SearchStrategy[Weight]:
+    return st.integers(0, 10_000).map(Weight)
+
+
+def optional(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | inner
+
+
+def tuples(inner: st.SearchStrategy[Any], size: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(inner, max_size=min(size, 4)).map(tuple)
+
+
+def strategies() -> dict[str, st.SearchStrategy[Any]]:
+    """By "Class.field", or by field alone. A new field of the core that is missing here fails the round trip."""
+    arm = st.builds(ArmCounts, counts(), counts())
+    step = st.builds(core.StepState, counts(), counts(), moments(), weights())
+    hold_fields = {field.name: optional(moments()) for field in dataclasses.fields(core.Holds)}
+    sli = st.builds(
+        core.SliStatus,
+        name=keys(),
+        critical=st.booleans(),
+        verdict=st.sampled_from(Verdict),
+        candidate=arm,
+        legacy=arm,
+        burn=optional(numbers()),
+        needed=counts(),
+        sample_age=optional(numbers()),
+        message=words(),
+        no_data=optional(st.sampled_from(NoDataCause)),
+    )
+    ledger = st.builds(
+        LedgerState,
+        sli=keys(),
+        allowed=optional(numbers()),
+        spent=numbers(),
+        peak=numbers(),
+        variance=numbers(),
+        candidate_bad=counts(),
+        candidate_total=counts(),
+        lower=optional(numbers()),
+        gross_over=st.booleans(),
+        rate=optional(numbers()),
+        tick=moments(),
+    )
+    condition = st.builds(
+        core.Condition,
+        type=keys(),
+        status=st.sampled_from(["True", "False", "Unknown"]),
+        reason=words(),
+        message=words(),
+        since=moments(),
+        generation=counts(),
+    )
+    decision = st.builds(core.DecisionRecord, moments(), words(), words(), words(), weights(), words(), counts())
+    history = st.builds(core.HistoryEntry, words(), words(), words(), words(), moments(), moments())
+    return {
+        "observed_generation": counts(),
+        "phase": st.sampled_from(Phase),
+        "reason": words(),
+        "message": words(),
+        "revision": words(),
+        "attempt": counts(),
+        "grid": st.just(0.0) | moments(),
+        "plan": words(),
+        "legacy_hash": words(),
+        "backends": st.tuples(words(), words()),
+        "step": optional(step),
+        "weight": optional(weights()),
+        "paused_by_action": st.booleans(),
+        "skip": st.booleans(),
+        "approved": st.integers(-1, 20),
+        "overridden": st.booleans(),
+        "lapses": counts(),
+        "preflight_since": optional(moments()),
+        "holds": st.builds(core.Holds, **hold_fields),
+        "summary": st.builds(core.Summary, words(), words(), words(), words(), words()),
+        "slis": tuples(sli, MAX_SLIS),
+        "notes": tuples(words(), MAX_NOTES),
+        "budget": tuples(ledger, MAX_SLIS),
+        "decisions": tuples(decision, core.MAX_DECISIONS),
+        "history": tuples(history, core.MAX_HISTORY),
+        "rejected": tuples(st.builds(core.Rejected, keys(), words(), moments()), core.MAX_REJECTED),
+        "incident": optional(
+            st.builds(core.Incident, words(), words(), words(), moments(), weights(), optional(moments()))
+        ),
+        "conditions": st.lists(condition, max_size=4, unique_by=lambda entry: entry.type).map(tuple),
+        "handled": tuples(words(), core.MAX_HANDLED),
+        "leader_epoch": counts().map(Epoch),
+    }
+
+
+STATUSES: st.SearchStrategy[core.RolloutStatus] = st.builds(core.RolloutStatus, **strategies())
+
+
+def merge_patched(target: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    out = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            out.pop(name, None)
+        else:
+            out[name] = merge_patched(out.get(name), value)
+    return out
+
+
+def fits(status: dict[str, Any], kind: str = "ModelRollout") -> None:
+    jsonschema.validate(status, SCHEMAS[kind])
+
+
+def full(text: str = "x" * 2000, word: str = "MetricsUnreachable") -> core.RolloutStatus:
+    """Every list longer than it may be, every message too long."""
+    hour = 1_760_000_000.125
+    number = 1234.5678901234567
+    revision = "5f3c9a7b21"
+    return core.RolloutStatus(
+        observed_generation=12,
+        phase=Phase.ROLLING_BACK,
+        reason=word,
+        message=text,
+        revision=revision,
+        attempt=3,
+        grid=hour,
+        plan="a" * 16,
+        legacy_hash="b" * 16,
+        backends=("s" * 63, "t" * 63),
+        step=core.StepState(3, 20, hour, Weight(1234)),
+        weight=Weight(1234),
+        holds=core.Holds(*[hour] * len(dataclasses.fields(core.Holds))),
+        summary=core.Summary("20/20", "99.99%", "NO_DATA", "1234.5x", "99.99%"),
+        slis=tuple(
+            core.SliStatus(
+                f"{index:02d}" + "n" * 61,
+                True,
+                Verdict.NO_DATA,
+                ArmCounts(10**9, 10**8),
+                ArmCounts(10**9, 10**8),
+                number,
+                10**6,
+                number,
+                text,
+                NoDataCause.NO_TRAFFIC,
+            )
+            for index in range(MAX_SLIS + 1)
+        ),
+        notes=(text,) * (MAX_NOTES + 1),
+        budget=tuple(
+            LedgerState(
+                "n" * 63, number, number, number, number, 10**8, 10**9, number, gross_over=True, rate=number, tick=hour
+            )
+            for _ in range(MAX_SLIS + 1)
+        ),
+        decisions=tuple(
+            core.DecisionRecord(hour + index, word, word, text, Weight(1234), revision, 12)
+            for index in range(core.MAX_DECISIONS + 1)
+        ),
+        history=tuple(
+            core.HistoryEntry(revision, word, word, text, hour, hour + index) for index in range(core.MAX_HISTORY + 1)
+        ),
+        rejected=tuple(core.Rejected(f"{revision}{index}", word, hour) for index in range(core.MAX_REJECTED + 1)),
+        incident=core.Incident(revision, word, text, hour, Weight(1234), hour),
+        conditions=tuple(
+            core.Condition(f"Condition{index}", "Unknown", word, text, hour, 12) for index in range(MAX_CONDITIONS + 1)
+        ),
+        handled=("123e4567-e89b-12d3-a456-426614174000",) * (core.MAX_HANDLED + 1),
+        leader_epoch=Epoch(4711),
+    )
+
+
+def test_every_field_of_the_core_is_drawn() -> None:
+    assert set(strategies()) == {field.name for field in dataclasses.fields(core.RolloutStatus)}
+
+
+@RELAXED
+@given(status=STATUSES)
+def test_round_trip_without_loss(status: core.RolloutStatus) -> None:
+    patch = json.loads(json.dumps(encode(status)))
+    stored = merge_patched({}, patch)
+    fits(stored)
+    assert decode(stored) == status
+    assert decode(patch) == status
+
+
+@RELAXED
+@given(before=STATUSES, after=STATUSES)
+def test_a_patch_leaves_nothing_of_the_status_before(before: core.RolloutStatus, after: core.RolloutStatus) -> None:
+    stored = merge_patched(merge_patched({}, encode(before)), encode(after))
+    assert decode(stored) == after
+
+
+def test_patches_never_put_none_into_lists() -> None:
+    def inside(node: Any, *, listed: bool) -> None:
+        if isinstance(node, dict):
+            for value in node.values():
+                inside(value, listed=listed)
+        elif isinstance(node, list):
+            for value in node:
+                inside(value, listed=True)
+        else:
+            assert not (listed and node is None)
+
+    sli = core.SliStatus("a", True, Verdict.WAIT, ArmCounts(0, 0), ArmCounts(0, 0), None, 0, None, "")
+    inside(encode(core.RolloutStatus(slis=(sli,), budget=(LedgerState("a", None),))), listed=False)
+
+
+@pytest.mark.parametrize("text", ["x" * 2000, "模" * 2000, "\U0001f525" * 2000, "\udc80" * 2000])
+def test_a_full_status_fits(text: str) -> None:
+    stored = merge_patched({}, encode(full(text)))
+    assert size(stored) < MAX_BYTES
+    fits(stored)
+    status = decode(stored)
+    assert status is not None
+    # What decides the next move is never cut.
+    given_ = full(text)
+    for field in ("phase", "revision", "weight", "step", "holds", "grid", "plan", "legacy_hash", "backends"):
+        assert getattr(status, field) == getattr(given_, field)
+    assert status.rejected == given_.rejected[-core.MAX_REJECTED :]
+    assert status.handled == given_.handled[-core.MAX_HANDLED :]
+    assert status.budget == given_.budget[:MAX_SLIS]
+    assert status.decisions[-1].at == given_.decisions[-1].at
+    assert status.history[-1].ended == given_.history[-1].ended
+
+
+def test_size_counts_bytes() -> None:
+    assert size({"a": "é"}) == len('{"a":"é"}'.encode())
+
+
+def test_a_long_message_is_cut_with_a_mark() -> None:
+    stored = encode(core.RolloutStatus(message="m" * 600))
+    assert len(stored["message"]) == 512
+    assert stored["message"].endswith("…")
+
+
+def test_as_stored_is_a_fixed_point() -> None:
+    once = as_stored(full())
+    assert once != full()
+    assert as_stored(once) == once
+
+
+def test_strange_numbers_do_not_reach_the_api() -> None:
+    nan, inf = float("nan"), float("inf")
+    ledger = LedgerState("a", inf, spent=nan, peak=-inf, variance=1e300, lower=nan, rate=inf, tick=nan)
+    stored = merge_patched({}, encode(core.RolloutStatus(grid=inf, preflight_since=-5.0, budget=(ledger,))))
+    fits(stored)
+    status = decode(stored)
+    assert status is not None
+    assert status.budget[0].allowed is None
+    assert status.preflight_since == 0.0
+
+
+def test_a_condition_type_twice_does_not_cost_the_status() -> None:
+    first = core.Condition("Ready", "True", "A", "", 1.0, 1)
+    stored = encode(core.RolloutStatus(conditions=(first, dataclasses.replace(first, reason="B"))))
+    assert [entry["reason"] for entry in stored["conditions"]] == ["B"]
+
+
+@pytest.mark.parametrize("raw", [None, {}, [], "x", 3])
+def test_nothing_written_yet(raw: object) -> None:
+    assert decode(raw) is None
+
+
+def test_safe_values_for_garbled_fields() -> None:
+    garbled = {
+        "phase": "Flying",
+        "weight": "250",
+        "step": {"index": 1, "weight": "x", "startedAt": "now"},
+        "attempt": -3,
+        "observedGeneration": "7",
+        "leaderEpoch": 2**70,
+        "slis": [{"name": "a", "verdict": "SUPER", "critical": "no"}, {"verdict": "PASS"}, 3],
+        "budget": [{"sli": "a", "spent": "lots", "candidateBad": 7, "grossOver": "yes"}],
+        "conditions": [{"type": "Ready", "status": "maybe"}, {}],
+        "rejectedRevisions": [{"revision": "abc"}, {"reason": "x"}],
+        "handledActions": ["u", None],
+        "incident": {"openedAt": "yesterday"},
+        "checkpoint": {"approved": "3", "skip": "true", "holds": {"noData": "2026-01-01"}, "backends": []},
+    }
+    status = decode(garbled)
+    assert status is not None
+    assert status.phase is Phase.PAUSED
+    assert status.weight is None
+    assert status.step is None
+    assert (status.attempt, status.observed_generation, status.leader_epoch) == (0, 0, 0)
+    assert [(sli.name, sli.verdict, sli.critical) for sli in status.slis] == [("a", Verdict.INVALID, True)]
+    assert status.budget == (LedgerState("a", None, spent=7.0, candidate_bad=7),)
+    assert [(entry.type, entry.status) for entry in status.conditions] == [("Ready", "Unknown")]
+    assert [entry.revision for entry in status.rejected] == ["abc"]
+    assert status.handled == ("u",)
+    assert status.incident is None
+    assert (status.approved, status.skip, status.backends) == (-1, False, ("", ""))
+    assert status.holds == core.Holds()
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+def paths(node: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [prefix] if prefix else []
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        found += paths(child, (*prefix, key))
+    return found
+
+
+@RELAXED
+@given(status=STATUSES, data=st.data(), junk=JSON)
+def test_decode_is_total(status: core.RolloutStatus, data: st.DataObject, junk: Any) -> None:
+    stored = json.loads(json.dumps(encode(status)))
+    *parents, last = data.draw(st.sampled_from(paths(stored)))
+    node = stored
+    for key in parents:
+        node = node[key]
+    node[last] = junk
+    found = decode(stored)
+    assert found is not None
+    # What was read can be written again.
+    fits(merge_patched({}, encode(found)))
+
+
+@given(junk=JSON)
+def test_decode_is_total_on_any_json(junk: Any) -> None:
+    found = decode(junk)
+    assert (found is None) == (not isinstance(junk, dict) or not junk)
+
+
+def test_action_result() -> None:
+    stored = encode_result(ActionResult("a", "u", False, "m" * 600), 1_760_000_000.5)
+    fits(stored, "RolloutAction")
+    assert stored["result"] == "Refused"
+    assert stored["at"] == "2025-10-09T08:53:20.500Z"
+    assert encode_result(ActionResult("a", "u", True, ""), 0.0)["result"] == "Applied"
