@@ -40,10 +40,10 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:
+    def json(self, *, any_type: bool = False) -> Any:
         """Return the body as JSON, or raise Refused (415 for another type, 400 for no JSON)."""
         kind = self.headers.get("content-type", JSON_TYPE).split(";")[0].strip().lower()
-        if kind != JSON_TYPE:
+        if kind != JSON_TYPE and not any_type:
             raise Refused(415, "content_type", f"content-type must be {JSON_TYPE}, found {kind[:60]!r}")
         try:
             return json.loads(self.body)

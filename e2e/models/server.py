@@ -92,7 +92,8 @@ class ModelServer:
             raise Refused(404, "path", "the admin port has /behaviour only")
         if request.method == "POST":
             try:
-                self.behaviour = override(self.behaviour, request.json())
+                # `curl -d` says that it sends a form.
+                self.behaviour = override(self.behaviour, request.json(any_type=True))
             except BadBehaviour as error:
                 raise Refused(400, "behaviour", str(error)) from error
         elif request.method == "DELETE":

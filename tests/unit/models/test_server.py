@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -316,6 +317,14 @@ def test_a_bad_behaviour_changes_nothing(start_server: StartServer, changes: obj
     assert status == 400
     assert words in answer["error"]
     assert server.call("GET", "/behaviour", admin=True)[1]["behaviour"]["errors"] == 0
+
+
+def test_behaviour_can_be_switched_with_plain_curl(start_server: StartServer) -> None:
+    server = start_server("better")
+    url = f"http://127.0.0.1:{server.admin_port}/behaviour"
+    request = urllib.request.Request(url, data=b'{"errors": 0.5}')  # typed as a form, as `curl -d` does
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.load(answer)["behaviour"]["errors"] == 0.5
 
 
 def test_crash_answers_first_and_then_ends(start_server: StartServer) -> None:
