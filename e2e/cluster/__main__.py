@@ -73,6 +73,7 @@ def _command(cluster: AnyCluster, arguments: argparse.Namespace) -> int:
             print(f"export KUBECONFIG={cluster.host_kubeconfig}")
         case "down":
             cluster.down()
+            print(f"cluster {cluster.name} is gone", file=sys.stderr)
         case "status":
             status = cluster.status()
             print(json.dumps(status, indent=1) if status else f"cluster {cluster.name} is not up")

@@ -22,7 +22,8 @@ from e2e.cluster.blueprint import PROMETHEUS_PORT, prepare
 from e2e.cluster.control_plane import read_audit
 from e2e.cluster.entry import Entered, entry_argv, inner_environment
 from e2e.cluster.layout import Layout, Record
-from e2e.cluster.lifecycle import Steps, clean, follow, launch, require_machine, say, sweep
+from e2e.cluster.lifecycle import Steps, clean, follow, launch, say, sweep
+from e2e.cluster.machine import require_embedded, this_machine
 from e2e.cluster.processes import ClusterError, free_ports
 from e2e.cluster.provider import Tier, check_name
 from e2e.cluster.sandbox import NODE_IP
@@ -59,7 +60,7 @@ class EmbeddedCluster:
 
     def up(self, tier: Tier) -> None:
         """Bring it up, or find it up in this tier. Raises ClusterError or BuildError, leaving nothing."""
-        require_machine(tier)
+        require_embedded(this_machine(), tier)
         sweep()
         with self._layout.locked():
             record = self._layout.record()

@@ -119,14 +119,15 @@ def identity(pid: int) -> tuple[int, int]:
     return pid, stat.start
 
 
-def processes_naming(argument: str) -> list[tuple[int, int]]:
-    """Identities of the processes that have `argument` on their command line."""
+def processes_naming(*arguments: str) -> list[tuple[int, int]]:
+    """Identities of the processes that have all of `arguments` on their command line."""
+    wanted = {argument.encode() for argument in arguments}
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError, ClusterError):
-            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+            if wanted.issubset((entry / "cmdline").read_bytes().split(b"\0")):
                 found.append(identity(int(entry.name)))
     return found
 

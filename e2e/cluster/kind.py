@@ -18,11 +18,10 @@ from typing import Any, NoReturn
 from e2e.cluster import gateway
 from e2e.cluster.artifacts import cache_root
 from e2e.cluster.entry import Entered
+from e2e.cluster.machine import require_kind, this_machine
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import Tier, check_name
 
-ENGINES = ("docker", "podman", "nerdctl")
-DOWNLOAD = "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
 FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 
 
@@ -52,9 +51,7 @@ class KindCluster:
 
     def up(self, tier: Tier) -> None:
         """Create the cluster with its gateway, or find it. Raises ClusterError or BuildError."""
-        if tier != "full":
-            raise ClusterError(f"provider kind has tier full only, not {tier}; use provider embedded")
-        _require_tools()
+        require_kind(this_machine(), tier)
         archives = gateway.images()
         if self._kind_name in self.exec(["kind", "get", "clusters"]).stdout.split():
             return
@@ -180,16 +177,5 @@ class _Plain(Entered):
         return self.popen.pid if self.popen.poll() is None else None
 
 
-def _require_tools() -> None:
-    if not any(shutil.which(engine) for engine in ENGINES):
-        raise ClusterError(
-            f"provider kind needs a container engine ({', '.join(ENGINES)}) and none is installed; "
-            "on Linux as root use provider embedded"
-        )
-    for tool in ("kind", "kubectl"):
-        if shutil.which(tool) is None:
-            raise ClusterError(f"provider kind needs the program {tool}; see {DOWNLOAD}")
-
-
 def _lacks(what: str) -> NoReturn:
-    raise ClusterError(f"provider kind has no {what}; use provider embedded")
+    raise ClusterError(f"provider kind does not have {what}; use provider embedded")

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from e2e.cluster.artifacts import cache_root, remove_tree
+from e2e.cluster.artifacts import remove_tree
 from e2e.cluster.blueprint import Border, write_plan
 from e2e.cluster.cgroups import cgroup_name, create_cgroups, machine_hierarchies, remove_cgroups
 from e2e.cluster.entry import children_of, identity, inner_environment, kill_and_wait, processes_naming
 from e2e.cluster.layout import Layout, Record, known_clusters
 from e2e.cluster.processes import ClusterError, tail
 from e2e.cluster.provider import Tier
-from e2e.cluster.sandbox import PRIVATE
 
 UP_TIMEOUT_S = 180.0
+SUPERVISOR = "e2e.cluster.supervisor"
 POLL_S = 0.03
 REPOSITORY = Path(__file__).parents[2]
 UNSHARE = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child=SIGKILL")
-TOOLS = ("unshare", "nsenter", "setpriv", "mount", "ip")
 
 
 class Steps:
@@ -46,32 +44,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def require_machine(tier: Tier) -> None:
-    """Raise ClusterError that says what this machine lacks for an embedded cluster, and what to do."""
-    if platform.system() != "Linux":
-        raise ClusterError("provider embedded needs Linux; use a Linux machine or provider kind")
-    if os.geteuid() != 0:
-        raise ClusterError(
-            "provider embedded needs root for namespaces, mounts and cgroups: run it with sudo, or use provider "
-            "kind; tests of the API alone need no root (e2e.cluster.apiserver)"
-        )
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing:
-        raise ClusterError(f"missing {', '.join(missing)}: install the packages util-linux, mount and iproute2")
-    if tier == "full" and shutil.which("apt-get") is None:
-        raise ClusterError(
-            "tier full takes containerd and runc from Debian packages, and this machine has no apt-get; "
-            "use Debian or Ubuntu, or provider kind"
-        )
-    root = cache_root()
-    for private in PRIVATE:
-        if root.is_relative_to(private):
-            raise ClusterError(
-                f"the cache {root} lies in {private}, which a cluster sees a private copy of; "
-                "set MODELROLLOUT_CACHE to a directory elsewhere"
-            )
-
-
 def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.Popen[bytes], int | None]:
     """Start the namespaces with their supervisor; returns the process around them.
 
@@ -88,7 +60,7 @@ def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.P
         write_plan(layout, tier, Border(group, host_network, reading))
         with layout.log("supervisor").open("ab") as output:
             outer = subprocess.Popen(
-                ["unshare", *UNSHARE, sys.executable, "-m", "e2e.cluster.supervisor", str(layout.plan)],
+                ["unshare", *UNSHARE, sys.executable, "-m", SUPERVISOR, str(layout.plan)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -130,7 +102,7 @@ def clean(layout: Layout) -> None:
     """Remove every process, cgroup and file of a cluster, in whatever state it is. Hold its lock."""
     # Both `unshare` and the init inside; with either the kernel ends everything inside. Looked up in the process
     # table, because an `up` that was killed early left no record.
-    for process in processes_naming(str(layout.plan)):
+    for process in processes_naming(SUPERVISOR, str(layout.plan)):
         kill_and_wait(*process)
     if platform.system() == "Linux" and os.geteuid() == 0:
         remove_cgroups(cgroup_name(layout.name, layout.path), machine_hierarchies())

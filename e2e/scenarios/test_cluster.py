@@ -259,16 +259,7 @@ def test_another_tier_is_refused_while_it_is_up(full: EmbeddedCluster) -> None:
         EmbeddedCluster("test-full").up("fake")
 
 
-def test_down_leaves_nothing_of_the_full_tier(full: EmbeddedCluster, before: Traces) -> None:
-    during = traces("test-full")
-    assert during.processes
-    assert during.cgroups
-    full.down()
-    assert traces("test-full") == before
-    full.down()  # nothing to do, and no error
-
-
-def test_a_killed_full_cluster_is_cleaned_up_by_down() -> None:
+def test_a_killed_full_cluster_is_cleaned_up_by_down_beside_a_living_one(full: EmbeddedCluster) -> None:
     earlier = traces("test-kill")
     cluster = EmbeddedCluster("test-kill", ephemeral=True)
     try:
@@ -279,9 +270,21 @@ def test_a_killed_full_cluster_is_cleaned_up_by_down() -> None:
         wait_until(lambda: not traces("test-kill").processes, "the end of every process")
         with pytest.raises(ClusterError, match="is not up; start it"):
             cluster.exec(["true"])
+        assert traces("test-kill").cgroups
     finally:
         cluster.down()
     assert traces("test-kill") == earlier
+    full.exec(["kubectl", "rollout", "restart", "deployment/echo"])
+    full.exec(["kubectl", "rollout", "status", "deployment/echo", "--timeout=60s"])
+
+
+def test_down_leaves_nothing_of_the_full_tier(full: EmbeddedCluster, before: Traces) -> None:
+    during = traces("test-full")
+    assert during.processes
+    assert during.cgroups
+    full.down()
+    assert traces("test-full") == before
+    full.down()  # nothing to do, and no error
 
 
 @pytest.mark.parametrize("victim", ["unshare", "init"])

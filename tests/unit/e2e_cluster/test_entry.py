@@ -47,6 +47,7 @@ def test_a_process_is_found_as_child_and_by_an_argument(sleeper: subprocess.Pope
         assert sleeper.pid in children_of(os.getpid())
         assert [pid for pid, _ in processes_naming("marker-of-this-test")] == [sleeper.pid]
         assert processes_naming("marker-of-this") == []
+        assert processes_naming("marker-of-this-test", "another") == []
     finally:
         end(sleeper)
 

@@ -1,0 +1,105 @@
+"""What a machine or a provider can't do is said with the way out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.__main__ import main
+from e2e.cluster.kind import KindCluster
+from e2e.cluster.machine import (
+    ENGINES,
+    KIND_TOOLS,
+    PACKAGE_TOOLS,
+    TOOLS,
+    Machine,
+    require_embedded,
+    require_kind,
+)
+from e2e.cluster.processes import ClusterError
+from e2e.cluster.provider import Tier
+
+EVERYTHING = (*TOOLS, *PACKAGE_TOOLS, *ENGINES, *KIND_TOOLS)
+SOUND = Machine(system="Linux", root=True, tools=EVERYTHING, cache=Path("/root/.cache/modelrollout"))
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELROLLOUT_CACHE", str(tmp_path))
+
+
+def without(*missing: str) -> Machine:
+    return dataclasses.replace(SOUND, tools=[tool for tool in EVERYTHING if tool not in missing])
+
+
+def test_a_sound_machine_is_accepted() -> None:
+    require_embedded(SOUND, "full")
+    require_kind(SOUND, "full")
+    require_kind(without("docker", "nerdctl"), "full")
+    require_embedded(without(*PACKAGE_TOOLS), "fake")
+
+
+@pytest.mark.parametrize(
+    ("machine", "tier", "message"),
+    [
+        pytest.param(
+            dataclasses.replace(SOUND, system="Darwin"),
+            "apiserver",
+            "needs Linux; use a Linux machine or provider kind",
+            id="another system",
+        ),
+        pytest.param(
+            dataclasses.replace(SOUND, root=False),
+            "full",
+            r"needs root .* sudo.* tests of the API alone need no root",
+            id="no root",
+        ),
+        pytest.param(without("nsenter", "ip"), "apiserver", "missing nsenter, ip: install the packages", id="tools"),
+        pytest.param(without("apt-get"), "full", "no apt-get and dpkg; use Debian or Ubuntu", id="no apt"),
+        pytest.param(
+            dataclasses.replace(SOUND, cache=Path("/var/lib/ci/cache")),
+            "apiserver",
+            "/var/lib/ci/cache lies in /var/lib, .* set MODELROLLOUT_CACHE",
+            id="cache in a private directory",
+        ),
+    ],
+)
+def test_embedded_says_what_is_missing(machine: Machine, tier: Tier, message: str) -> None:
+    with pytest.raises(ClusterError, match=message):
+        require_embedded(machine, tier)
+
+
+@pytest.mark.parametrize(
+    ("machine", "tier", "message"),
+    [
+        pytest.param(SOUND, "fake", "has tier full only, not fake; use provider embedded", id="tier"),
+        pytest.param(without(*ENGINES), "full", r"needs a container engine \(docker, ", id="no engine"),
+        pytest.param(without("kind"), "full", "needs the program kind; see https://", id="no kind"),
+    ],
+)
+def test_kind_says_what_is_missing(machine: Machine, tier: Tier, message: str) -> None:
+    with pytest.raises(ClusterError, match=message):
+        require_kind(machine, tier)
+
+
+def test_kind_says_what_it_does_not_have() -> None:
+    with pytest.raises(ClusterError, match="does not have an audit log; use provider embedded"):
+        KindCluster("demo").audit()
+
+
+def test_the_command_line_tells_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["logs", "--name", "demo", "etcd"]) == 1
+    assert capsys.readouterr().err == "error: cluster demo has no log of 'etcd'; there are: none\n"
+    assert main(["up", "--name", "../demo"]) == 1
+    assert "cluster name '../demo' must be" in capsys.readouterr().err
+    assert main(["exec", "--name", "demo"]) == 1
+    assert "exec needs a program" in capsys.readouterr().err
+
+
+def test_status_of_nothing_is_an_answer_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--name", "demo"]) == 1
+    assert capsys.readouterr().out == "cluster demo is not up\n"
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == ""
