@@ -1,0 +1,118 @@
+"""One full cluster for all rollout scenarios; a namespace, load and rollouts per test; one operator that they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.embedded import EmbeddedCluster
+from e2e.install import install
+from e2e.models import image
+from e2e.stage import ROOT, Operator, Stage, until
+
+OPERATOR_PORT = 9464
+LIAR_PORT = 9900
+SCRAPE = "2s"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedCluster]:
+    """A full cluster of its own; gone with the test run, also when that is killed."""
+    made = EmbeddedCluster(f"e2e-{os.getpid()}", ephemeral=True)
+    made.up("full", scrape=SCRAPE)
+    try:
+        made.load_image(image.archive())
+        install(made, prometheus=f"http://127.0.0.1:{LIAR_PORT}", scrape=SCRAPE)
+        yield made
+    finally:
+        made.down()
+
+
+class Liar:
+    """The proxy before Prometheus."""
+
+    def __init__(self, cluster: EmbeddedCluster) -> None:
+        self.cluster = cluster
+        self.running = cluster.popen(
+            [sys.executable, "-m", "e2e.liar", "--upstream", cluster.prometheus_url, "--port", str(LIAR_PORT)],
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        until("the proxy listens", lambda: self._curl("-o", "/dev/null", "mode") is not None, seconds=15)
+
+    def _curl(self, *argv: str) -> str | None:
+        url = f"http://127.0.0.1:{LIAR_PORT}/{argv[-1]}"
+        done = self.cluster.exec(["curl", "-sf", "--max-time", "5", *argv[:-1], url], check=False)
+        return done.stdout if done.returncode == 0 else None
+
+    def mode(self, name: str) -> None:
+        """Answer so from now on."""
+        assert self._curl("-X", "POST", f"mode/{name}") is not None
+
+    def asked(self) -> int:
+        """Queries so far."""
+        told = self._curl("mode")
+        assert told is not None
+        count: int = json.loads(told)["asked"]
+        return count
+
+
+@pytest.fixture(scope="session")
+def liar_process(cluster: EmbeddedCluster) -> Iterator[Liar]:
+    liar = Liar(cluster)
+    yield liar
+    liar.running.stop(grace_s=1)
+
+
+@pytest.fixture
+def liar(liar_process: Liar) -> Iterator[Liar]:
+    """The proxy; honest again after the test."""
+    yield liar_process
+    liar_process.mode("honest")
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where logs and records of this run are kept."""
+    wanted = os.environ.get("E2E_ARTIFACTS")
+    path = Path(wanted) if wanted else tmp_path_factory.mktemp("e2e")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_operator(cluster: EmbeddedCluster, liar_process: Liar, artifacts: Path) -> Iterator[Operator]:
+    made = Operator(cluster, artifacts / "operator.log", port=OPERATOR_PORT)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def operator(shared_operator: Operator) -> Iterator[Operator]:
+    """The operator, started anew after a test that killed it."""
+    yield shared_operator
+    if shared_operator.running is None or shared_operator.running.poll() is not None:
+        shared_operator.start()
+
+
+@pytest.fixture
+def stages(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
+    """Make a stage in a namespace of its own; removed after the test."""
+    made: list[Stage] = []
+
+    def make(name: str) -> Stage:
+        namespace = f"{name}-{int(time.time()) % 100_000}"
+        stage = Stage(cluster, namespace, artifacts / namespace)
+        stage.create()
+        made.append(stage)
+        return stage
+
+    yield make
+    for stage in made:
+        stage.remove()

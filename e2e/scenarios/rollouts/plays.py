@@ -1,0 +1,62 @@
+"""The common opening of the scenarios: two arms, load, a rollout with short steps, walked to a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from e2e.stage import Load, Stage
+
+LEGACY, CANDIDATE = "tumour-v1", "tumour-v2"
+V1, V2 = "v1", "v2"
+
+ERRORS: Mapping[str, Any] = {"name": "availability", "profile": "modelrollout/errors", "objective": "99"}
+LATENCY: Mapping[str, Any] = {
+    "name": "latency",
+    "profile": "modelrollout/latency",
+    "threshold": "300ms",
+    "objective": "95",
+}
+ACCURACY: Mapping[str, Any] = {
+    "name": "accuracy",
+    "profile": "modelrollout/accuracy",
+    "objective": "97",
+    "arms": {"label": "version", "legacy": V1, "candidate": V2},
+}
+
+QUICK: Mapping[str, Any] = {"interval": "2s", "warmup": "2s"}
+
+
+def steps(*weights: int, last: str = "3s", each: str = "3s") -> list[dict[str, Any]]:
+    """Steps with short shortest times."""
+    return [{"weight": w, "minDuration": last if w == weights[-1] else each} for w in weights]
+
+
+def hold_at(weight: int) -> list[dict[str, Any]]:
+    """Steps that stay at `weight` until somebody or something acts."""
+    return [{"weight": weight, "minDuration": "1h"}, {"weight": 100, "minDuration": "1h"}]
+
+
+def open_play(
+    stage: Stage,
+    *,
+    wanted: Sequence[Mapping[str, Any]],
+    slis: Sequence[Mapping[str, Any]] = (ERRORS,),
+    legacy: str = "good",
+    candidate: str = "good",
+    rate: float = 100,
+    duration: float = 300,
+    replicas: int = 1,
+    analysis: Mapping[str, Any] = QUICK,
+    **spec: Any,
+) -> Load:
+    """Deploy both arms, start load, apply the rollout."""
+    peers = [V1, V2]
+    stage.deploy(
+        stage.arm(LEGACY, "legacy", legacy, V1, replicas=replicas, peers=peers),
+        stage.arm(CANDIDATE, "candidate", candidate, V2, replicas=replicas, peers=peers),
+    )
+    stage.apply(
+        stage.rollout(legacy=LEGACY, candidate=CANDIDATE, steps=wanted, slis=slis, analysis=dict(analysis), **spec)
+    )
+    return stage.load(rate, duration=duration)

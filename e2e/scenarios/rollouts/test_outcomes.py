@@ -1,0 +1,134 @@
+"""A good candidate is promoted; a bad one goes back, by each kind of evidence and by a person."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from e2e.cluster.embedded import EmbeddedCluster
+from e2e.models import records
+from e2e.scenarios.rollouts.plays import ACCURACY, CANDIDATE, ERRORS, LATENCY, V1, V2, hold_at, open_play, steps
+from e2e.stage import Stage
+
+pytestmark = pytest.mark.timeout(1800)
+
+Stages = Callable[[str], Stage]
+
+
+def test_good_candidate_is_promoted_and_every_request_is_served(cluster: EmbeddedCluster, stages: Stages) -> None:
+    stage = stages("promotion")
+    load = open_play(stage, wanted=steps(5, 25, 100), slis=[ERRORS, LATENCY])
+    stage.kubectl("wait", "--for=condition=Promoted", "modelrollout/tumour", "--timeout=120s")
+    done = time.time()
+    time.sleep(4)
+    seen = load.stop()
+    status = stage.status()
+    assert status["phase"] == "Promoted"
+    assert records.failed(seen, 0, done + 10) == []
+    assert records.share(seen, V2, done + 1, done + 10) == 1.0
+    columns = stage.kubectl("get", "mr").splitlines()
+    assert re.split(r"\s{2,}", columns[0].strip()) == ["NAME", "PHASE", "STEP", "WEIGHT", "VERDICT", "BURN", "AGE"]
+    assert columns[1].split()[1:4] == ["Promoted", "3/3", "100%"]
+    assert len(json.dumps(status)) < 16_384
+    weights = [rule for rule in stage.route_weights()]
+    assert weights == [[0, 100]]
+    _a_step_costs_two_writes(cluster, stage)
+
+
+def _a_step_costs_two_writes(cluster: EmbeddedCluster, stage: Stage) -> None:
+    events = [
+        e
+        for e in cluster.audit()
+        if e.get("stage") == "ResponseComplete"
+        and e.get("verb") in ("create", "update", "patch", "delete")
+        and str(e.get("userAgent", "")).startswith("modelrollout-operator")
+        and (e.get("objectRef") or {}).get("namespace") == stage.namespace  # type: ignore[attr-defined]  # JSON
+    ]
+    kinds: list[str] = [str((e.get("objectRef") or {}).get("resource")) for e in events]  # type: ignore[attr-defined]  # JSON
+    routes = [i for i, kind in enumerate(kinds) if kind == "httproutes"]
+    # The first write of the route creates it, the others are the steps.
+    assert len(routes) == 4, kinds
+    for begin, end in itertools.pairwise(routes[1:]):
+        between = kinds[begin:end]
+        assert between.count("modelrollouts") <= 1, kinds
+        assert between.count("events") <= 1, kinds
+
+
+@pytest.mark.parametrize(
+    ("kind", "slis", "behaviour", "reasons"),
+    [
+        ("errors", [ERRORS], {"errors": 0.2}, {"BudgetBurn"}),
+        ("hardguard", [ERRORS], {"errors": 1.0}, {"HardGuard", "BudgetBurn"}),
+        ("latency", [ERRORS, LATENCY], {"delay_ms": 420}, {"HardGuard", "BudgetBurn"}),
+        ("accuracy", [ERRORS, ACCURACY], {"wrong": 0.45}, {"BudgetBurn"}),
+    ],
+)
+def test_candidate_that_turns_bad_goes_back(
+    stages: Stages, kind: str, slis: list[Mapping[str, Any]], behaviour: dict[str, Any], reasons: set[str]
+) -> None:
+    stage = stages(kind)
+    load = open_play(stage, wanted=hold_at(25), slis=slis)
+    stage.wait_weight(25, seconds=60)
+    time.sleep(6)
+    turned = stage.behave(CANDIDATE, **behaviour)
+    status = stage.wait_phase("RolledBack", seconds=90)
+    closed = time.time()
+    time.sleep(4)
+    seen = load.stop()
+    assert status["incident"]["reason"] in reasons
+    assert status["weight"] == "0"
+    assert re.search(r"\d+ of (the last )?\d+", status["incident"]["message"]), status["incident"]["message"]
+    assert records.share(seen, V2, closed + 0.5, closed + 10) == 0.0
+    assert stage.route_weights() == [[100, 0]]
+    rolled = next(c for c in status["conditions"] if c["type"] == "RolledBack")
+    assert (rolled["status"], rolled["reason"]) == ("True", status["incident"]["reason"])
+    # What the candidate itself did not break, nobody broke.
+    others = [r for r in records.failed(seen, 0, closed + 10) if r.version != V2]
+    assert others == []
+    assert all(r.start >= turned for r in records.failed(seen, 0, closed + 10))
+
+
+def test_a_rejected_revision_stays_rejected_until_retry(stages: Stages) -> None:
+    stage = stages("abort")
+    load = open_play(stage, wanted=hold_at(25))
+    stage.wait_weight(25, seconds=60)
+    name = stage.act("Abort", reason="support tickets")
+    asked = time.time()
+    status = stage.wait_phase("RolledBack", seconds=10)
+    assert status["incident"]["reason"] == "Aborted"
+    assert "support tickets" in status["message"]
+    action = json.loads(stage.kubectl("get", "mra", name, "-o", "json"))
+    assert action["status"]["result"] == "Applied"
+    time.sleep(6)
+    assert stage.route_weights() == [[100, 0]]
+    stage.act("Retry")
+    stage.wait_weight(25, seconds=30)
+    seen = load.stop()
+    assert records.share(seen, V1, asked + 2, asked + 6) == 1.0
+    assert records.failed(seen, 0, time.time()) == []
+
+
+def test_people_pause_resume_and_approve(stages: Stages) -> None:
+    stage = stages("people")
+    wanted = [
+        {"weight": 10, "minDuration": "2s"},
+        {"weight": 50, "minDuration": "2s", "approval": True},
+        {"weight": 100, "minDuration": "2s"},
+    ]
+    load = open_play(stage, wanted=wanted)
+    stage.wait_status("asks for approval", lambda s: s.get("reason") == "Approval", seconds=60)
+    stage.act("Pause")
+    stage.act("Approve")
+    stage.wait_status("paused by action", lambda s: s.get("reason") == "PausedByAction", seconds=10)
+    assert stage.status()["weight"] == "10"
+    stage.act("Resume")
+    stage.wait_status("asks again", lambda s: s.get("reason") == "Approval", seconds=20)
+    stage.act("Approve")
+    stage.wait_phase("Promoted", seconds=60)
+    assert records.failed(load.stop(), 0, time.time()) == []
