@@ -50,26 +50,34 @@ class ObjectCache:
     def apply(self, kind: str, body: Body, *, fresh: bool = False) -> tuple[Key, ...]:
         """Store an object as seen by a watch, or just read or written (`fresh`); returns the rollouts it matters to.
 
-        An older version than the stored one is ignored.
+        An older version than the stored one is ignored, and so is the echo of our own write.
         """
-        metadata = body["metadata"]
-        place = (intern(str(metadata.get("namespace", ""))), intern(str(metadata["name"])))
-        version = str(metadata["resourceVersion"])
+        place = _place(body)
         old = self._entries[kind].get(place)
-        if old is not None and older(version, old.version):
+        if old is not None and older(_version(body), old.version):
             return ()
-        if fresh or (old is not None and older(old.version, version)):
-            self._doubted.discard((kind, place))
-        floor = self._floors.get((kind, place))
-        if floor is not None and not older(version, floor):
-            del self._floors[kind, place]
-        if old is not None and old.version == version:
-            return self.dependents(kind, *place)
         before = self.dependents(kind, *place)
-        view = self._kinds[kind].project(body)
-        self._entries[kind][place] = Entry(version, view)
-        self._dependents.store(kind, place, view)
+        self.adopt(self._kinds[kind], body, fresh=fresh)
         return tuple(dict.fromkeys((*before, *self.dependents(kind, *place))))
+
+    def adopt(self, kind: Kind[T], body: Body, *, fresh: bool = False) -> T:
+        """Store an object as `apply` does; returns the projection of this very body, projected once."""
+        name = kind.resource.kind
+        place, version = _place(body), _version(body)
+        old = self._entries[name].get(place)
+        if old is not None and older(version, old.version):
+            return kind.project(body)
+        if fresh or (old is not None and older(old.version, version)):
+            self._doubted.discard((name, place))
+        floor = self._floors.get((name, place))
+        if floor is not None and not older(version, floor):
+            del self._floors[name, place]
+        if old is not None and old.version == version:
+            return cast(T, old.view)
+        view = kind.project(body)
+        self._entries[name][place] = Entry(version, view)
+        self._dependents.store(name, place, view)
+        return view
 
     def remove(self, kind: str, namespace: str, name: str, resource_version: str = "") -> tuple[Key, ...]:
         """Forget an object; returns the rollouts it mattered to.
@@ -100,11 +108,10 @@ class ObjectCache:
         affected: dict[Key, None] = {}
         drift = 0
         for body in items:
-            metadata = body["metadata"]
-            place = (str(metadata.get("namespace", "")), str(metadata["name"]))
+            place = _place(body)
             listed.add(place)
             old = entries.get(place)
-            if old is None or older(old.version, str(metadata["resourceVersion"])):
+            if old is None or older(old.version, _version(body)):
                 drift += 1
                 affected.update(dict.fromkeys(self.apply(kind, body)))
         ghosts = [
@@ -160,6 +167,15 @@ class ObjectCache:
     def dependents(self, kind: str, namespace: str, name: str) -> tuple[Key, ...]:
         """The rollouts that this object matters to."""
         return self._dependents.of(kind, (namespace, name))
+
+
+def _place(body: Body) -> Place:
+    metadata = body["metadata"]
+    return intern(str(metadata.get("namespace", ""))), intern(str(metadata["name"]))
+
+
+def _version(body: Body) -> str:
+    return str(body["metadata"]["resourceVersion"])
 
 
 def older(version: str, than: str) -> bool:

@@ -48,16 +48,24 @@ class KubeClient:
     ApiUnavailable a write may or may not have happened: read again.
     """
 
-    def __init__(self, api: ApiClient, *, timeout: float = CALL_TIMEOUT) -> None:
+    def __init__(self, api: ApiClient, *, timeout: float = CALL_TIMEOUT, manager: str = MANAGER) -> None:
         self._api = api
-        self._api.user_agent = f"{MANAGER}/{__version__}"
+        self._api.user_agent = f"{manager}/{__version__}"
+        self._manager = manager
         self._timeout = timeout
 
     @classmethod
     async def connect(
-        cls, kubeconfig: Path | None = None, *, context: str | None = None, timeout: float = CALL_TIMEOUT
+        cls,
+        kubeconfig: Path | None = None,
+        *,
+        context: str | None = None,
+        timeout: float = CALL_TIMEOUT,
+        manager: str = MANAGER,
     ) -> KubeClient:
         """A client for this kubeconfig, or for the pod's service account without one; opens no connection yet.
+
+        `manager`: field manager of its writes and name of its user agent.
 
         Raises Denied when there are no usable credentials.
         """
@@ -72,7 +80,7 @@ class KubeClient:
         except ConfigException as error:
             raise Denied(f"no usable cluster credentials: {error}") from error
         configuration.retries = None
-        return cls(ApiClient(configuration), timeout=timeout)
+        return cls(ApiClient(configuration), timeout=timeout, manager=manager)
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,11 +110,11 @@ class KubeClient:
 
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object; Conflict when there is one of that name."""
-        return await self._call("POST", resource, namespace, query={"fieldManager": MANAGER}, body=body)
+        return await self._call("POST", resource, namespace, query={"fieldManager": self._manager}, body=body)
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Body) -> Body:
         """Replace an object whole; Conflict unless it is at the body's resourceVersion."""
-        return await self._call("PUT", resource, namespace, name, query={"fieldManager": MANAGER}, body=body)
+        return await self._call("PUT", resource, namespace, name, query={"fieldManager": self._manager}, body=body)
 
     async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Body, *, subresource: str = ""
@@ -164,7 +172,7 @@ class KubeClient:
             namespace,
             name,
             subresource=subresource,
-            query={"fieldManager": MANAGER, **(query or {})},
+            query={"fieldManager": self._manager, **(query or {})},
             body=body,
             content=content,
         )

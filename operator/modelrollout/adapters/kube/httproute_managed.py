@@ -26,8 +26,11 @@ class ManagedRouter:
         self._reader = reader
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool) -> Route:
-        """The route; foreign parts and unmet wishes are told in `detail`. SpecError as `shape_of`."""
-        shape = shape_of(spec, _managed(spec))
+        """The route; foreign parts and unmet wishes are told in `detail`."""
+        try:
+            shape = shape_of(spec, _managed(spec))
+        except SpecError as error:
+            return RouteUnusable(f"{error.field}: {error.message}")
         try:
             view = await self._reader.read(HTTPROUTE, shape.namespace, shape.name, fresh=fresh)
         except NotServed:

@@ -32,27 +32,30 @@ class Reader:
                 return self.cache.find(kind, namespace, name)
             except StaleRead:
                 pass
-        body = await self.fetch(kind, namespace, name)
-        return None if body is None else kind.project(body)
+        body = await self._get(kind, namespace, name)
+        return None if body is None else self.cache.adopt(kind, body, fresh=True)
 
     async def fetch(self, kind: Kind[T], namespace: str, name: str) -> Body | None:
         """The whole object as stored now, or None."""
+        body = await self._get(kind, namespace, name)
+        if body is not None:
+            self.cache.adopt(kind, body, fresh=True)
+        return body
+
+    def written(self, kind: Kind[T], body: Body) -> T:
+        """Take over what the server answered to a write."""
+        return self.cache.adopt(kind, body, fresh=True)
+
+    def doubt(self, kind: Kind[T], namespace: str, name: str) -> None:
+        """A write failed, or its outcome is unknown: the next read asks the server."""
+        self.cache.doubt(kind.resource.kind, namespace, name)
+
+    async def _get(self, kind: Kind[T], namespace: str, name: str) -> Body | None:
         try:
-            body = await self.client.get(kind.resource, namespace, name)
+            return await self.client.get(kind.resource, namespace, name)
         except NotServed:
             raise
         except Gone:
             # A watch can miss a deletion; this can't.
             self.cache.remove(kind.resource.kind, namespace, name)
             return None
-        self.cache.apply(kind.resource.kind, body, fresh=True)
-        return body
-
-    def written(self, kind: Kind[T], body: Body) -> T:
-        """Take over what the server answered to a write."""
-        self.cache.apply(kind.resource.kind, body, fresh=True)
-        return kind.project(body)
-
-    def doubt(self, kind: Kind[T], namespace: str, name: str) -> None:
-        """A write failed, or its outcome is unknown: the next read asks the server."""
-        self.cache.doubt(kind.resource.kind, namespace, name)

@@ -15,15 +15,14 @@ from modelrollout.core.intents import ActionResult
 from modelrollout.core.model import Key
 from modelrollout.core.observation import ActionRequest
 from modelrollout.core.status import RolloutStatus
-from modelrollout.errors import ApiUnavailable, Conflict, Gone, StaleRead
+from modelrollout.errors import Conflict, Gone, StaleRead
 from modelrollout.ports import RolloutObject
 
 
 class KubeRollouts:
     """`Rollouts` port.
 
-    `get` answers from the cache while its watch runs: every write is conditional on the version read, and after a
-    failed write the next `get` asks the server. `namespaces` empty means all.
+    Every read asks the server: what the watch has shown is kept by `runtime.store`. `namespaces` empty means all.
     """
 
     def __init__(self, reader: Reader, *, namespaces: Sequence[str] = ()) -> None:
@@ -32,8 +31,8 @@ class KubeRollouts:
         self._namespaces = tuple(namespaces) or ("",)
 
     async def get(self, key: Key) -> RolloutObject:
-        """The object, at least as new as our own last write. Raises Gone."""
-        found = await self._reader.read(ROLLOUT, key.namespace, key.name)
+        """The object as stored now. Raises Gone."""
+        found = await self._reader.read(ROLLOUT, key.namespace, key.name, fresh=True)
         if found is None:
             raise Gone("there is no such object", subject=ROLLOUTS.subject(key.namespace, key.name))
         return found
@@ -49,9 +48,6 @@ class KubeRollouts:
         place = (obj.key.namespace, obj.key.name)
         try:
             body = await self._client.merge_patch(ROLLOUTS, *place, patch, subresource="status")
-        except (Conflict, ApiUnavailable):
-            self._reader.doubt(ROLLOUT, *place)
-            raise
         except Gone:
             self._reader.cache.remove(ROLLOUTS.kind, *place)
             raise
@@ -83,8 +79,6 @@ class KubeRollouts:
             await self._patch(obj, [{"op": "test", "path": path, "value": FINALIZER}, {"op": "remove", "path": path}])
         except Gone:
             return
-        # With the last finalizer the object itself may be gone: what the watch says next is right either way.
-        self._reader.doubt(ROLLOUT, obj.key.namespace, obj.key.name)
 
     async def finish_action(self, key: Key, result: ActionResult, at: float) -> None:
         """Write the result of a `RolloutAction` of this namespace; a no-op when it, or that very one, is gone."""
@@ -114,11 +108,7 @@ class KubeRollouts:
 
     async def _patch(self, obj: RolloutObject, changes: Sequence[Body]) -> Body:
         condition: Body = {"op": "test", "path": "/metadata/resourceVersion", "value": obj.resource_version}
-        try:
-            return await self._client.json_patch(ROLLOUTS, obj.key.namespace, obj.key.name, [condition, *changes])
-        except (Conflict, ApiUnavailable):
-            self._reader.doubt(ROLLOUT, obj.key.namespace, obj.key.name)
-            raise
+        return await self._client.json_patch(ROLLOUTS, obj.key.namespace, obj.key.name, [condition, *changes])
 
 
 class CachedActions:

@@ -1,0 +1,22 @@
+"""The same contract suites over a real API server, a namespace for each test."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from e2e.cluster.apiserver import ApiServer
+from e2e.cluster.programs import gateway_api_crds
+from tests.contract.kube.harness import Kube, connected
+
+
+@pytest.fixture(scope="session")
+def gateway_server(server: ApiServer) -> ApiServer:
+    server.install_crds(gateway_api_crds())
+    return server
+
+
+@pytest.fixture
+async def kube(gateway_server: ApiServer) -> AsyncIterator[Kube]:
+    async with connected(gateway_server.kubeconfig, f"test-{uuid4().hex[:12]}") as harness:
+        yield harness

@@ -1,0 +1,16 @@
+"""Routing over a real API server with the Gateway API's own CRDs."""
+
+import pytest
+
+from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
+from tests.contract.kube.managed_suite import ManagedRoutingSuite
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(300)]
+
+
+class TestManaged(ManagedRoutingSuite):
+    pass
+
+
+class TestAdopted(AdoptedRoutingSuite):
+    pass
