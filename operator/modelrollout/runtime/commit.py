@@ -110,10 +110,10 @@ class _Act:
                 return await self.let_go()
             case ShapeRoute(weight):
                 await self.shape(weight)
-            case SetWeight(_, _, Move.LOWER):
+            case SetWeight() if intent.move is Move.LOWER:
                 await self.lower(intent)
                 await self.status()
-            case SetWeight(_, _, Move.RAISE):
+            case SetWeight():
                 await self.raised(intent)
             case _:
                 assert_never(intent)

@@ -22,6 +22,7 @@ from modelrollout.core.observation import (
     WorkloadAbsent,
     WorkloadSeen,
 )
+from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
 from modelrollout.runtime.preflight import NOT_LOOKED, Found, Preflights
@@ -82,7 +83,7 @@ class Gather:
                 EvidencePending(),
                 NOT_LOOKED.preflight,
                 actions,
-                obj.problem,
+                _problem(obj),
                 epoch,
                 obj.generation,
             )
@@ -109,7 +110,7 @@ class Gather:
             evidence,
             found.preflight,
             actions,
-            obj.problem or (source if isinstance(source, SpecProblem) else None),
+            _problem(obj) or (source if isinstance(source, SpecProblem) else None),
             epoch,
             obj.generation,
             revision,
@@ -121,7 +122,7 @@ class Gather:
         source = self._metrics.source(name)
         if isinstance(source, SourceSpec) and not self._metrics.allowed(name, spec.key.namespace):
             return SpecProblem(
-                "NamespaceNotAllowed",
+                Reason.NAMESPACE_NOT_ALLOWED,
                 f"analysis.metricSource {name!r} may not be used from namespace {spec.key.namespace!r}: "
                 "ask an administrator to extend its allowedNamespaces, or name another MetricSource",
             )
@@ -137,6 +138,12 @@ class Gather:
         if isinstance(found.preflight, PreflightFailed):
             return EvidenceSeen(status.step.started, now, tuple(_missing(spec, found.preflight.problem)))
         return EvidencePending()
+
+
+def _problem(obj: RolloutObject) -> SpecProblem | None:
+    if obj.spec is None and obj.problem is None:
+        return SpecProblem(Reason.INVALID_SPEC, "the object can't be read")
+    return obj.problem
 
 
 def _missing(spec: RolloutSpec, problem: str) -> list[SliAssessment]:

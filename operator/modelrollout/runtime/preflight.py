@@ -12,11 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from modelrollout.catalog import Resolved, alternatives, resolve
+from modelrollout.catalog import alternatives, resolve
 from modelrollout.core.model import Key, Phase, RolloutSpec
-from modelrollout.core.observation import Preflight, PreflightFailed, PreflightPassed, PreflightUnknown
+from modelrollout.core.observation import (
+    Preflight,
+    PreflightFailed,
+    PreflightPassed,
+    PreflightUnknown,
+    SpecProblem,
+)
 from modelrollout.core.plan import SliPlan
+from modelrollout.core.reasons import Reason
 from modelrollout.core.samples import Series
+from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of
 from modelrollout.runtime.budget import counted, outlook
@@ -98,6 +106,8 @@ class Preflights:
                 found = await self._discover(spec, source)
         except TimeoutError:
             found = _silent(source, "Timeout")
+        except SpecError as error:
+            found = Found(PreflightFailed(Reason.INVALID_SPEC, str(error)))
         except Exception:
             # One poison object must not end anything but its own look.
             log.exception("%s: metric discovery failed", spec.key)
@@ -110,12 +120,13 @@ class Preflights:
     async def _discover(self, spec: RolloutSpec, source: SourceSpec) -> Found:
         at = self._clock.now()
         window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
-        queries = [
-            SeriesQuery(
-                tuple(alternatives(sli)), window, namespaces=(spec.key.namespace,), pods=pods_of(spec, sli, source)
-            )
-            for sli in spec.slis
-        ]
+        queries = []
+        for sli in spec.slis:
+            names = alternatives(sli)
+            if isinstance(names, SpecProblem):
+                return Found(PreflightFailed(names.reason, names.problem))
+            pods = pods_of(spec, sli, source)
+            queries.append(SeriesQuery(names, window, namespaces=(spec.key.namespace,), pods=pods))
         results = await self._metrics.read(source.name, queries, at=at)
         plans: list[SliPlan] = []
         notes: list[str] = []
@@ -127,7 +138,6 @@ class Preflights:
             resolved = resolve(sli, (*legacy, *candidate))
             if isinstance(resolved, PreflightFailed):
                 return Found(resolved)
-            assert isinstance(resolved, Resolved)
             plans.append(resolved.plan)
             notes.extend(resolved.notes)
             seen.extend((*legacy, *candidate))

@@ -28,22 +28,25 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of, within
 from modelrollout.runtime.queue import Priority
-from modelrollout.stats import ArmSeries, EvidenceTracker, Span
+from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
 log = logging.getLogger(__name__)
 
 POLL = 0.25
 """Seconds between looks for due trackers: the most that a round starts late."""
 FEW_NAMESPACES = 50
-SHARED_SPAN = 60.0
-"""Seconds of samples that a shared question may cover; more would make one answer too large."""
-CHUNK = 1800.0
-"""Seconds of evidence that one catch-up question covers."""
+FEW_ROLLOUTS = 20
+SHARED_TICKS = 4
+SHARED_SECONDS = 60.0
+"""Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
+ALIVE = "up"
+"""Read with every template: it tells a pod without events yet from one that is not scraped."""
 CATCH_UPS = 4
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
 SLICE = 0.005
 """Seconds of arithmetic before the loop is given to others."""
+TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 
 
@@ -59,21 +62,36 @@ class Watch:
     tracker: EvidenceTracker
     evidence: Evidence = field(default_factory=EvidencePending)
     busy: bool = False
+    fed: bool = False
     not_before: float = float("-inf")
-    silent: float | None = None
-    """Epoch seconds since when the source has not answered."""
+    broken: float | None = None
+    """Epoch seconds since when its evidence can't be computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A tracker with the samples that it wants."""
+    """A tracker with the samples that it wants. `cold`: the first ones, which reach further back."""
 
     watch: Watch
     span: Span
 
+    @property
+    def cold(self) -> bool:
+        """Whether the tracker has never been fed."""
+        return not self.watch.fed
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query, and the plans that its answer serves."""
+
+    query: SeriesQuery
+    members: tuple[tuple[Due, SliPlan], ...]
+    part: tuple[str, tuple[str, ...]]
+
 
 class Rounds:
-    """Feeds trackers and says which rollouts have news. `observed(kind, value)` receives telemetry."""
+    """Feeds trackers and says which rollouts have news. `late` is told how late each tick became evidence, in seconds."""
 
     def __init__(
         self,
@@ -91,6 +109,7 @@ class Rounds:
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
         self._catching = asyncio.Semaphore(CATCH_UPS)
+        self._parts: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def follow(
         self, spec: RolloutSpec, status: RolloutStatus, source: SourceSpec, plans: tuple[SliPlan, ...], scrape: float
@@ -99,7 +118,10 @@ class Rounds:
         if status.phase not in EVALUATED or status.step is None or not plans:
             self.drop(spec.key)
             return
-        life = (spec.uid, status.revision, status.attempt, status.plan, status.grid, plans, source, spec.analysis)
+        life = (
+            *(spec.uid, status.revision, status.attempt, status.plan, status.grid),
+            *(plans, source, scrape, spec.analysis, spec.budget),
+        )
         stretch = (status.step.started, status.legacy_hash)
         watch = self._watches.get(spec.key)
         if watch is not None and watch.life == life:
@@ -110,7 +132,7 @@ class Rounds:
             return
         tracker = EvidenceTracker(
             spec,
-            plans,
+            {plan.sli: plan for plan in plans},
             grid=status.grid,
             since=start_of_evidence(spec, status),
             scrape=scrape,
@@ -155,7 +177,7 @@ class Rounds:
             span = self._span(watch, now)
             if span is None:
                 continue
-            if span.window <= max(SHARED_SPAN, 4 * watch.spec.analysis.interval + 4 * _slack(span)):
+            if span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval):
                 shared[watch.source.name].append(Due(watch, span))
             else:
                 watch.busy = True
@@ -177,55 +199,61 @@ class Rounds:
 
     async def _round(self, name: str, dues: list[Due]) -> None:
         try:
-            groups: dict[tuple[str, ...], list[tuple[Due, SliPlan]]] = defaultdict(list)
-            for due in dues:
-                for plan in due.watch.plans:
-                    groups[plan.metrics].append((due, plan))
             at = max(due.span.at for due in dues)
-            queries = [_shared_query(metrics, members, at) for metrics, members in groups.items()]
-            results = await self._read(name, queries, at)
-            splits = {
-                metrics: Split(result.series) if isinstance(result, Answer) else result.kind
-                for metrics, result in zip(groups, results, strict=True)
-            }
+            questions = self._questions(name, dues, at)
+            results = await self._read(name, [q.query for q in questions], at)
+            answers: dict[tuple[Key, str], Split | str] = {}
+            for question, result in zip(questions, results, strict=True):
+                split = Split(result.series) if isinstance(result, Answer) else result.kind
+                if split == TOO_LARGE and len(question.members) > 1:
+                    # Asked in smaller parts from the next round on; the ticks missed now are read then.
+                    self._parts[question.part] = 2 * self._parts.get(question.part, 1)
+                answers.update({(due.watch.spec.key, plan.sli): split for due, plan in question.members})
             del results
-            await self._deliver(dues, splits)
+            await self._deliver(dues, answers)
         finally:
             self._asking.discard(name)
             for due in dues:
                 due.watch.busy = False
 
+    def _questions(self, name: str, dues: Sequence[Due], at: float) -> list[Question]:
+        """One question per template, apart for trackers that start: theirs reach further back."""
+        groups: dict[tuple[bool, tuple[str, ...]], list[tuple[Due, SliPlan]]] = defaultdict(list)
+        for due in sorted(dues, key=lambda d: d.watch.spec.key):
+            for plan in due.watch.plans:
+                groups[due.cold, plan.metrics].append((due, plan))
+        questions = []
+        for (_, metrics), members in groups.items():
+            parts = min(self._parts.get((name, metrics), 1), len(members))
+            size = math.ceil(len(members) / parts)
+            for start in range(0, len(members), size):
+                chosen = tuple(members[start : start + size])
+                query = _shared_query(metrics, chosen, at, apart=parts > 1)
+                questions.append(Question(query, chosen, (name, metrics)))
+        return questions
+
     async def _catch_up(self, due: Due) -> None:
         watch, spec = due.watch, due.watch.spec
         try:
             async with self._catching:
-                span = self._chunk(due)
                 queries = [
                     SeriesQuery(
-                        plan.metrics,
-                        span.window,
+                        (*plan.metrics, ALIVE),
+                        due.span.window,
                         plan.boundaries,
                         (spec.key.namespace,),
                         pods_of(spec, _sli(spec, plan), watch.source),
                     )
                     for plan in watch.plans
                 ]
-                results = await self._read(watch.source.name, queries, span.at)
-                splits: dict[tuple[str, ...], Split | str] = {}
-                for plan, result in zip(watch.plans, results, strict=True):
-                    answer = Split(result.series) if isinstance(result, Answer) else result.kind
-                    # Two plans over the same metrics may have asked for other boundaries: keep each its own answer.
-                    splits[(plan.sli, *plan.metrics)] = answer
-                await self._deliver([Due(watch, span)], splits)
+                results = await self._read(watch.source.name, queries, due.span.at)
+                answers: dict[tuple[Key, str], Split | str] = {
+                    (spec.key, plan.sli): Split(result.series) if isinstance(result, Answer) else result.kind
+                    for plan, result in zip(watch.plans, results, strict=True)
+                }
+                await self._deliver([due], answers)
         finally:
             watch.busy = False
-
-    def _chunk(self, due: Due) -> Span:
-        """The part of a long span that one question may cover: as if it were asked for earlier."""
-        if due.span.end - due.span.start <= CHUNK:
-            return due.span
-        lag = self._clock.now() - due.span.end
-        return due.watch.tracker.span(due.span.start + CHUNK + max(0.0, lag)) or due.span
 
     async def _read(self, name: str, queries: Sequence[SeriesQuery], at: float) -> Sequence[QueryResult]:
         try:
@@ -237,7 +265,7 @@ class Rounds:
             log.exception("metric source %s: reading failed", name)
             return [NoAnswer("BadAnswer")] * len(queries)
 
-    async def _deliver(self, dues: Iterable[Due], splits: dict[tuple[str, ...], Split | str]) -> None:
+    async def _deliver(self, dues: Iterable[Due], answers: dict[tuple[Key, str], Split | str]) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         for due in dues:
@@ -245,7 +273,7 @@ class Rounds:
             if self._watches.get(watch.spec.key) is not watch:
                 continue  # the rollout moved on while Prometheus was thinking
             try:
-                self._feed(watch, due.span, splits)
+                self._feed(watch, due.span, answers)
             except Exception:
                 self._broken(watch, self._clock.now())
             if self._late is not None:
@@ -255,36 +283,31 @@ class Rounds:
                 await asyncio.sleep(0)
                 begun = loop.time()
 
-    def _feed(self, watch: Watch, span: Span, splits: dict[tuple[str, ...], Split | str]) -> None:
+    def _feed(self, watch: Watch, span: Span, answers: dict[tuple[Key, str], Split | str]) -> None:
         now = self._clock.now()
-        answers: dict[str, ArmSeries | str] = {}
+        start = span.at - span.window
+        given: dict[str, ArmSeries | str] = {}
         for plan in watch.plans:
-            split = splits.get((plan.sli, *plan.metrics), splits.get(plan.metrics, "BadAnswer"))
+            split = answers[watch.spec.key, plan.sli]
             if isinstance(split, str):
-                answers[plan.sli] = split
+                given[plan.sli] = split
                 continue
             legacy, candidate = split.arms(watch.spec, _sli(watch.spec, plan), watch.source)
-            start = span.at - span.window
-            answers[plan.sli] = ArmSeries(
-                legacy=within(legacy, start, span.at), candidate=within(candidate, start, span.at)
-            )
-        failures = [a for a in answers.values() if isinstance(a, str)]
-        if failures:
+            given[plan.sli] = ArmSeries(within(legacy, start, span.at), within(candidate, start, span.at))
+        if any(isinstance(answer, str) for answer in given.values()):
             # Asked again a tick later; ticks missed meanwhile are read then.
             watch.not_before = now + watch.spec.analysis.interval
-            watch.silent = watch.silent or now
         else:
-            watch.silent = None
-        watch.tracker.feed(span, answers)
+            watch.fed = True
+        watch.tracker.feed(span, given)
         watch.evidence = watch.tracker.assess(now)
-        if failures and not isinstance(watch.evidence, EvidenceUnreachable):
-            watch.evidence = EvidenceUnreachable(failures[0], watch.silent or now)
+        watch.broken = None
 
     def _broken(self, watch: Watch, now: float) -> None:
         # A bug in the arithmetic of one rollout freezes this rollout and no other.
         log.exception("%s: evidence could not be computed; the weight is frozen", watch.spec.key)
-        watch.silent = watch.silent or now
-        watch.evidence = EvidenceUnreachable("Bug", watch.silent)
+        watch.broken = watch.broken or now
+        watch.evidence = EvidenceUnreachable("Bug", watch.broken)
         watch.not_before = now + watch.spec.analysis.interval
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
@@ -322,18 +345,22 @@ def _bad(sli: SliAssessment) -> bool:
     return sli.verdict is Verdict.FAIL or sli.hard_guard is not None or reverts
 
 
-def _shared_query(metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float) -> SeriesQuery:
+def _shared_query(
+    metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float, *, apart: bool
+) -> SeriesQuery:
+    """`apart`: the answer must be kept small, so it is narrowed to these rollouts as far as a query can be."""
     namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
     boundaries = sorted({b for _, plan in members for b in plan.boundaries})
     window = max(at - (due.span.at - due.span.window) for due, _ in members)
-    return SeriesQuery(
-        metrics, window, tuple(boundaries), tuple(namespaces) if len(namespaces) <= FEW_NAMESPACES else ()
-    )
+    cold = members[0][0].cold
+    pods = ""
+    if (cold or apart) and len(members) <= FEW_ROLLOUTS:
+        each = [pods_of(d.watch.spec, _sli(d.watch.spec, plan), d.watch.source) for d, plan in members]
+        # A rollout whose arms a label tells apart has no pod names to narrow by.
+        pods = "|".join(each) if all(each) else ""
+    narrow = apart or len(namespaces) <= FEW_NAMESPACES
+    return SeriesQuery((*metrics, ALIVE), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
 
 
 def _sli(spec: RolloutSpec, plan: SliPlan) -> Sli:
     return next(s for s in spec.slis if s.name == plan.sli)
-
-
-def _slack(span: Span) -> float:
-    return span.window - (span.end - span.start)

@@ -83,7 +83,9 @@ class Telemetry:
             "modelrollout_last_resync_timestamp_seconds", "When the last full LIST succeeded.", registry=registry
         )
         self._bugs = Counter(
-            "modelrollout_bugs", "Looks that failed by an error nobody foresaw: the rollout is frozen.", registry=registry
+            "modelrollout_bugs",
+            "Looks that failed by an error nobody foresaw: the rollout is frozen.",
+            registry=registry,
         )
         self._decisions = Counter(
             "modelrollout_decisions",
@@ -91,7 +93,9 @@ class Telemetry:
             ["action", "reason"],
             registry=registry,
         )
-        self._phase = Gauge("modelrollout_rollout_phase", "1 for the present phase.", [*RUN, "phase"], registry=registry)
+        self._phase = Gauge(
+            "modelrollout_rollout_phase", "1 for the present phase.", [*RUN, "phase"], registry=registry
+        )
         self._weight = Gauge(
             "modelrollout_rollout_weight_ratio", "Candidate's share of the traffic.", [*RUN], registry=registry
         )

@@ -1,0 +1,280 @@
+"""The engine as a whole: whole rollouts on a fake clock, failures contained to their key, silence at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.decide import decide
+from modelrollout.core.intents import Decision
+from modelrollout.core.model import ActionVerb, Epoch, Key, Phase, RolloutSpec, Step, Weight
+from modelrollout.core.observation import ActionRequest, Observation, WorkloadSeen
+from modelrollout.core.status import RolloutStatus
+from modelrollout.errors import ApiUnavailable
+from modelrollout.runtime.queue import Priority
+from tests.engine.world import Load, LoopClock, World, build, spec_named
+from tests.scene import START
+
+pytestmark = pytest.mark.looptime(start=0)
+
+QUICK = tuple(Step(Weight(w * 100), 20.0, 3600.0) for w in (5, 50, 100))
+
+
+def quick(name: str, namespace: str = "serving") -> RolloutSpec:
+    return spec_named(name, namespace, steps=QUICK)
+
+
+async def running(*specs: RolloutSpec, candidate: Load | None = None) -> World:
+    world = build()
+    for spec in specs:
+        world.api.create(spec)
+        world.metrics.serve(spec, candidate=candidate)
+    await world.start()
+    return world
+
+
+def phase(world: World, key: Key) -> Phase | None:
+    status = world.api.objects[key].status
+    return status.phase if status else None
+
+
+async def test_a_good_candidate_walks_to_promoted_and_then_nothing_is_written() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: phase(world, spec.key) is Phase.PROMOTED)
+    assert world.api.weight(spec.key) == 10_000
+    raised = [w.weight for w in world.api.writes if w.what == "route"]
+    assert raised == [500, 5000, 10_000]
+    before, reads = len(world.api.writes), world.api.reads
+    for _ in range(10):
+        world.engine.enqueue(spec.key, Priority.RESYNC)
+        await asyncio.sleep(600)
+    assert len(world.api.writes) == before
+    assert world.api.reads == reads
+    await world.stop()
+
+
+async def test_a_bad_candidate_is_off_the_traffic_soon_after_it_shows() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    await asyncio.sleep(7)
+    turned = asyncio.get_running_loop().time()
+    world.metrics.change("serving", "fraud-v8", START + turned, Load(errors=0.6))
+    done = await world.until(lambda: world.api.weight(spec.key) == 0)
+    # One tick of 5 s, one scrape, and a look every quarter of a second.
+    assert done - turned <= 15
+    await world.until(lambda: phase(world, spec.key) is Phase.ROLLED_BACK)
+    assert [w.weight for w in world.api.writes if w.what == "route"][-1] == 0
+    await world.stop()
+
+
+async def test_a_poison_rollout_leaves_the_others_alone() -> None:
+    good, poison = quick("good"), quick("poison")
+
+    def decider(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observation, now: float) -> Decision:
+        if spec is not None and spec.key == poison.key:
+            raise ZeroDivisionError("poison")
+        return decide(spec, status, obs, now)
+
+    world = build(decider=decider)
+    for spec in (good, poison):
+        world.api.create(spec)
+        world.metrics.serve(spec)
+    await world.start()
+    await world.until(lambda: phase(world, good.key) is Phase.PROMOTED)
+    assert world.api.objects[poison.key].status is None
+    assert not [w for w in world.api.writes if w.key == poison.key]
+    assert world.telemetry.registry.get_sample_value("modelrollout_bugs_total")
+    await world.stop()
+
+
+async def test_a_decision_that_always_changes_something_is_slowed_down() -> None:
+    spec = quick("fraud")
+
+    def restless(_: RolloutSpec | None, status: RolloutStatus | None, __: Observation, now: float) -> Decision:
+        old = status or RolloutStatus()
+        return Decision(replace(old, attempt=old.attempt + 1))
+
+    world = build(decider=restless)
+    world.api.create(spec)
+    world.api.watch = None
+    await world.start()
+    await asyncio.sleep(60)
+    assert 20 < len(world.api.writes) < 60
+    await world.stop()
+
+
+async def test_an_unreadable_object_is_told_so_once() -> None:
+    world = build()
+    key = world.api.create(problem="spec.steps: must not be empty")
+    await world.start()
+    await asyncio.sleep(60)
+    assert phase(world, key) is Phase.INVALID
+    assert [w.what for w in world.api.writes] == ["status"]
+    await world.stop()
+
+
+async def test_an_object_that_becomes_unreadable_in_mid_rollout_can_still_be_aborted() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    world.api.edit(spec.key, spec=None, generation=2)
+    await asyncio.sleep(30)
+    assert world.api.weight(spec.key) == 5000
+    world.api.actions[spec.key].append(ActionRequest("stop", "uid-a", ActionVerb.ABORT, START))
+    world.engine.enqueue(spec.key, Priority.URGENT)
+    await world.until(lambda: world.api.weight(spec.key) == 0, limit=2)
+    await world.stop()
+
+
+async def test_after_an_outage_of_the_api_server_a_revert_is_done_within_two_seconds() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    world.api.down = True
+    world.api.actions[spec.key].append(ActionRequest("stop", "uid-a", ActionVerb.ABORT, START))
+    world.engine.enqueue(spec.key, Priority.URGENT)
+    await asyncio.sleep(300)
+    world.api.down = False
+    await world.until(lambda: world.api.weight(spec.key) == 0, limit=2)
+    await world.until(lambda: [r.name for r in world.api.results] == ["stop"], limit=10)
+    await world.stop()
+
+
+async def test_a_deleted_rollout_gives_the_traffic_back_and_is_forgotten() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    world.api.edit(spec.key, deleting=True)
+    await world.until(lambda: spec.key not in world.api.objects, limit=30)
+    assert world.api.weight(spec.key) == 0
+    await asyncio.sleep(1)
+    assert world.store.peek(spec.key) is None
+    assert len(world.rounds) == 0
+    names = {"rollout": "fraud", "rollout_namespace": "serving"}
+    assert world.telemetry.registry.get_sample_value("modelrollout_rollout_weight_ratio", names) is None
+    await world.stop()
+
+
+async def test_a_rollout_that_vanishes_is_forgotten() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    del world.api.objects[spec.key]
+    world.store.doubt(spec.key)
+    world.engine.enqueue(spec.key)
+    await asyncio.sleep(1)
+    assert world.store.peek(spec.key) is None
+    await world.stop()
+
+
+async def test_a_standby_writes_nothing_and_takes_over_where_the_leader_stopped() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    await world.stop()
+    standby = build(world.api, world.metrics)
+    standby.epoch = None
+    for obj in world.api.objects.values():
+        standby.store.put(obj)
+    standby.tasks = [asyncio.create_task(standby.engine.run()), asyncio.create_task(standby.rounds.run())]
+    writes = len(world.api.writes)
+    standby.engine.enqueue(spec.key)
+    await asyncio.sleep(60)
+    assert len(world.api.writes) == writes
+    standby.epoch = Epoch(2)
+    standby.engine.lead(True)
+    await standby.until(lambda: phase(standby, spec.key) is Phase.PROMOTED)
+    assert {w.epoch for w in world.api.writes[writes:] if w.what == "status"} == {2}
+    assert [w.weight for w in world.api.writes if w.what == "route"] == [500, 5000, 10_000]
+    await standby.stop()
+
+
+async def test_a_leader_that_loses_the_lease_stops_writing() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    world.epoch = None
+    world.engine.lead(False)
+    writes = len(world.api.writes)
+    await asyncio.sleep(300)
+    assert len(world.api.writes) == writes
+    await world.stop()
+
+
+async def test_reverts_overtake_when_the_api_server_is_slow() -> None:
+    specs = [quick(f"m{i}", f"ns{i}") for i in range(60)]
+    world = await running(*specs)
+    await world.until(lambda: all(world.api.weight(s.key) == 500 for s in specs))
+    world.api.latency = 0.2
+    victims = specs[-5:]
+    for spec in specs[:-5]:
+        world.engine.enqueue(spec.key)
+    for spec in victims:
+        world.api.actions[spec.key].append(ActionRequest("stop", f"uid-{spec.key}", ActionVerb.ABORT, START))
+        world.engine.enqueue(spec.key, Priority.URGENT)
+    took = await world.until(lambda: all(world.api.weight(s.key) == 0 for s in victims), limit=2)
+    assert took
+    await world.stop()
+
+
+async def test_a_candidate_that_dies_is_reverted_without_prometheus() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    world.metrics.fail["default"] = "Unreachable"
+    legacy, _ = world.api.workloads[spec.key]
+    world.api.workloads[spec.key] = (legacy, WorkloadSeen("candidate-template", 2, 0, True))
+    world.engine.enqueue(spec.key)
+    await world.until(lambda: world.api.weight(spec.key) == 0, limit=2)
+    await world.stop()
+
+
+async def test_the_journal_has_a_line_per_change_with_the_inputs_of_the_decision() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    assert len(world.journal.entries) <= len([w for w in world.api.writes])
+    last = world.journal.entries[-1]
+    assert {"v", "code", "key", "now", "spec", "status", "observation", "decision"} <= last.keys()
+    await world.stop()
+
+
+async def test_the_heartbeat_moves() -> None:
+    world = await running()
+    await asyncio.sleep(30)
+    assert LoopClock().monotonic() - world.engine.heartbeat <= 1
+    await world.stop()
+
+
+async def test_throttling_and_outages_do_not_take_a_worker_for_good() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    stuck = asyncio.Event()
+
+    async def never() -> None:
+        await stuck.wait()
+
+    original, world.api.reach = world.api.reach, never  # type: ignore[method-assign]  # the API server hangs
+    await asyncio.sleep(120)
+    world.api.reach = original  # type: ignore[method-assign]
+    await world.until(lambda: phase(world, spec.key) is Phase.PROMOTED)
+    await world.stop()
+
+
+async def test_an_api_error_is_no_bug() -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+
+    def flaky(what: str, _: Key, after: bool) -> None:
+        if int(asyncio.get_running_loop().time() * 10) % 3 == 0:
+            raise ApiUnavailable("503")
+
+    world.api.fault = flaky
+    await world.until(lambda: phase(world, spec.key) is Phase.PROMOTED)
+    assert not world.telemetry.registry.get_sample_value("modelrollout_bugs_total")
+    await world.stop()

@@ -1,0 +1,258 @@
+"""Evidence rounds: as many questions as templates whatever the number of rollouts; a bad source hurts its own only."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.model import Analysis, Key, Phase, RolloutSpec, Selector, Weight
+from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable
+from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.status import RolloutStatus, StepState
+from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from modelrollout.runtime.queue import Priority
+from modelrollout.runtime.rounds import Rounds, start_of_evidence
+from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
+from tests.scene import START
+
+pytestmark = pytest.mark.looptime(start=0)
+
+TOTAL = Selector("requests_total")
+PLAN = SliPlan("availability", (Term(TOTAL),), (Term(Selector("requests_total", equal=(("code", "500"),))),))
+SOURCE = SourceSpec("default", ArmsByPod(), SCRAPE)
+
+
+def at_step(started: float = START, **changes: object) -> RolloutStatus:
+    base = RolloutStatus(
+        phase=Phase.PROGRESSING, revision="r", attempt=1, grid=START, step=StepState(0, 3, started, Weight(500))
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]  # fields of RolloutStatus
+
+
+class Bench:
+    """Rounds over a fake Prometheus, with the news they bring."""
+
+    def __init__(self) -> None:
+        self.metrics = FakeMetrics()
+        self.news: list[tuple[float, Key, Priority]] = []
+        self.rounds = Rounds(self.metrics, LoopClock(), self._told)
+
+    def _told(self, key: Key, priority: Priority) -> None:
+        self.news.append((asyncio.get_running_loop().time(), key, priority))
+
+    def follow(self, spec: RolloutSpec, status: RolloutStatus | None = None, source: SourceSpec = SOURCE) -> None:
+        self.metrics.serve(spec)
+        self.rounds.follow(spec, status or at_step(), source, (PLAN,), SCRAPE)
+
+    async def run(self, seconds: float) -> None:
+        task = asyncio.create_task(self.rounds.run())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("count", [1, 10, 500])
+async def test_a_tick_takes_as_many_queries_as_there_are_templates(count: int) -> None:
+    bench = Bench()
+    for i in range(count):
+        bench.follow(spec_named(f"m{i}", f"ns{i % 60}"))
+    await bench.run(61)
+    per_moment = Counter(at for _, _, at in bench.metrics.asked)
+    assert set(per_moment.values()) == {1}
+    assert 8 <= len(per_moment) <= 12
+    assert len({key for _, key, _ in bench.news}) == count
+    assert all(isinstance(bench.rounds.evidence(Key(f"ns{i % 60}", f"m{i}")), EvidenceSeen) for i in range(count))
+    namespaces = {query.namespaces for _, query, _ in bench.metrics.asked}
+    assert namespaces == ({()} if count == 500 else {tuple(sorted(f"ns{i}" for i in range(count)))})
+
+
+async def test_two_templates_are_two_queries() -> None:
+    bench = Bench()
+    other = replace(PLAN, total=(Term(Selector("other_total")),), bad=(Term(Selector("other_total")),))
+    for i in range(5):
+        bench.follow(spec_named(f"m{i}"))
+    for i in range(5, 10):
+        spec = spec_named(f"m{i}")
+        bench.metrics.serve(spec)
+        bench.rounds.follow(spec, at_step(), SOURCE, (other,), SCRAPE)
+    await bench.run(31)
+    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {2}
+
+
+async def test_shared_questions_cover_the_last_ticks_only() -> None:
+    bench = Bench()
+    bench.follow(spec_named("m"))
+    await bench.run(120)
+    assert max(query.window for _, query, _ in bench.metrics.asked) <= 40
+
+
+async def test_nothing_is_asked_before_the_data_plane_has_settled_and_a_tick_is_over() -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    assert start_of_evidence(spec, at_step()) == START + 10
+    await bench.run(14)
+    assert bench.metrics.asked == []
+    assert bench.rounds.evidence(spec.key) == EvidencePending()
+
+
+@pytest.mark.parametrize(
+    ("started", "since"), [(0.0, 10.0), (0.1, 15.0), (5.0, 15.0), (7.0, 20.0)], ids=lambda x: f"{x}"
+)
+def test_evidence_begins_on_the_grid(started: float, since: float) -> None:
+    assert start_of_evidence(spec_named("m"), at_step(START + started)) == START + since
+
+
+async def test_a_failing_source_is_told_to_its_own_rollouts_only() -> None:
+    bench = Bench()
+    bench.metrics.fail["sick"] = "HTTP 503"
+    good, bad = spec_named("good"), spec_named("bad")
+    bench.follow(good)
+    bench.follow(bad, source=replace(SOURCE, name="sick"))
+    await bench.run(60)
+    assert isinstance(bench.rounds.evidence(good.key), EvidenceSeen)
+    evidence = bench.rounds.evidence(bad.key)
+    assert isinstance(evidence, EvidenceUnreachable)
+    assert evidence.kind == "HTTP 503"
+    asked = [at for name, _, at in bench.metrics.asked if name == "sick"]
+    assert len(asked) <= 12
+
+
+async def test_a_hanging_source_delays_nobody_else_and_counts_as_no_answer() -> None:
+    bench = Bench()
+    bench.metrics.hang.add("sick")
+    good, bad = spec_named("good"), spec_named("bad")
+    bench.follow(good)
+    bench.follow(bad, source=replace(SOURCE, name="sick"))
+    await bench.run(60)
+    fed = [at for at, key, _ in bench.news if key == good.key]
+    assert len(fed) >= 8
+    assert max(b - a for a, b in itertools.pairwise(fed)) <= 5.5
+    assert isinstance(bench.rounds.evidence(bad.key), EvidenceUnreachable)
+
+
+async def test_evidence_comes_back_with_the_source() -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    bench.metrics.fail["default"] = "Timeout"
+    task = asyncio.create_task(bench.rounds.run())
+    await asyncio.sleep(40)
+    assert isinstance(bench.rounds.evidence(spec.key), EvidenceUnreachable)
+    bench.metrics.fail.clear()
+    await asyncio.sleep(10)
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.tick >= START + 40
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_new_leader_catches_up_alone_by_a_bounded_question() -> None:
+    bench = Bench()
+    await asyncio.sleep(7200)
+    late, fresh = spec_named("late"), spec_named("fresh")
+    bench.follow(late)
+    bench.follow(fresh, at_step(START + 7195))
+    await bench.run(60)
+    assert isinstance(bench.rounds.evidence(late.key), EvidenceSeen)
+    long = [q for _, q, _ in bench.metrics.asked if q.window > 120]
+    assert long
+    assert {q.pods for q in long} == {"late-v7-.+|late-v8-.+"}
+    # No more than the longest burn window and the warm-up.
+    assert max(q.window for q in long) <= 1900
+    evidence = bench.rounds.evidence(late.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.tick >= START + 7240
+    assert isinstance(bench.rounds.evidence(fresh.key), EvidenceSeen)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        at_step(phase=Phase.PROMOTED),
+        at_step(phase=Phase.ROLLED_BACK),
+        at_step(phase=Phase.ROLLING_BACK),
+        at_step(step=None),
+    ],
+    ids=["promoted", "rolled back", "rolling back", "no step"],
+)
+async def test_only_a_step_under_way_is_evaluated(status: RolloutStatus) -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    bench.follow(spec, status)
+    assert len(bench.rounds) == 0
+
+
+async def test_a_new_step_starts_its_evidence_anew() -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    task = asyncio.create_task(bench.rounds.run())
+    await asyncio.sleep(30)
+    assert isinstance(bench.rounds.evidence(spec.key), EvidenceSeen)
+    bench.rounds.follow(spec, at_step(START + 30), SOURCE, (PLAN,), SCRAPE)
+    assert bench.rounds.evidence(spec.key) == EvidencePending()
+    await asyncio.sleep(20)
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.since == START + 40
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_same_status_changes_nothing() -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    task = asyncio.create_task(bench.rounds.run())
+    await asyncio.sleep(30)
+    before = bench.rounds.evidence(spec.key)
+    bench.rounds.follow(spec, at_step(message="more requests"), SOURCE, (PLAN,), SCRAPE)
+    assert bench.rounds.evidence(spec.key) is before
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_bad_news_are_urgent() -> None:
+    bench = Bench()
+    spec = spec_named("m")
+    bench.follow(spec)
+    bench.metrics.change("serving", "m-v8", START, Load(errors=0.6))
+    await bench.run(40)
+    assert bench.news[-1][2] is Priority.URGENT
+
+
+async def test_a_tracker_that_breaks_freezes_its_own_rollout(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+    good, bad = spec_named("good"), spec_named("bad")
+    bench.follow(good)
+    bench.follow(bad)
+
+    def explode(*_: object) -> None:
+        raise ArithmeticError("boom")
+
+    monkeypatch.setattr(bench.rounds._watches[bad.key].tracker, "feed", explode)
+    await bench.run(30)
+    assert isinstance(bench.rounds.evidence(good.key), EvidenceSeen)
+    assert isinstance(bench.rounds.evidence(bad.key), EvidenceUnreachable)
+    assert "boom" in caplog.text
+
+
+async def test_arms_by_label() -> None:
+    bench = Bench()
+    spec = spec_named("m", analysis=Analysis(interval=5.0))
+    source = replace(SOURCE, arms=ArmsByLabel("pod", "m-v7-5d9c7b6f4-x2x9z", "m-v8-5d9c7b6f4-x2x9z"))
+    bench.follow(spec, source=source)
+    await bench.run(40)
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.slis[0].candidate.total > 0
+    assert evidence.slis[0].legacy.total > 0
