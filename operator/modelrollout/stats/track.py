@@ -140,8 +140,9 @@ class SliTrack:
         self.ledger = replace(state, rate=self._rate())
 
     def _recent(self) -> Sequence[TickPair]:
-        newest = list(islice(reversed(self._ticks), self._timing.grid.ticks_in(RECENT)))[::-1]
-        return last_ticks([pair for pair in newest if pair.tick >= self._begin], len(newest))
+        width = self._timing.grid.ticks_in(RECENT)
+        newest = list(islice(reversed(self._ticks), width))[::-1]
+        return last_ticks([pair for pair in newest if pair.tick >= self._begin], width)
 
     def _rate(self) -> float | None:
         """Bad events a second that are the candidate's own, over the last minute of this step."""
