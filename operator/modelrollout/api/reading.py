@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from modelrollout.api.rules import ApiModel
+from modelrollout.api.scalars import MAX_COUNT
 from modelrollout.core.observation import SpecProblem
 
 INVALID_SPEC = "InvalidSpec"
@@ -72,7 +73,7 @@ def text(obj: Mapping[str, Any], field: str) -> str:
 def count(obj: Mapping[str, Any], field: str, *, default: int = 0) -> int:
     """The whole number at `field`, or `default`."""
     value = obj.get(field)
-    return value if type(value) is int and 0 <= value < 2**63 else default
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else default
 
 
 def epoch(text: str) -> float | None:

@@ -16,6 +16,10 @@ from pydantic_core import PydanticCustomError
 from modelrollout.api.rules import Rule
 from modelrollout.core.model import Weight
 
+MAX_COUNT = 2**53 - 1
+"""Bounds are doubles to the API server: 2**63 - 1 overflows there and then refuses every number."""
+DURATION = r"^([0-9]{1,5}([.][0-9]{1,3})?(ms|s|m|h)){1,4}$"
+
 _UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _WEIGHT = re.compile(r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)", re.ASCII)
@@ -63,26 +67,32 @@ def _valid_weight(value: Any) -> int | str:
     return value  # type: ignore[no-any-return]  # parse_weight has seen to it
 
 
+def when(pattern: str, cel: str, *, field: str = "self") -> str:
+    """`cel`, but only for text that fits: a pattern that fails does not keep the server from trying the rules."""
+    return f"!{field}.matches('{pattern}') || {cel}"
+
+
 def _percent(value: str) -> Decimal:
     return Decimal(value.removesuffix("%"))
 
 
 # Five digits a part keep every value inside what CEL's duration() can hold.
-Duration = Annotated[
-    str,
-    Field(strict=True, min_length=1, max_length=32, pattern=r"^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}$"),
-]
+Duration = Annotated[str, Field(strict=True, min_length=1, max_length=32, pattern=DURATION)]
 """Go style, zero allowed."""
 
 PositiveDuration = Annotated[
     Duration,
-    Rule("duration(self) > duration('0s')", "must be longer than 0s", lambda text: parse_duration(text) > 0),
+    Rule(
+        when(DURATION, "duration(self) > duration('0s')"),
+        "must be longer than 0s",
+        lambda text: parse_duration(text) > 0,
+    ),
 ]
 
 Interval = Annotated[
     Duration,
     Rule(
-        "duration(self) >= duration('1s') && duration(self) <= duration('1m')",
+        when(DURATION, "duration(self) >= duration('1s') && duration(self) <= duration('1m')"),
         "must be at least 1s and at most 1m, the shortest burn window",
         lambda text: 1 <= parse_duration(text) <= 60,
     ),
@@ -91,7 +101,7 @@ Interval = Annotated[
 QueryTimeout = Annotated[
     Duration,
     Rule(
-        "duration(self) >= duration('100ms') && duration(self) <= duration('5s')",
+        when(DURATION, "duration(self) >= duration('100ms') && duration(self) <= duration('5s')"),
         "must be at least 100ms and at most 5s",
         lambda text: 0.1 <= parse_duration(text) <= 5,
     ),
@@ -111,31 +121,33 @@ StepWeight = Annotated[
     ),
 ]
 
+_DECIMAL = r"^[0-9]{1,3}([.][0-9]{1,6})?$"
+
 Objective = Annotated[
     str,
-    Field(strict=True, max_length=10, pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$"),
+    Field(strict=True, max_length=10, pattern=_DECIMAL),
     Rule(
-        "double(self) > 0.0 && double(self) < 100.0",
+        when(_DECIMAL, "double(self) > 0.0 && double(self) < 100.0"),
         'must be a percentage between 0 and 100, both excluded, such as "99.9"',
         lambda text: 0 < Decimal(text) < 100,
     ),
 ]
 
-_PercentText = Annotated[str, Field(strict=True, max_length=9, pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?%$")]
+_PERCENT = r"^[0-9]{1,3}([.][0-9]{1,4})?%$"
+_NUMBER = "double(self.substring(0, self.size() - 1))"
+_PercentText = Annotated[str, Field(strict=True, max_length=9, pattern=_PERCENT)]
 
 Percent = Annotated[
     _PercentText,
     Rule(
-        "double(self.substring(0, self.size() - 1)) <= 100.0",
-        'must be at most 100, such as "10%"',
-        lambda text: _percent(text) <= 100,
+        when(_PERCENT, f"{_NUMBER} <= 100.0"), 'must be at most 100, such as "10%"', lambda text: _percent(text) <= 100
     ),
 ]
 
 PositivePercent = Annotated[
     _PercentText,
     Rule(
-        "double(self.substring(0, self.size() - 1)) > 0.0 && double(self.substring(0, self.size() - 1)) <= 100.0",
+        when(_PERCENT, f"{_NUMBER} > 0.0 && {_NUMBER} <= 100.0"),
         'must be more than 0 and at most 100, such as "2%"',
         lambda text: 0 < _percent(text) <= 100,
     ),
@@ -149,4 +161,4 @@ MetricName = Annotated[str, Field(strict=True, min_length=1, max_length=255, pat
 LabelName = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 LabelValue = Annotated[str, Field(strict=True, max_length=253)]
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1, json_schema_extra={"format": "int64"})]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT, json_schema_extra={"format": "int64"})]

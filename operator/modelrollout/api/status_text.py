@@ -6,9 +6,10 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 
+from modelrollout.api.scalars import MAX_COUNT
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999  # end of the year 9999
-_MAX_INT = 2**63 - 1
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?", re.ASCII)
 
 
@@ -37,8 +38,8 @@ def parse_number(text: str) -> float | None:
 
 
 def render_count(value: int) -> int:
-    """A whole number that the API server takes for a 64-bit count."""
-    return min(max(int(value), 0), _MAX_INT)
+    """A whole number that the API server takes for a count."""
+    return min(max(int(value), 0), MAX_COUNT)
 
 
 def cut(text: str, limit: int) -> str:

@@ -40,7 +40,8 @@ def spec_of(obj: dict[str, Any]) -> model.RolloutSpec:
 def changed(obj: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     out = copy.deepcopy(obj)
     node: Any = out["spec"]
-    *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    parents: list[Any] = [int(part) if part.isdigit() else part for part in path.split(".")]
+    last = parents.pop()
     for part in parents:
         node = node[part] if isinstance(node, list) else node.setdefault(part, {})
     node[last] = value

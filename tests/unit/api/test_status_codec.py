@@ -41,7 +41,7 @@ def numbers() -> st.SearchStrategy[float]:
 
 
 def counts() -> st.SearchStrategy[int]:
-    return st.integers(0, 2**63 - 1)
+    return st.integers(0, 2**53 - 1)
 
 
 def keys() -> st.SearchStrategy[str]:

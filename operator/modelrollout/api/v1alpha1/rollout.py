@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelrollout.api.rules import ApiModel, Rule
 from modelrollout.api.scalars import (
+    DURATION,
     Duration,
     Flag,
     Interval,
@@ -22,6 +23,7 @@ from modelrollout.api.scalars import (
     Window,
     parse_duration,
     parse_weight,
+    when,
 )
 from modelrollout.api.v1alpha1.sli import Sli
 from modelrollout.api.v1alpha1.traffic import LIST_KEYS, LIST_TYPE, Traffic
@@ -66,7 +68,9 @@ def _ordered(step: StepDefaults | Step) -> bool:
 
 
 _MIN_BEFORE_MAX = Rule(
-    "!has(self.minDuration) || !has(self.maxDuration) || duration(self.minDuration) <= duration(self.maxDuration)",
+    "!has(self.minDuration) || !has(self.maxDuration) || "
+    + when(DURATION, "", field="self.minDuration")
+    + when(DURATION, "duration(self.minDuration) <= duration(self.maxDuration)", field="self.maxDuration"),
     "minDuration must not be longer than maxDuration",
     _ordered,
 )
