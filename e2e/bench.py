@@ -1,0 +1,194 @@
+"""`make bench`: what a thousand rollouts at rest cost the operator and the API server.
+
+A real API server, controllers and simulated nodes (tier `fake`); every rollout was started by the operator and aborted,
+so each has its Deployments, Services, HTTPRoute and a written status. Prints RSS, CPU, writes and reads over some
+minutes at rest, and the time from start to the first decision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster.artifacts import BuildError
+from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.processes import ClusterError
+from e2e.install import install
+from e2e.stage import Operator, until
+
+NAMESPACE = "bench"
+CHUNK = 250
+TICKS = os.sysconf("SC_CLK_TCK")
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
+
+
+def objects(index: int) -> Iterator[dict[str, Any]]:
+    """Two Deployments, two Services and a ModelRollout."""
+    for version in (1, 2):
+        name = f"m{index}-v{version}"
+        labels = {"app": name}
+        meta = {"name": name, "namespace": NAMESPACE}
+        container = {"name": "model", "image": "example/model:1", "env": [{"name": "V", "value": str(version)}]}
+        pod = {
+            "containers": [container],
+            "nodeSelector": {"type": "kwok"},
+            "tolerations": [{"operator": "Exists"}],
+        }
+        template = {"metadata": {"labels": labels}, "spec": pod}
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+        yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+        ports = {"selector": labels, "ports": [{"port": 8080}]}
+        yield {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": ports}
+    yield {
+        "apiVersion": "modelrollout.dev/v1alpha1",
+        "kind": "ModelRollout",
+        "metadata": {"name": f"m{index}", "namespace": NAMESPACE},
+        "spec": {
+            "legacy": {"deployment": f"m{index}-v1"},
+            "candidate": {"deployment": f"m{index}-v2"},
+            "port": 8080,
+            "traffic": {"managedRoute": {"parentRefs": [{"name": "public"}], "hostnames": [f"m{index}.example.com"]}},
+            "steps": [{"weight": 5}, {"weight": 100}],
+            "slis": [{"name": "availability", "profile": "modelrollout/errors", "objective": "99.9"}],
+        },
+    }
+
+
+def abort(index: int) -> dict[str, Any]:
+    """The action that brings a rollout to rest."""
+    return {
+        "apiVersion": "modelrollout.dev/v1alpha1",
+        "kind": "RolloutAction",
+        "metadata": {"name": f"m{index}-abort", "namespace": NAMESPACE},
+        "spec": {"rollout": f"m{index}", "action": "Abort", "reason": "bench"},
+    }
+
+
+def apply(cluster: EmbeddedCluster, things: Sequence[Mapping[str, Any]]) -> None:
+    """Create objects in chunks."""
+    for start in range(0, len(things), CHUNK):
+        chunk = {"apiVersion": "v1", "kind": "List", "items": list(things[start : start + CHUNK])}
+        cluster.exec(["kubectl", "create", "-f", "-"], input_text=json.dumps(chunk))
+        print(f"  {min(start + CHUNK, len(things))} of {len(things)} objects", flush=True)
+
+
+class Usage:
+    """CPU seconds and memory of a process by /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def cpu(self) -> float:
+        """User and system seconds so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def rss(self) -> float:
+        """Resident MiB."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        raise ProcessLookupError(f"process {self.pid} is gone")
+
+
+def operator_pid(port: int) -> int:
+    """The operator by its command line (process numbers inside the cluster are others)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"modelrollout" in command and f"127.0.0.1:{port}".encode() in command and b"-m" in command[:3]:
+                return int(entry.name)
+    raise ProcessLookupError("the operator is not there")
+
+
+def phases(cluster: EmbeddedCluster) -> Counter[str]:
+    """How many rollouts are in which phase."""
+    done = cluster.exec(["kubectl", "-n", NAMESPACE, "get", "mr", "-o", "jsonpath={.items[*].status.phase}"])
+    return Counter(done.stdout.split())
+
+
+def requests(cluster: EmbeddedCluster, since: float) -> Counter[tuple[str, str]]:
+    """Requests of the operator by verb and resource since a moment (Unix seconds)."""
+    begin = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
+    found: Counter[tuple[str, str]] = Counter()
+    for event in cluster.audit():
+        agent = str(event.get("userAgent", ""))
+        ours = agent.startswith(("modelrollout", "kopf"))
+        if ours and event.get("stage") == "ResponseComplete" and str(event.get("requestReceivedTimestamp")) >= begin:
+            target: Any = event.get("objectRef") or {}
+            found[(str(event.get("verb")), str(target.get("resource", "")))] += 1
+    return found
+
+
+def run(count: int, minutes: float, directory: Path) -> int:
+    """The measurement; 0 when nothing was written at rest."""
+    port = 9465
+    cluster = EmbeddedCluster(f"bench-{os.getpid()}", ephemeral=True)
+    try:
+        cluster.up("fake")
+        install(cluster, prometheus="http://127.0.0.1:9")
+        cluster.exec(["kubectl", "create", "namespace", NAMESPACE])
+        print(f"creating {count} rollouts with their Deployments and Services", flush=True)
+        apply(cluster, [thing for index in range(count) for thing in objects(index)])
+        operator = Operator(cluster, directory / "operator.log", port=port)
+        operator.start()
+        begun = time.monotonic()
+        until("every rollout has a phase", lambda: sum(phases(cluster).values()) == count, seconds=600)
+        first = time.monotonic() - begun
+        apply(cluster, [abort(index) for index in range(count)])
+        until("every rollout is at rest", lambda: phases(cluster)["RolledBack"] == count, seconds=900)
+        operator.stop()
+        begun = time.monotonic()
+        operator.start()  # what a start costs with everything there
+        usage = Usage(operator_pid(port))
+        restart = time.monotonic() - begun
+        time.sleep(20)
+        since, cpu = time.time() + 1, usage.cpu()
+        rss = [usage.rss()]
+        print(f"at rest for {minutes:g} min", flush=True)
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            time.sleep(min(10, max(0.0, end - time.monotonic())))
+            rss.append(usage.rss())
+        share = (usage.cpu() - cpu) / (minutes * 60)
+        seen = requests(cluster, since)
+    finally:
+        cluster.down()
+    written = {k: n for k, n in seen.items() if k[0] in WRITES and k[1] != "leases"}
+    print(f"rollouts at rest                 {count}")
+    print(f"resident memory, MiB             {max(rss):.0f} (aim 150)")
+    print(f"CPU, cores                       {share:.3f} (aim 0.05)")
+    print(f"ready after a restart, s         {restart:.1f}")
+    print(f"all first seen and written, s    {first:.1f}")
+    print(f"writes at rest, Lease aside      {sum(written.values())} {written or ''}")
+    print(f"all requests at rest             {dict(seen)}")
+    return 1 if written else 0
+
+
+def main() -> int:
+    """Parse arguments and measure."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.bench", description=__doc__)
+    parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="modelrollout-bench-") as directory:
+        try:
+            return run(arguments.rollouts, arguments.minutes, Path(directory))
+        except (ClusterError, BuildError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
