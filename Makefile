@@ -36,10 +36,10 @@ format: venv ## let ruff mend what it can
 	.venv/bin/ruff check --fix .
 
 crds: venv ## write crds/ from the API models
-	$(PY) -m modelrollout.api.crd --write crds
+	$(PY) -m modelrollout.api.crd --write crds --docs docs/reference/api.md
 
 crds-check: venv ## fail when crds/ is not current
-	$(PY) -m modelrollout.api.crd --check crds
+	$(PY) -m modelrollout.api.crd --check crds --docs docs/reference/api.md
 
 unit: venv ## tests that need no server
 	$(PY) -m pytest tests -m "not apiserver"

@@ -66,13 +66,9 @@ def specialised(schema: dict[str, Any], name: str = "") -> st.SearchStrategy[Any
             {key: value for key, value in children.items() if key in required},
             optional={key: value for key, value in children.items() if key not in required},
         )
-    if kind == "array" and "x-kubernetes-list-map-keys" not in schema:
+    if kind == "array":
         low = schema.get("minItems", 0)
         return st.lists(specialised(schema["items"]), min_size=low, max_size=min(low + 2, schema["maxItems"]))
-    if kind == "array":
-        (key,) = schema["x-kubernetes-list-map-keys"]
-        low = schema.get("minItems", 0)
-        return st.lists(specialised(schema["items"]), min_size=low, max_size=low + 1, unique_by=lambda item: item[key])
     return drawn(schema)
 
 

@@ -54,7 +54,7 @@ def _type(node: Mapping[str, Any]) -> str:
         return " ".join(f"`{value}`" for value in node["enum"])
     kind = node.get("type", "integer or string")
     if kind == "array":
-        return f"list of {_type(node['items'])}, {_bounds(node.get('minItems'), node.get('maxItems'))}"
+        return f"list, {_bounds(node.get('minItems'), node.get('maxItems'))}, of {_type(node['items'])}"
     if kind == "object" and "additionalProperties" in node:
         return f"map of strings, {_bounds(None, node.get('maxProperties'))}"
     if kind == "integer":

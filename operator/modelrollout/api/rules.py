@@ -1,4 +1,4 @@
-"""Base of the API models, and rules that are written once and hold twice: in Python and as CEL in the CRD."""
+"""Base of the API models, and rules that are written once and hold twice: in Python and in the CRD."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+LIST_KEYS = "x-kubernetes-list-map-keys"
+LIST_TYPE = "x-kubernetes-list-type"
 VALIDATIONS = "x-kubernetes-validations"
 
 
@@ -44,6 +46,26 @@ class Rule:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         out = dict(handler(schema))
         return {**out, VALIDATIONS: [*out.get(VALIDATIONS, []), self.as_schema()]}
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueBy:
+    """Metadata of a list of objects: a map by `key` to the API server, no key twice in Python."""
+
+    key: str
+
+    def check(self, items: Any) -> Any:
+        """`items`, or a validation error."""
+        keys = [getattr(item, self.key) for item in items]
+        if len(set(keys)) < len(keys):
+            raise PydanticCustomError("duplicate", "{message}", {"message": f"every {self.key} must be unique"})
+        return items
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), LIST_TYPE: "map", LIST_KEYS: [self.key]}
 
 
 class ApiModel(BaseModel):

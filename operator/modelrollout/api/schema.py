@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from modelrollout.api.rules import VALIDATIONS
+from modelrollout.api.rules import LIST_KEYS, LIST_TYPE, VALIDATIONS
 
 INT_OR_STRING = "x-kubernetes-int-or-string"
 
@@ -38,8 +38,8 @@ ALLOWED = frozenset(
         "required",
         "type",
         INT_OR_STRING,
-        "x-kubernetes-list-map-keys",
-        "x-kubernetes-list-type",
+        LIST_KEYS,
+        LIST_TYPE,
         VALIDATIONS,
     }
 )

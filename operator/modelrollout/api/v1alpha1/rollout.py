@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelrollout.api.rules import ApiModel, Rule
+from modelrollout.api.rules import ApiModel, Rule, UniqueBy
 from modelrollout.api.scalars import (
     DURATION,
     Duration,
@@ -26,7 +26,7 @@ from modelrollout.api.scalars import (
     when,
 )
 from modelrollout.api.v1alpha1.sli import Sli
-from modelrollout.api.v1alpha1.traffic import LIST_KEYS, LIST_TYPE, Traffic
+from modelrollout.api.v1alpha1.traffic import Traffic
 
 MAX_STEPS = 20
 MAX_SLIS = 10
@@ -128,7 +128,8 @@ Steps = Annotated[
 
 Slis = Annotated[
     list[Sli],
-    Field(min_length=1, max_length=MAX_SLIS, json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["name"]}),
+    Field(min_length=1, max_length=MAX_SLIS),
+    UniqueBy("name"),
     Rule(
         "self.exists(s, !has(s.critical) || s.critical)",
         "at least one SLI must be critical, otherwise nothing could stop a bad candidate",

@@ -9,11 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelrollout.api.rules import ApiModel
+from modelrollout.api.rules import ApiModel, UniqueBy
 from modelrollout.api.scalars import Count, Flag
 from modelrollout.api.v1alpha1.action import Timestamp
 from modelrollout.api.v1alpha1.rollout import MAX_SLIS
-from modelrollout.api.v1alpha1.traffic import LIST_KEYS, LIST_TYPE
 from modelrollout.core.status import MAX_DECISIONS, MAX_HANDLED, MAX_HISTORY, MAX_REJECTED
 
 MAX_NOTES = 10
@@ -217,11 +216,8 @@ class RolloutStatus(ApiModel):
         default=None, max_length=MAX_REJECTED, description="Revisions that do not start again without Retry."
     )
     incident: Incident | None = Field(default=None, description="The open or last revert.")
-    conditions: list[Condition] | None = Field(
-        default=None,
-        max_length=MAX_CONDITIONS,
-        description="Aspects of the state, by type.",
-        json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["type"]},
+    conditions: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS), UniqueBy("type")] | None = Field(
+        default=None, description="Aspects of the state, by type."
     )
     handled_actions: list[Word] | None = Field(
         default=None, max_length=MAX_HANDLED, description="Uids of RolloutActions already carried out."

@@ -6,11 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelrollout.api.rules import ApiModel, Rule
+from modelrollout.api.rules import ApiModel, Rule, UniqueBy
 from modelrollout.api.scalars import DNS_SUBDOMAIN, Duration, Label, Subdomain
-
-LIST_KEYS = "x-kubernetes-list-map-keys"
-LIST_TYPE = "x-kubernetes-list-type"
 
 HeaderName = Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_|~-]+$")]
 HeaderValue = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")]
@@ -57,11 +54,8 @@ class RouteMatch(ApiModel):
     """Requests that the managed route serves: path and headers must all match."""
 
     path: PathMatch | None = Field(default=None, description="Absent: every path.")
-    headers: list[HeaderMatch] | None = Field(
-        default=None,
-        max_length=8,
-        description="All must match.",
-        json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["name"]},
+    headers: Annotated[list[HeaderMatch], Field(max_length=8), UniqueBy("name")] | None = Field(
+        default=None, description="All must match."
     )
 
 
@@ -87,11 +81,8 @@ class AdoptRoute(ApiModel):
 class Segment(ApiModel):
     """Requests with all of these headers go to the candidate from the first step on."""
 
-    headers: list[HeaderMatch] = Field(
-        min_length=1,
-        max_length=8,
-        description="All must match.",
-        json_schema_extra={LIST_TYPE: "map", LIST_KEYS: ["name"]},
+    headers: Annotated[list[HeaderMatch], Field(min_length=1, max_length=8), UniqueBy("name")] = Field(
+        description="All must match."
     )
 
 
