@@ -1,6 +1,5 @@
 """Real processes on loopback: trained models and a model server with the interpreter's standard library only."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -19,20 +18,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from e2e.models import records, train
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def main_loop() -> Iterator[None]:
-    """Give the main thread a loop, and close it.
-
-    pytest-asyncio asks for the current loop before each test; without one Python 3.11 makes one that nobody
-    closes, which is a warning at the end, and warnings are errors.
-    """
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 @pytest.fixture(scope="session")
