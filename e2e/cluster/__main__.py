@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e.cluster.artifacts import BuildError, drop_build_cache
-from e2e.cluster.embedded import EmbeddedCluster
-from e2e.cluster.kind import KindCluster
 from e2e.cluster.layout import known_clusters
 from e2e.cluster.processes import ClusterError
-from e2e.cluster.provider import TIERS
-
-AnyCluster = EmbeddedCluster | KindCluster
+from e2e.cluster.provider import TIERS, Cluster
+from e2e.cluster.providers import PROVIDERS, open_cluster
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--name", default="dev", help="name of the cluster (default: dev)")
-    shared.add_argument("--provider", choices=["embedded", "kind"], default="embedded")
+    shared.add_argument("--provider", choices=PROVIDERS)
     parser = argparse.ArgumentParser(prog="python -m e2e.cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[shared], help="bring a cluster up")
@@ -60,13 +57,10 @@ def _run(arguments: argparse.Namespace) -> int:
             record = layout.record()
             print(layout.name, f"up ({record.tier})" if record and record.alive() else "dead")
         return 0
-    cluster: AnyCluster = (
-        KindCluster(arguments.name) if arguments.provider == "kind" else EmbeddedCluster(arguments.name)
-    )
-    return _command(cluster, arguments)
+    return _command(open_cluster(arguments.name, provider=arguments.provider), arguments)
 
 
-def _command(cluster: AnyCluster, arguments: argparse.Namespace) -> int:
+def _command(cluster: Cluster, arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "up":
             cluster.up(arguments.tier)

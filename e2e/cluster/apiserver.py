@@ -59,6 +59,8 @@ class ApiServer:
 
     def install_crds(self, *paths: Path) -> None:
         """Apply CRD files or directories and wait until the server serves them."""
+        if not paths:
+            return
         files = [argument for path in paths for argument in ("-f", str(path))]
         # Server-side: the Gateway API's CRDs are too large for the last-applied annotation.
         applied = self.kubectl("apply", "--server-side", "-o", "name", *files).stdout.split()
@@ -111,7 +113,7 @@ def apiserver(*, audit: bool = False, crds: Sequence[Path] = ()) -> Iterator[Api
     """A fresh API server for the length of the block, with `crds` (files or directories) installed.
 
     The first use builds Kubernetes (minutes, progress on stderr). Raises ClusterError when it does not come
-    up, BuildError when it can't be built.
+    up, BuildError when it can't be built. Both programs die with the thread that calls this: use the main one.
     """
     binaries = programs.kubernetes()
     parent = cache_root() / "run"

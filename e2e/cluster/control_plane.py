@@ -105,6 +105,9 @@ class ControlPlane:
                 f"--audit-log-path={self.audit_log}",
                 # Written before the answer is sent, so that a test that got its answer finds the event.
                 "--audit-log-mode=blocking",
+                # A demo may run for days.
+                "--audit-log-maxsize=500",
+                "--audit-log-maxbackup=1",
             ]
         return [*argv, *extra]
 

@@ -156,6 +156,10 @@ class KindCluster:
         """Raises ClusterError: not to be had here."""
         _lacks(f"a way to start {component}")
 
+    def signal(self, component: str, number: int) -> None:
+        """Raises ClusterError: not to be had here."""
+        _lacks(f"a way to signal {component}")
+
     def audit(self) -> list[dict[str, object]]:
         """Raises ClusterError: not to be had here."""
         return _lacks("an audit log")

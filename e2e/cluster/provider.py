@@ -6,7 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from e2e.cluster.processes import ClusterError
 
@@ -88,6 +88,9 @@ class Cluster(Protocol):
     ) -> Running:
         """Start a program as `exec` does and leave it running."""
 
+    def run(self, argv: Sequence[str | Path]) -> int:
+        """Run a program as `exec` does, on this process's own input and output; returns its exit code."""
+
     def load_image(self, archive: Path) -> None:
         """Make an OCI archive's images available to pods with `imagePullPolicy: Never` or `IfNotPresent`."""
 
@@ -105,6 +108,12 @@ class Cluster(Protocol):
 
     def start(self, component: str) -> None:
         """Bring a stopped component back and wait until it is ready."""
+
+    def signal(self, component: str, number: int) -> None:
+        """Send a signal, such as SIGSTOP and SIGCONT, to a component."""
+
+    def status(self) -> dict[str, Any] | None:
+        """Tier, kubeconfig and state of the components; None when it is not up."""
 
     def audit(self) -> list[dict[str, object]]:
         """Audit events of the API server (metadata level), oldest first."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.__main__ import main
+from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.kind import KindCluster
 from e2e.cluster.machine import (
     ENGINES,
@@ -20,6 +21,7 @@ from e2e.cluster.machine import (
 )
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import Tier
+from e2e.cluster.providers import open_cluster
 
 EVERYTHING = (*TOOLS, *PACKAGE_TOOLS, *ENGINES, *KIND_TOOLS)
 SOUND = Machine(system="Linux", root=True, tools=EVERYTHING, cache=Path("/root/.cache/modelrollout"))
@@ -87,6 +89,18 @@ def test_kind_says_what_is_missing(machine: Machine, tier: Tier, message: str) -
 def test_kind_says_what_it_does_not_have() -> None:
     with pytest.raises(ClusterError, match="does not have an audit log; use provider embedded"):
         KindCluster("demo").audit()
+
+
+def test_the_provider_is_named_by_argument_then_variable_then_embedded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(open_cluster("demo"), EmbeddedCluster)
+    monkeypatch.setenv("MODELROLLOUT_PROVIDER", "kind")
+    assert isinstance(open_cluster("demo"), KindCluster)
+    assert isinstance(open_cluster("demo", provider="embedded"), EmbeddedCluster)
+    monkeypatch.setenv("MODELROLLOUT_PROVIDER", "minikube")
+    with pytest.raises(ClusterError, match="MODELROLLOUT_PROVIDER is 'minikube'; it must be one of embedded, kind"):
+        open_cluster("demo")
 
 
 def test_the_command_line_tells_an_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
