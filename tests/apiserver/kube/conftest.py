@@ -9,6 +9,9 @@ from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.programs import gateway_api_crds
 from tests.contract.kube.harness import Kube, connected
 
+SUITES = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
+
 
 @pytest.fixture(scope="session")
 def gateway_server(server: ApiServer) -> ApiServer:

@@ -8,6 +8,9 @@ import pytest
 from tests.contract.fake_api import FakeApi, fake_api
 from tests.contract.kube.harness import Kube, connected, plain_kubeconfig
 
+SUITES = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
+
 
 @pytest.fixture
 async def api() -> AsyncIterator[FakeApi]:

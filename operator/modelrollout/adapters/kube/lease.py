@@ -6,7 +6,7 @@ from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.failures import NotServed
 from modelrollout.adapters.kube.resources import LEASES, Body
 from modelrollout.core.model import Epoch
-from modelrollout.errors import Gone
+from modelrollout.errors import Conflict, Gone
 from modelrollout.ports import LeaseRecord
 
 
@@ -48,7 +48,13 @@ class KubeLeaseStore:
             self._body = await self._client.create(LEASES, self._namespace, body)
         else:
             metadata["resourceVersion"] = record.resource_version
-            self._body = await self._client.replace(LEASES, self._namespace, self._name, body)
+            if "uid" in known.get("metadata", {}):
+                # The server would make a deleted Lease anew, and then its epochs could begin again unseen.
+                metadata["uid"] = known["metadata"]["uid"]
+            try:
+                self._body = await self._client.replace(LEASES, self._namespace, self._name, body)
+            except Gone as error:
+                raise Conflict("somebody deleted the lease", subject=error.subject) from error
         return _record(self._body)
 
 
