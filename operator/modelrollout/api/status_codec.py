@@ -2,17 +2,17 @@
 
 `encode` answers with a JSON merge patch of the whole status: optional fields that are absent are an explicit None, so
 that the patch removes what an earlier write left there; lists are replaced as a whole, and their items carry no None.
-The result obeys the bounds of the CRD and stays under `MAX_BYTES`: long messages are cut first, then the oldest
-decisions and revisions are left out. Within the bounds nothing is lost: `decode(encode(s)) == s` when its times are
-whole milliseconds.
+The result obeys the bounds of the CRD and stays under `MAX_BYTES`: long messages are cut first, those of older entries
+most, then the oldest decisions and revisions are left out. Within the bounds nothing is lost:
+`decode(encode(s)) == s` when its times are whole milliseconds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from modelrollout.api.scalars import render_weight
 from modelrollout.api.status_decode import decode
@@ -28,24 +28,31 @@ __all__ = ["MAX_BYTES", "as_stored", "decode", "encode", "encode_result", "size"
 
 MAX_BYTES = 16 * 1024
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much of a status is written: characters of a message, decisions, revisions, counts per SLI."""
+    """How much is written: characters of a message, and of those of older decisions and revisions; how many entries."""
 
     text: int
-    decisions: int
-    history: int
+    old: int
+    decisions: int = core.MAX_DECISIONS
+    history: int = core.MAX_HISTORY
     counts: bool = True
 
 
+_RECENT = 3
+"""So many of the newest decisions and revisions keep their whole message longest."""
+
 _ROOMS = (
-    _Room(TEXT, core.MAX_DECISIONS, core.MAX_HISTORY),
-    _Room(256, core.MAX_DECISIONS, core.MAX_HISTORY),
-    _Room(128, core.MAX_DECISIONS, core.MAX_HISTORY),
-    _Room(128, 10, 5),
-    _Room(64, 5, 3),
-    _Room(16, 1, 1, counts=False),
+    _Room(TEXT, TEXT),
+    _Room(256, 128),
+    _Room(160, 48),
+    _Room(128, 48, decisions=12, history=5),
+    _Room(96, 32, decisions=6, history=3),
+    _Room(48, 16, decisions=3, history=2),
+    _Room(16, 16, decisions=1, history=1, counts=False),
 )
 
 
@@ -89,8 +96,8 @@ def _encode(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
         "slis": [_sli(sli, room) for sli in status.slis[:MAX_SLIS]],
         "notes": [cut(note, room.text) for note in status.notes[:MAX_NOTES]],
         "budget": [_budget(ledger) for ledger in status.budget[:MAX_SLIS]],
-        "decisions": [_decision(entry, room) for entry in status.decisions[-room.decisions :]],
-        "history": [_history(entry, room) for entry in status.history[-room.history :]],
+        "decisions": [_decision(*entry) for entry in _aged(status.decisions[-room.decisions :], room)],
+        "history": [_history(*entry) for entry in _aged(status.history[-room.history :], room)],
         "rejectedRevisions": [_rejected(entry) for entry in status.rejected[-core.MAX_REJECTED :]],
         "incident": _incident(status.incident, room),
         "conditions": [_condition(entry, room) for entry in _distinct(status.conditions)],
@@ -175,24 +182,30 @@ def _budget(ledger: LedgerState) -> dict[str, Any]:
     )
 
 
-def _decision(entry: core.DecisionRecord, room: _Room) -> dict[str, Any]:
+def _aged(entries: Sequence[_T], room: _Room) -> Iterator[tuple[_T, int]]:
+    """Entries, oldest first, with how long their message may be."""
+    for age, entry in zip(range(len(entries) - 1, -1, -1), entries, strict=True):
+        yield entry, room.text if age < _RECENT else room.old
+
+
+def _decision(entry: core.DecisionRecord, limit: int) -> dict[str, Any]:
     return {
         "at": render_time(entry.at),
         "action": cut(entry.action, WORD),
         "reason": cut(entry.reason, WORD),
-        "message": cut(entry.message, room.text),
+        "message": cut(entry.message, limit),
         "weight": _weight(entry.weight),
         "revision": cut(entry.revision, WORD),
         "generation": render_count(entry.generation),
     }
 
 
-def _history(entry: core.HistoryEntry, room: _Room) -> dict[str, Any]:
+def _history(entry: core.HistoryEntry, limit: int) -> dict[str, Any]:
     return {
         "revision": cut(entry.revision, WORD),
         "outcome": cut(entry.outcome, WORD),
         "reason": cut(entry.reason, WORD),
-        "message": cut(entry.message, room.text),
+        "message": cut(entry.message, limit),
         "startedAt": render_time(entry.started),
         "endedAt": render_time(entry.ended),
     }

@@ -272,6 +272,30 @@ def test_a_full_status_fits(text: str) -> None:
     assert status.history[-1].ended == given_.history[-1].ended
 
 
+def usual(slis: int) -> core.RolloutStatus:
+    """A long rollout of ordinary size: short names, sentences, every decision and revision kept."""
+    text = "availability: burn 14.4 over 5m (limit 12), 37 bad of 1234 requests, allowed 0.1 %, weight 25 % goes to 0"
+    status = full(text)
+    return dataclasses.replace(
+        status,
+        slis=tuple(dataclasses.replace(sli, name=f"latency-{i}") for i, sli in enumerate(status.slis[:slis])),
+        budget=tuple(dataclasses.replace(entry, sli=f"latency-{i}") for i, entry in enumerate(status.budget[:slis])),
+        notes=(text,),
+        conditions=status.conditions[:12],
+        backends=("fraud-v7", "fraud-v8"),
+    )
+
+
+def test_an_ordinary_status_keeps_every_decision() -> None:
+    stored = encode(usual(3))
+    assert size(stored) < MAX_BYTES
+    assert len(stored["decisions"]) == core.MAX_DECISIONS
+    assert len(stored["history"]) == core.MAX_HISTORY
+    # What people read first is whole.
+    assert not stored["message"].endswith("…")
+    assert not any(entry["message"].endswith("…") for entry in (*stored["decisions"][-3:], *stored["history"][-3:]))
+
+
 def test_size_counts_bytes() -> None:
     assert size({"a": "é"}) == len('{"a":"é"}'.encode())
 
