@@ -91,7 +91,7 @@ class Question:
 
 
 class Rounds:
-    """Feeds trackers and says which rollouts have news. `late` is told how late each tick became evidence, in seconds."""
+    """Feeds trackers and says which rollouts have news; `late` is told how late each tick became evidence (s)."""
 
     def __init__(
         self,

@@ -1,0 +1,277 @@
+"""The composition root: builds every part from settings and knows which part is which. No rule of a rollout is here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Callable, Coroutine
+from urllib.parse import urlsplit
+
+from modelrollout import __version__
+from modelrollout.adapters.clock import SystemClock
+from modelrollout.adapters.journal import FileJournal, RingJournal
+from modelrollout.adapters.kube.cache import ObjectCache
+from modelrollout.adapters.kube.client import KubeClient
+from modelrollout.adapters.kube.events import EventAnnouncer
+from modelrollout.adapters.kube.lease import KubeLeaseStore
+from modelrollout.adapters.kube.reader import Reader
+from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
+from modelrollout.adapters.kube.routing import KubeRouting
+from modelrollout.adapters.kube.workloads import KubeWorkloads
+from modelrollout.adapters.prom.metrics import PrometheusMetrics
+from modelrollout.adapters.prom.sources import Sources
+from modelrollout.errors import RolloutError
+from modelrollout.runtime.backoff import Backoff
+from modelrollout.runtime.commit import Commit
+from modelrollout.runtime.engine import Engine, Parts
+from modelrollout.runtime.gather import Gather
+from modelrollout.runtime.leader import Leader
+from modelrollout.runtime.measured import MeasuredMetrics
+from modelrollout.runtime.preflight import Preflights
+from modelrollout.runtime.queue import Priority, WorkQueue
+from modelrollout.runtime.rounds import Rounds
+from modelrollout.runtime.store import Store
+from modelrollout.runtime.telemetry import Telemetry
+from modelrollout.shell.config import Settings
+from modelrollout.shell.feed import Feed
+from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync, Unusable
+from modelrollout.shell.web import Site
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_LIMIT = 60.0
+SILENCE_LIMIT = 900.0
+"""Seconds without an event and without a full list after which the process is restarted."""
+ACTIONS_KEPT = 7 * 86400.0
+FIRST_SYNC_PAUSE = 2.0
+
+
+class App:
+    """One operator process, without the watch."""
+
+    def __init__(self, settings: Settings, client: KubeClient) -> None:
+        self._settings = settings
+        self._client = client
+        clock = self._clock = SystemClock()
+        cache = ObjectCache()
+        reader = Reader(client, cache)
+        telemetry = self._telemetry = Telemetry()
+        self._labels = NamespaceLabels(client)
+        self._sources = Sources(
+            read_secret=Secrets(client, settings.lease_namespace),
+            namespace_labels=self._labels,
+            allow_loopback=settings.allow_loopback_sources,
+            denied=_never_sources(os.environ),
+        )
+        metrics = MeasuredMetrics(PrometheusMetrics(self._sources), telemetry)
+        rollouts = self._rollouts = KubeRollouts(reader, namespaces=settings.namespace)
+        routing, actions = KubeRouting(reader), CachedActions(cache)
+        self._actions = actions
+        self._store = Store(rollouts)
+        queue = self._queue = WorkQueue(late=telemetry.woke)
+        self._rounds = Rounds(metrics, clock, queue.add, late=telemetry.evaluated)
+        self._preflights = Preflights(metrics, clock, queue.add)
+        self._announcer = EventAnnouncer(client, clock, instance=settings.identity)
+        self._leader = Leader(
+            KubeLeaseStore(client, settings.lease_namespace, settings.lease_name),
+            clock,
+            settings.identity,
+            self._led,
+        )
+        gather = Gather(
+            store=self._store,
+            workloads=KubeWorkloads(reader),
+            routing=routing,
+            actions=actions,
+            metrics=metrics,
+            rounds=self._rounds,
+            preflights=self._preflights,
+            clock=clock,
+        )
+        commit = Commit(
+            store=self._store,
+            rollouts=rollouts,
+            routing=routing,
+            announcer=self._announcer,
+            clock=clock,
+            epoch=self._leader.epoch,
+            newest=self._rounds.evidence,
+        )
+        parts = Parts(
+            queue=queue,
+            store=self._store,
+            gather=gather,
+            commit=commit,
+            rounds=self._rounds,
+            preflights=self._preflights,
+            journal=FileJournal(settings.journal) if settings.journal else RingJournal(),
+            clock=clock,
+            telemetry=telemetry,
+            epoch=self._leader.epoch,
+            backoff=Backoff(),
+        )
+        self._engine = Engine(parts, workers=settings.workers)
+        self.feed = Feed(cache=cache, store=self._store, engine=self._engine, namespace_known=self._labels.known)
+        self._sync = Sync(
+            client=client,
+            cache=cache,
+            store=self._store,
+            sources=self._sources,
+            labels=self._labels,
+            namespaces=settings.namespace,
+        )
+        self._site = Site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
+        self._synced_at = float("-inf")
+        self._watching = False
+        self._relist = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: Callable[[], None] = _nothing
+        telemetry.watch_queue(queue)
+        telemetry.watch_freshness(self._silence)
+
+    async def start(self, failed: Callable[[], None]) -> None:
+        """List everything, then work. Returns when the first list is in.
+
+        `failed` is called when a part ends that never should. Raises Unusable, and OSError for the web address.
+        """
+        self._failed = failed
+        await self._site.start(self._settings.web_host, self._settings.web_port)
+        log.info("modelrollout %s, web at %s, identity %s", __version__, self._site.address, self._settings.identity)
+        await self._first_sync()
+        for work in (
+            self._engine.run(),
+            self._rounds.run(),
+            self._announcer.run(),
+            self._resyncs(),
+            self._follow_sources(),
+            self._greet_strangers(),
+            self._leader.run(),
+        ):
+            self._spawn(work)
+
+    def watching(self) -> None:
+        """The watch has started."""
+        self._watching = True
+
+    async def stop(self) -> None:
+        """Give the Lease back, end everything. Traffic stays as it is."""
+        await self._leader.release()
+        for task in self._tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._preflights.stop()
+        self._sources.close()
+        await self._site.stop()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("a part of the operator has ended", exc_info=task.exception())
+            self._failed()
+
+    def _led(self, leading: bool) -> None:
+        self._engine.lead(leading)
+        if leading:
+            self._relist.set()
+
+    async def _first_sync(self) -> None:
+        while True:
+            try:
+                await self._sync()
+            except RolloutError as error:
+                log.warning("the first list failed: %s", error)
+                await asyncio.sleep(FIRST_SYNC_PAUSE)
+            else:
+                self._synced_at = self._clock.monotonic()
+                self._telemetry.resynced(0, self._clock.now())
+                return
+
+    async def _resyncs(self) -> None:
+        while True:
+            pause = self._settings.resync * (0.9 + 0.2 * random.random())
+            try:
+                async with asyncio.timeout(pause):
+                    await self._relist.wait()
+            except TimeoutError:
+                pass
+            self._relist.clear()
+            try:
+                await self._resync()
+            except (RolloutError, Unusable) as error:
+                log.warning("full list failed: %s", error)
+
+    async def _resync(self) -> None:
+        drift, concerned = await self._sync()
+        self._synced_at = self._clock.monotonic()
+        self._telemetry.resynced(drift, self._clock.now())
+        if drift:
+            log.warning("the watch had missed %d objects", drift)
+        for key in (*concerned, *self._store):
+            self._engine.enqueue(key, Priority.RESYNC)
+        if self._leader.epoch() is not None:
+            for namespace, name in self._actions.finished(self._clock.now() - ACTIONS_KEPT):
+                await self._rollouts.delete_action(namespace, name)
+
+    async def _follow_sources(self) -> None:
+        while True:
+            name, body = await self.feed.sources.get()
+            if body is None:
+                self._sources.remove(name)
+            else:
+                await self._sources.update(body)
+            for key in self._store:
+                obj = self._store.peek(key)
+                if obj is not None and obj.spec is not None and obj.spec.analysis.metric_source == name:
+                    self._engine.enqueue(key)
+
+    async def _greet_strangers(self) -> None:
+        while True:
+            namespace = await self.feed.strangers.get()
+            if self._labels.known(namespace):
+                continue
+            try:
+                await self._labels.load({namespace})
+            except RolloutError as error:
+                log.warning("namespace %s could not be read: %s", namespace, error)
+                await asyncio.sleep(1.0)
+                self.feed.strangers.put_nowait(namespace)
+                continue
+            for key in self._store:
+                if key.namespace == namespace:
+                    self._engine.enqueue(key)
+
+    def _silence(self) -> float:
+        last = max(self.feed.last, self._synced_at)
+        return self._clock.monotonic() - last if last > float("-inf") else 0.0
+
+    def _alive(self) -> str | None:
+        if not self._tasks:
+            return None  # still starting
+        age = asyncio.get_running_loop().time() - self._engine.heartbeat
+        if age > HEARTBEAT_LIMIT:
+            return f"the engine has not moved for {age:.0f} s"
+        if self._silence() > SILENCE_LIMIT:
+            return f"neither event nor full list for {self._silence():.0f} s"
+        return None
+
+    def _ready(self) -> str | None:
+        return None if self._watching else "still listing the cluster"
+
+
+def _never_sources(environ: os._Environ[str]) -> tuple[str, ...]:
+    # A MetricSource must reach neither the API server nor this pod.
+    host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    found = (environ.get("POD_IP", ""), urlsplit(f"//{host}").hostname or "")
+    return tuple(address for address in found if address)
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,177 @@
+"""Full lists of every watched kind: at start, when leadership is won, and every few minutes after.
+
+They fill the cache before the watch has said anything, prune what the watch failed to say is gone, and count how much
+it had missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+
+from modelrollout.adapters.kube.cache import ObjectCache
+from modelrollout.adapters.kube.client import KubeClient
+from modelrollout.adapters.kube.failures import NotServed
+from modelrollout.adapters.kube.resources import (
+    ACTIONS,
+    DEPLOYMENTS,
+    HTTPROUTES,
+    NAMESPACES,
+    ROLLOUTS,
+    SERVICES,
+    SLICES,
+    SOURCES,
+    Body,
+    Resource,
+)
+from modelrollout.adapters.kube.rollout_view import ROLLOUT
+from modelrollout.adapters.prom.sources import Sources
+from modelrollout.core.model import Key
+from modelrollout.errors import Denied, Gone
+from modelrollout.runtime.store import Store
+
+log = logging.getLogger(__name__)
+
+SOURCE_KIND, ROLLOUT_KIND = SOURCES, ROLLOUTS
+WATCHED: tuple[Resource, ...] = (SOURCES, ACTIONS, DEPLOYMENTS, SERVICES, SLICES, HTTPROUTES, ROLLOUTS)
+SECRETS = Resource("", "v1", "secrets", "Secret")
+
+
+class Unusable(Exception):
+    """The cluster lacks something without which the operator can't run; the text is for the user."""
+
+
+class Sync:
+    """Lists everything in scope. `namespaces` empty means all."""
+
+    def __init__(
+        self,
+        *,
+        client: KubeClient,
+        cache: ObjectCache,
+        store: Store,
+        sources: Sources,
+        labels: NamespaceLabels,
+        namespaces: Sequence[str],
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._store = store
+        self._sources = sources
+        self._labels = labels
+        self._namespaces = tuple(namespaces)
+        self._known_sources: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __call__(self) -> tuple[int, tuple[Key, ...]]:
+        """List every kind; returns the drift and the rollouts concerned.
+
+        Raises Unusable when a kind is not served or must not be listed, and what the client raises.
+        """
+        async with self._one_at_a_time:
+            drift = 0
+            concerned: dict[Key, None] = {}
+            for resource in WATCHED:
+                missed, keys = await self._list(resource)
+                drift += missed
+                concerned.update(dict.fromkeys(keys))
+            await self._labels.load({key.namespace for key in self._store})
+            return drift, tuple(concerned)
+
+    async def _list(self, resource: Resource) -> tuple[int, tuple[Key, ...]]:
+        scopes = self._namespaces if resource.namespaced and self._namespaces else ("",)
+        before = frozenset(self._store)
+        bodies: list[Body] = []
+        drift = 0
+        concerned: list[Key] = []
+        for namespace in scopes:
+            try:
+                listing = await self._client.list_all(resource, namespace)
+            except NotServed as error:
+                raise Unusable(_not_served(resource)) from error
+            except Denied as error:
+                where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+                raise Unusable(
+                    f"the operator may not list {resource.plural} {where}: grant it, or restrict it with --namespace"
+                ) from error
+            missed, keys = self._cache.replace_all(
+                resource.kind, listing.items, resource_version=listing.resource_version, namespace=namespace
+            )
+            drift += missed
+            concerned.extend(keys)
+            bodies.extend(listing.items)
+        if resource is ROLLOUT_KIND:
+            found = self._store.reconcile([self._cache.adopt(ROLLOUT, body) for body in bodies], before)
+            concerned.extend((*found.missing, *found.stale, *found.ghosts))
+        if resource is SOURCE_KIND:
+            await self._take_sources(bodies)
+        return drift, tuple(concerned)
+
+    async def _take_sources(self, bodies: Sequence[Body]) -> None:
+        listed = {str(body["metadata"]["name"]) for body in bodies}
+        for name in self._known_sources - listed:
+            self._sources.remove(name)
+        self._known_sources = listed
+        for body in bodies:
+            await self._sources.update(body)
+
+
+class NamespaceLabels:
+    """Labels of the namespaces that have rollouts, read when needed; MetricSources select by them."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._known: dict[str, Mapping[str, str]] = {}
+
+    def __call__(self, namespace: str) -> Mapping[str, str] | None:
+        """The labels, or None while they are unknown."""
+        return self._known.get(namespace)
+
+    def known(self, namespace: str) -> bool:
+        """Whether the labels have been read."""
+        return namespace in self._known
+
+    async def load(self, namespaces: set[str]) -> None:
+        """Read them (again). Raises what the client raises; a namespace that may not be read has no labels."""
+        for namespace in sorted(namespaces):
+            try:
+                body = await self._client.get(NAMESPACES, "", namespace)
+            except Gone:
+                self._known.pop(namespace, None)
+                continue
+            except Denied:
+                if namespace not in self._known:
+                    log.warning("namespace %s may not be read: MetricSources that select by label refuse it", namespace)
+                self._known[namespace] = {"kubernetes.io/metadata.name": namespace}
+                continue
+            self._known[namespace] = dict(body["metadata"].get("labels") or {})
+
+
+class Secrets:
+    """Reads keys of Secrets in the operator's own namespace; keeps nothing."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    async def __call__(self, name: str, key: str) -> str | None:
+        """The text of a key, or None when there is no such Secret or key, or no text in it."""
+        try:
+            body = await self._client.get(SECRETS, self._namespace, name)
+        except Gone:
+            return None
+        value = (body.get("data") or {}).get(key)
+        try:
+            return None if value is None else b64decode(value, validate=True).decode()
+        except ValueError:
+            return None
+
+
+def _not_served(resource: Resource) -> str:
+    if resource is HTTPROUTES:
+        fix = "install the Gateway API's standard channel"
+    else:
+        fix = "install the CRDs of this release (kubectl apply -f crds/, or the chart with crds.enabled=true)"
+    return f"the cluster does not serve {resource.plural} ({resource.api_version}): {fix}"
