@@ -12,6 +12,7 @@ from modelrollout import errors
 from modelrollout.core.model import ActionVerb, BurnAction, Outcome, Phase, Verdict
 from modelrollout.core.observation import Attribution, NoDataCause
 from modelrollout.core.reasons import ROLLBACK_REASONS, ConditionType, EventReason, Reason
+from modelrollout.shell.config import Settings
 from tests.layout.documents import DOCS, ROOT
 
 REFERENCE = DOCS / "reference"
@@ -87,7 +88,7 @@ def test_metrics_are_documented() -> None:
 
 
 def test_flags_are_documented() -> None:
-    words = in_code(FLAG, "shell", "cli")
+    words = in_code(FLAG, "shell", "cli") | {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
     assert "--kubeconfig" in words
     assert missing(words, REFERENCE / "flags.md") == set()
 
