@@ -45,21 +45,25 @@ class World(Protocol):
 class FakeWorld:
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
-        self.metrics = FakeMetrics(SourceSpec("default", ArmsByPod(), 5.0), SourceSpec("closed", ArmsByPod(), None))
-        self.metrics.restrict("closed", "ml")
-        self.put = self.metrics.put
+        fake = FakeMetrics(SourceSpec("default", ArmsByPod(), 5.0), SourceSpec("closed", ArmsByPod(), None))
+        fake.restrict("closed", "ml")
+        self.metrics: Metrics = fake
+        self._fake = fake
+
+    def put(self, metric: str, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> None:
+        self._fake.put(metric, labels, samples)
 
     def silence(self) -> None:
-        self.metrics.fail("Timeout")
+        self._fake.fail("Timeout")
 
     def wake(self) -> None:
-        self.metrics.heal()
+        self._fake.heal()
 
 
 class RealWorld:
     def __init__(self, prometheus: Prometheus, sources: Sources) -> None:
         self.now = float(int(time.time()))
-        self.metrics = PrometheusMetrics(sources)
+        self.metrics: Metrics = PrometheusMetrics(sources)
         self._prometheus = prometheus
 
     def put(self, metric: str, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> None:
@@ -85,23 +89,19 @@ def source_object(name: str, url: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-@pytest_asyncio.fixture
-async def real_world(prometheus: Prometheus) -> AsyncIterator[RealWorld]:
+@pytest_asyncio.fixture(params=["fake", pytest.param("prometheus", marks=pytest.mark.prometheus)])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    prometheus: Prometheus = request.getfixturevalue("prometheus")
     sources = Sources(read_secret=no_secret, namespace_labels=TEAM.get, allow_loopback=True)
     await sources.update(source_object("default", prometheus.url, scrapeInterval="5s"))
     await sources.update(source_object("closed", prometheus.url, allowedNamespaces={"matchLabels": {"ml": "true"}}))
-    world = RealWorld(prometheus, sources)
-    yield world
-    world.wake()
+    real = RealWorld(prometheus, sources)
+    yield real
+    real.wake()
     sources.close()
-
-
-@pytest.fixture(params=["fake", pytest.param("prometheus", marks=pytest.mark.prometheus)])
-def world(request: pytest.FixtureRequest) -> World:
-    if request.param == "fake":
-        return FakeWorld()
-    real: RealWorld = request.getfixturevalue("real_world")
-    return real
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ async def test_total_of_nothing_is_no_series(world: World, metric: str) -> None:
     assert await world.metrics.total("default", SeriesQuery((metric,), 60.0), at=world.now) == Answer(())
 
 
-def test_sources(world: World) -> None:
+async def test_sources(world: World) -> None:
     assert world.metrics.source("default") == SourceSpec("default", ArmsByPod(), 5.0)
     missing = world.metrics.source("elsewhere")
     assert isinstance(missing, SpecProblem)

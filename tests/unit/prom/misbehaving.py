@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,7 +17,8 @@ Behaviour = Callable[[socket.socket, bytes, threading.Event], None]
 class Misbehaving:
     """Accepts connections and lets `behave` answer each request; remembers the requests. A context manager."""
 
-    def __init__(self, behave: Behaviour) -> None:
+    def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[bytes] = []
         self._behave = behave
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -27,7 +29,7 @@ class Misbehaving:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._acceptor.start()
@@ -60,9 +62,13 @@ class Misbehaving:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
             while (request := _request(connection)) is not None:
                 self.requests.append(request)
                 self._behave(connection, request, self._end)
+        connection.close()
 
 
 def _request(connection: socket.socket) -> bytes | None:

@@ -18,23 +18,11 @@ from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.core.observation import SpecProblem
 from modelrollout.ports import Answer, NoAnswer, QueryResult, SeriesQuery
+from tests.unit.prom.conftest import no_secret, source_object
 from tests.unit.prom.misbehaving import Behaviour, Misbehaving, answering, flooding, silent, succeeding, trickling
 
 QUERY = SeriesQuery(("requests_total",), 10.0)
 MARKER = "s3cret-marker"
-
-
-def source_object(name: str, url: str, **prometheus: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "modelrollout.dev/v1alpha1",
-        "kind": "MetricSource",
-        "metadata": {"name": name},
-        "spec": {"prometheus": {"address": url, "timeout": "500ms", **prometheus}},
-    }
-
-
-async def no_secret(name: str, key: str) -> str | None:
-    return None
 
 
 @pytest_asyncio.fixture
