@@ -69,8 +69,7 @@ class RolloutsSuite:
         assert obj.spec is not None
         assert obj.spec.paused
 
-    async def test_lists_its_namespaces_in_pages(self, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("modelrollout.adapters.kube.client.PAGE", 2)
+    async def test_lists_its_namespaces_in_pages(self, kube: Kube) -> None:
         for index in range(5):
             await kube.create(ROLLOUTS, f"fraud-{index}", body())
         pages = await kube.client.list_all(ROLLOUTS, kube.namespace, page=2)

@@ -1,7 +1,19 @@
 """Routing over the fake API server."""
 
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.resources import HTTPROUTES
+from modelrollout.adapters.kube.routing import KubeRouting
+from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
+from modelrollout.errors import ApiUnavailable
+from tests.contract.fake_api import FakeApi, Fault
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
+from tests.contract.kube.harness import Kube
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
+from tests.contract.kube.routes import problem, seen, weights
 
 
 class TestManaged(ManagedRoutingSuite):
@@ -10,3 +22,53 @@ class TestManaged(ManagedRoutingSuite):
 
 class TestAdopted(AdoptedRoutingSuite):
     pass
+
+
+async def test_every_version_of_a_managed_route_sums_to_its_scale(api: FakeApi, kube: Kube) -> None:
+    """Reliability I1, over all that was ever stored and not only the end."""
+    routing = KubeRouting(kube.reader)
+    spec = kube.spec(segments=(Segment((HeaderMatch("x-tier", "beta"),)),))
+    route = await routing.shape(spec, ZERO)
+    for weight in (100, 500, 10_000, 0):
+        route = await routing.set_weight(spec, route, Weight(weight), segments=weight > 0)
+    await routing.shape(replace(spec, port=9090), Weight(500))
+    versions = [v.body for v in api.store.history if v.resource is HTTPROUTES and v.body is not None]
+    assert len(versions) == 6
+    totals = {sum(weight for _, weight in rule) for version in versions for rule in weights(version)}
+    assert totals == {100}
+
+
+async def test_hazard_h06_lowering_takes_one_write_and_no_read(api: FakeApi, kube: Kube) -> None:
+    routing = KubeRouting(kube.reader)
+    await routing.shape(kube.spec(), Weight(500))
+    listing = await kube.client.list_all(HTTPROUTES)
+    kube.cache.replace_all("HTTPRoute", listing.items, resource_version=listing.resource_version)
+    seen_route = await routing.observe(kube.spec())
+    api.requests.clear()
+    await routing.set_weight(kube.spec(), seen_route, ZERO, segments=False)
+    assert [request.method for request in api.requests] == ["PATCH"]
+    assert seen(await routing.observe(kube.spec())).weight == ZERO, "our own write is known before the watch tells"
+    assert [request.method for request in api.requests] == ["PATCH"]
+
+
+async def test_a_write_without_an_answer_is_read_again_before_it_is_believed(api: FakeApi, kube: Kube) -> None:
+    routing = KubeRouting(kube.reader)
+    route = await routing.shape(kube.spec(), Weight(500))
+    kube.cache.replace_all("HTTPRoute", [await kube.get(HTTPROUTES, route_name("fraud"))])
+    api.fail("PATCH", fault=Fault(504, late=True))
+    with pytest.raises(ApiUnavailable):
+        await routing.set_weight(kube.spec(), route, ZERO, segments=False)
+    assert seen(await routing.observe(kube.spec())).weight == ZERO
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+async def test_a_cluster_without_gateway_api_is_told(
+    api: FakeApi, kube: Kube, adopted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.contract.fake_api.RESOURCES", ())
+    spec = kube.adopting() if adopted else kube.spec()
+    routing = KubeRouting(kube.reader)
+    assert "install the Gateway API CRDs" in problem(await routing.observe(spec))
+    if not adopted:
+        assert "install the Gateway API CRDs" in problem(await routing.shape(spec, ZERO))
+    await routing.release(spec)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,11 +103,13 @@ class KubeClient:
         self, resource: Resource, namespace: str = "", *, selector: str = "", page: int = PAGE
     ) -> Listing:
         """Every object, read in pages; all namespaces without `namespace`."""
-        try:
-            return await self._pages(resource, namespace, selector, page)
-        except Expired:
-            # The pages took longer than the server keeps a version: one new attempt from the first page.
-            return await self._pages(resource, namespace, selector, page)
+        for _ in range(2):
+            # The pages may take longer than the server keeps a version: then begin anew, once.
+            with suppress(Expired):
+                return await self._pages(resource, namespace, selector, page)
+        raise ApiUnavailable(
+            "the server forgets the list faster than it can be read", subject=resource.subject(namespace, "")
+        )
 
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """Create an object; Conflict when there is one of that name."""
