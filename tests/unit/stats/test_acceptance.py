@@ -31,7 +31,7 @@ TABLE: dict[Row, tuple[float, float | None]] = {
 
 
 def aborted(
-    row: Row, tiers: Sequence[BurnTier], *, least: int, looks: int = 1, runs: int = 4000, seed: int = 11
+    row: Row, tiers: Sequence[BurnTier], *, least: int, looks: int = 1, runs: int = 3000, seed: int = 11
 ) -> tuple[float, float | None]:
     """Share of 30-minute steps at 99.9 % in which a tier comes true, and the median minute; `looks` a minute."""
     rng = np.random.default_rng(seed)
@@ -48,7 +48,10 @@ def aborted(
     fired = np.zeros(total.shape, dtype=bool)
     for tier in tiers:
         long, short = [(sums(bad, w), sums(total, w)) for w in (tier.long, tier.short)]
-        fired |= burning(*long, *short, burn_limit(0.001, tier.factor), least=least)
+        limit = burn_limit(0.001, tier.factor)
+        # No tier is certain of a limit that the window itself does not exceed: saves most of the posteriors.
+        over = long[0] > limit * long[1]
+        fired[over] |= burning(long[0][over], long[1][over], short[0][over], short[1][over], limit, least=least)
     hit = fired.any(axis=1)
     minutes = (fired.argmax(axis=1)[hit] + 1) / looks
     return float(hit.mean()), float(np.median(minutes)) if hit.any() else None
@@ -74,7 +77,7 @@ def test_burn_tiers_stop_as_many_as_the_table_says(row: Row) -> None:
 def test_the_default_tiers_at_every_tick_leave_the_healthy_alone(rate: int) -> None:
     """Looked at every 5 s: reverting tiers in less than 0.1 %, the pausing one in less than 1 %."""
     assert aborted((rate, 0.001), REVERTING, least=3, looks=12)[0] < 0.001
-    assert aborted((rate, 0.001), STANDARD_TIERS, least=3, looks=12, runs=2000)[0] < 0.01
+    assert aborted((rate, 0.001), STANDARD_TIERS, least=3, looks=12)[0] < 0.01
 
 
 @pytest.mark.parametrize(("weight", "rps"), [(0.05, 200), (0.25, 100), (0.5, 20)])
@@ -83,7 +86,7 @@ def test_a_shared_incident_is_shared(weight: float, rps: int) -> None:
     rng = np.random.default_rng(5)
     judge = Judge(sli(allowed=0.01), STANDARD_TIERS, TickGrid(ORIGIN, 15.0), stratum=1, late=False)
     share = np.repeat([0.01, 0.2, 0.01], [20, 20, 20])
-    runs, reverted, shared = 150, 0, 0
+    runs, reverted, shared = 100, 0, 0
     for _ in range(runs):
         n_c, n_l = rng.poisson(rps * 15 * weight, 60), rng.poisson(rps * 15 * (1 - weight), 60)
         e_c, e_l = rng.binomial(n_c, share), rng.binomial(n_l, share)
@@ -92,7 +95,7 @@ def test_a_shared_incident_is_shared(weight: float, rps: int) -> None:
         for i in range(60):
             pair = TickPair(i + 1, TickCounts(int(n_c[i]), int(e_c[i])), TickCounts(int(n_l[i]), int(e_l[i])))
             ticks.append(pair)
-            if i >= 20 and not fail:
+            if 20 <= i < 44 and not fail:
                 found = judge.assess(Reading(ticks, ArmCounts(0, 0), ArmCounts(0, 0), None), ORIGIN)
                 fail = found.verdict is Verdict.FAIL
                 seen = seen or any(tier.attribution is Attribution.SHARED for tier in found.tiers)

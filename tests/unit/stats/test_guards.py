@@ -137,6 +137,14 @@ def test_a_candidate_worse_than_a_bad_legacy_is_blamed() -> None:
     assert attribute([pair(200, 100, 900, 90)], 0.01, 21) is Attribution.CANDIDATE
 
 
+def test_in_an_incident_of_both_it_takes_more_to_blame_the_candidate() -> None:
+    usual, incident = pair(100, 10, 900, 30), pair(100, 33, 900, 180)
+    for strata in ([usual], [incident]):
+        assert 0.002 < candidate_tail(strata) <= 0.01
+    assert attribute([usual], 0.05, 21) is Attribution.CANDIDATE
+    assert attribute([incident], 0.05, 21) is Attribution.SHARED
+
+
 def find(long: ArmCounts, short: ArmCounts) -> TierFinding | None:
     return find_tier(CRITICAL, long=long, short=short, allowed=0.01, blame=lambda: Attribution.SHARED)
 
