@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from sys import intern
 from typing import Any
 
 from modelrollout.adapters.kube.resources import DOMAIN, Body
@@ -85,7 +86,7 @@ class RouteView:
     owned: tuple[str, ...]
     managed_by: str
     rollout: str
-    applied: frozenset[str]
+    applied: tuple[str, ...]
     annotations: tuple[str, ...]
     parents: tuple[str, ...]
     hostnames: tuple[str, ...]
@@ -113,9 +114,9 @@ def route_view(body: Body) -> RouteView:
         owned=tuple(str(o.get("uid", "")) for o in owners),
         managed_by=str(labels.get(MANAGED_BY, "")),
         rollout=str(labels.get(ROLLOUT_LABEL, "")),
-        applied=frozenset(str(annotations.get(APPLIED, "")).split()),
+        applied=tuple(intern(mark) for mark in str(annotations.get(APPLIED, "")).split()),
         annotations=tuple(sorted(a for a in annotations if a not in (APPLIED, KUBECTL_APPLIED))),
-        parents=tuple(parent_key(parent, namespace) for parent in spec.get("parentRefs") or ()),
+        parents=tuple(intern(parent_key(parent, namespace)) for parent in spec.get("parentRefs") or ()),
         hostnames=tuple(str(host) for host in spec.get("hostnames") or ()),
         rules=tuple(_rule(rule, namespace) for rule in spec.get("rules") or ()),
         answers=tuple(_answers((body.get("status") or {}).get("parents") or (), namespace, generation)),
@@ -177,13 +178,17 @@ def _rule(rule: Mapping[str, Any], namespace: str) -> Rule:
     refs = rule.get("backendRefs") or ()
     return Rule(
         name=rule.get("name"),
-        matches=matches_key(rule.get("matches") or ()),
+        matches=intern(matches_key(rule.get("matches") or ())),
         backends=tuple(
-            Backend(local_service(ref, namespace), ref.get("port"), int(ref.get("weight", DEFAULT_WEIGHT)))
+            Backend(_interned(local_service(ref, namespace)), ref.get("port"), int(ref.get("weight", DEFAULT_WEIGHT)))
             for ref in refs
         ),
         plain=set(rule) <= RULE_PARTS and all(set(ref) <= BACKEND_PARTS for ref in refs),
     )
+
+
+def _interned(name: str | None) -> str | None:
+    return None if name is None else intern(name)
 
 
 def _match(match: Mapping[str, Any]) -> dict[str, Any]:

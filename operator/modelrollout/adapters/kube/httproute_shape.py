@@ -118,7 +118,7 @@ def own_rules(shape: Shape, view: RouteView) -> tuple[tuple[int, bool], ...]:
 
 def route_body(shape: Shape, spec: RolloutSpec, weight: Weight, current: Body | None, view: RouteView | None) -> Body:
     """The whole route for server-side apply, with what others added to `current` (seen as `view`) kept."""
-    applied = view.applied if view else frozenset()
+    applied = view.applied if view else ()
     kept = (current or {}).get("spec") or {}
     metadata: Body = {
         "name": shape.name,
@@ -161,7 +161,7 @@ def route_body(shape: Shape, spec: RolloutSpec, weight: Weight, current: Body | 
 
 
 def _rules(
-    shape: Shape, spec: RolloutSpec, weight: Weight, stored: list[Body], applied: frozenset[str]
+    shape: Shape, spec: RolloutSpec, weight: Weight, stored: list[Body], applied: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     left = [(matches_key(rule.get("matches") or ()), rule) for rule in stored]
     rules = []
@@ -176,7 +176,7 @@ def _rules(
 
 
 def _rule(
-    shape: Shape, rule: RuleShape, weight: Weight, spec: RolloutSpec, stored: Body, applied: frozenset[str]
+    shape: Shape, rule: RuleShape, weight: Weight, spec: RolloutSpec, stored: Body, applied: tuple[str, ...]
 ) -> Body:
     backends = []
     refs = stored.get("backendRefs") or []
