@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 from modelrollout.adapters.prom.addresses import AddressPolicy
-from modelrollout.adapters.prom.parse import BadAnswer, Parsed, problem_texts
+from modelrollout.adapters.prom.parse import BadAnswer, Parsed, is_partial
 from modelrollout.adapters.prom.wire import Call, Line, LineAdapter
 from modelrollout.ports import Answer, NoAnswer, QueryResult
 
@@ -133,7 +133,7 @@ def _document(body: bytes, *, most: int) -> Mapping[str, object]:
     if isinstance(result, list) and len(result) > most:
         # Before the remarks: our own `limit` makes the server truncate, and say so.
         raise Refused("TooLarge")
-    if problem_texts(document):
+    if is_partial(document):
         raise Refused("Partial")
     return document
 

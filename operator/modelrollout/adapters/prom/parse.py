@@ -57,7 +57,7 @@ def totals(result: object) -> Parsed:
     return Parsed(tuple(series), native)
 
 
-def problem_texts(envelope: Mapping[str, object]) -> bool:
+def is_partial(envelope: Mapping[str, object]) -> bool:
     """Whether the server says that its answer is not the whole one.
 
     Remarks on the expression (`PromQL info: ...`) say nothing about missing data and are no such sign.
