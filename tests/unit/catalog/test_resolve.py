@@ -1,0 +1,231 @@
+"""From an SLI to its plan: which names, which boundary, and which sentence when it can't be done."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve
+from modelrollout.catalog.profiles import Counter, LatencyEntry, Profile, RatioEntry
+from modelrollout.core.model import Counts, ProfileRef, Selector, Sli
+from modelrollout.core.observation import PreflightFailed, SpecProblem
+from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.samples import Series
+
+REQUESTS = Selector("requests_total")
+BUCKET = Selector("latency_seconds_bucket")
+
+
+def sli(source: str, *, threshold: float | None = None, name: str = "x") -> Sli:
+    return Sli(name, ProfileRef(*source.split("/")), 0.01, threshold=threshold)
+
+
+def counts(total: Selector, bad: Selector, *, threshold: float | None = None) -> Sli:
+    return Sli("own", Counts(total, bad), 0.1, threshold=threshold)
+
+
+def series(metric: str, **labels: str) -> Series:
+    return Series({"__name__": metric, "namespace": "ml", **labels}, ((1.0, 1.0),))
+
+
+def histogram(pod: str, *boundaries: str, metric: str = "latency_seconds") -> list[Series]:
+    return [series(f"{metric}_bucket", pod=pod, le=le) for le in (*boundaries, "+Inf")]
+
+
+def latency(threshold: float, *buckets: Series) -> Resolved | PreflightFailed:
+    return resolve(sli("modelrollout/latency", threshold=threshold), [series("requests_total", code="200"), *buckets])
+
+
+def failure(result: Resolved | PreflightFailed, reason: str) -> str:
+    assert isinstance(result, PreflightFailed), result
+    assert result.reason == reason
+    return result.problem
+
+
+def problem(result: tuple[str, ...] | SpecProblem) -> str:
+    assert isinstance(result, SpecProblem), result
+    assert result.reason == "InvalidSpec"
+    return result.problem
+
+
+def test_errors() -> None:
+    asked = sli("modelrollout/errors")
+    assert alternatives(asked) == ("requests_total",)
+    expected = SliPlan("x", (Term(REQUESTS),), (Term(Selector("requests_total", regex=(("code", "5.."),))),))
+    assert resolve(asked, [series("requests_total", code="200", version="8")]) == Resolved(expected)
+
+
+def test_accuracy() -> None:
+    asked = sli("modelrollout/accuracy")
+    assert alternatives(asked) == ("predictions_labeled_total",)
+    labeled = Selector("predictions_labeled_total")
+    wrong = Selector("predictions_labeled_total", equal=(("correct", "false"),))
+    found = resolve(asked, [series("predictions_labeled_total", correct="true")])
+    assert found == Resolved(SliPlan("x", (Term(labeled),), (Term(wrong),)))
+
+
+def test_latency_counts_failures_as_slow() -> None:
+    asked = sli("modelrollout/latency", threshold=0.3)
+    assert alternatives(asked) == ("requests_total", "latency_seconds_bucket")
+    found = latency(0.3, *histogram("a", "0.1", "0.3", "1.0"))
+    bad = (Term(REQUESTS), Term(BUCKET, sign=-1, boundary=0.3))
+    assert found == Resolved(SliPlan("x", (Term(REQUESTS),), bad))
+
+
+@pytest.mark.parametrize("spelling", ["0.3", "0.30", "3e-01"])
+def test_boundary_in_any_spelling_is_exact(spelling: str) -> None:
+    found = latency(0.3, *histogram("a", "0.1", spelling))
+    assert isinstance(found, Resolved)
+    assert found.notes == ()
+    assert found.plan.boundaries == (0.3,)
+
+
+def test_threshold_between_boundaries_is_lowered_with_a_note() -> None:
+    found = latency(0.32, *histogram("a", "0.1", "0.3", "0.35"))
+    assert isinstance(found, Resolved)
+    assert found.plan.boundaries == (0.3,)
+    assert found.notes == ("slis[x]: threshold 320ms is no bucket boundary of latency_seconds; 300ms is used",)
+
+
+def test_boundary_must_be_common_to_both_arms() -> None:
+    found = latency(0.3, *histogram("legacy", "0.1", "0.25", "0.3"), *histogram("candidate", "0.1", "0.3"))
+    assert isinstance(found, Resolved)
+    assert found.plan.boundaries == (0.3,)
+    found = latency(0.3, *histogram("legacy", "0.1", "0.25", "0.3"), *histogram("candidate", "0.1", "0.28"))
+    assert isinstance(found, Resolved)
+    assert found.plan.boundaries == (0.1,)
+    assert "100ms is used" in found.notes[0]
+
+
+def test_no_lower_boundary_names_the_nearest() -> None:
+    words = failure(latency(0.01, *histogram("a", "0.1", "0.3", "1.0")), "BoundaryMissing")
+    assert words.startswith("slis[x]: threshold 10ms is below every bucket boundary of latency_seconds")
+    assert "nearest: 100ms, 300ms" in words
+
+
+def test_no_common_boundary_at_all() -> None:
+    words = failure(latency(0.3, *histogram("a", "0.1"), *histogram("b", "0.2")), "BoundaryMissing")
+    assert "share no bucket boundary of latency_seconds" in words
+
+
+def test_infinity_is_no_boundary() -> None:
+    failure(latency(0.3, *histogram("a")), "BoundaryMissing")
+
+
+def test_missing_metric_says_what_to_check() -> None:
+    words = failure(resolve(sli("modelrollout/errors", name="availability"), []), "MetricNotFound")
+    assert words.startswith("slis[availability]: no series of requests_total")
+    assert "Prometheus scrapes them" in words
+    assert "latency_seconds_bucket" in failure(latency(0.3), "MetricNotFound")
+    no_requests = resolve(sli("modelrollout/latency", threshold=0.3), histogram("a", "0.3"))
+    assert "no series of requests_total" in failure(no_requests, "MetricNotFound")
+
+
+def test_metric_of_another_kind_with_the_same_name() -> None:
+    words = failure(resolve(sli("modelrollout/errors"), [series("requests_total", status="200")]), "MetricNotFound")
+    assert "requests_total has no label code (it has: namespace, status)" in words
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (sli("modelrollout/latency"), "spec.slis[x].threshold must be set"),
+        (sli("modelrollout/errors", threshold=0.3), "spec.slis[x].threshold has no meaning"),
+        (sli("modelrollout/accuracy", threshold=0.3), "spec.slis[x].threshold has no meaning"),
+        (counts(REQUESTS, REQUESTS, threshold=0.3), "spec.slis[own].threshold belongs to"),
+        (sli("vllm/errors"), "spec.slis[x].profile names no known server 'vllm'; there are: modelrollout"),
+        (sli("modelrollout/ttft"), "it has: errors, latency, accuracy"),
+        (sli("envoy-gateway/errors"), "can't tell legacy from candidate; use metrics of the model pods"),
+        (sli("envoy-gateway/latency", threshold=0.3), "can't tell legacy from candidate"),
+    ],
+)
+def test_spec_problems(asked: Sli, words: str) -> None:
+    assert words in problem(alternatives(asked))
+    # Also for whoever skips discovery.
+    assert words in failure(resolve(asked, []), "InvalidSpec")
+
+
+OLD_AND_NEW = Catalogue.of(
+    Profile(
+        "srv",
+        "",
+        {
+            "errors": RatioEntry("", Counter(("new_total", "old_total")), Counter(("new_failed", "old_failed"))),
+            "latency": LatencyEntry("", Counter(("new_total", "old_total")), ("new_ms", "old_ms"), 1000.0),
+        },
+    )
+)
+
+
+def test_first_name_that_exists_wins() -> None:
+    asked = sli("srv/errors")
+    assert alternatives(asked, OLD_AND_NEW) == ("new_total", "old_total", "new_failed", "old_failed")
+    for there, expected in [
+        (("old_total", "old_failed"), ("old_total", "old_failed")),
+        (("old_total", "new_total", "old_failed"), ("new_total", "old_failed")),
+        (("new_total",), ("new_total", "new_failed")),
+    ]:
+        found = resolve(asked, [series(name) for name in there], OLD_AND_NEW)
+        assert isinstance(found, Resolved)
+        assert (found.plan.total[0].selector.metric, found.plan.bad[0].selector.metric) == expected
+    words = failure(resolve(asked, [series("new_failed")], OLD_AND_NEW), "MetricNotFound")
+    assert "any of new_total, old_total" in words
+
+
+def test_histogram_in_milliseconds() -> None:
+    asked = sli("srv/latency", threshold=0.32)
+    assert alternatives(asked, OLD_AND_NEW) == ("new_total", "old_total", "new_ms_bucket", "old_ms_bucket")
+    found = resolve(asked, [series("old_total"), *histogram("a", "100", "300", metric="old_ms")], OLD_AND_NEW)
+    assert isinstance(found, Resolved)
+    assert found.plan.bad == (
+        Term(Selector("old_total")),
+        Term(Selector("old_ms_bucket"), sign=-1, boundary=300.0),
+    )
+    assert found.notes == ("slis[x]: threshold 320ms is no bucket boundary of old_ms; 300ms is used",)
+    exact = resolve(
+        sli("srv/latency", threshold=0.3), [series("old_total"), *histogram("a", "300", metric="old_ms")], OLD_AND_NEW
+    )
+    assert isinstance(exact, Resolved)
+    assert exact.notes == ()
+
+
+def test_counts_of_the_user() -> None:
+    total = Selector("jobs_total", equal=(("queue", "ml"),))
+    bad = Selector("jobs_total", equal=(("queue", "ml"), ("result", "failed")), regex=(("code", "4..|5.."),))
+    asked = counts(total, bad)
+    assert alternatives(asked) == ("jobs_total",)
+    found = resolve(asked, [series("jobs_total", queue="ml", result="ok", code="200")])
+    assert found == Resolved(SliPlan("own", (Term(total),), (Term(bad),)))
+
+
+def test_counts_with_a_typo_do_not_pass_for_ever() -> None:
+    there = [series("jobs_total", result="ok")]
+    typo = counts(Selector("jobs_total"), Selector("jobs_total", equal=(("resutl", "failed"),)))
+    assert "jobs_total has no label resutl" in failure(resolve(typo, there), "MetricNotFound")
+    typo = counts(Selector("jobs_total"), Selector("jobs_total", regex=(("resutl", "f.*"),)))
+    assert "has no label resutl" in failure(resolve(typo, there), "MetricNotFound")
+    typo = counts(Selector("jobs_total", equal=(("queue", "ml"),)), Selector("jobs_total"))
+    assert "has no label queue" in failure(resolve(typo, there), "MetricNotFound")
+    assert "no series of jobs" in failure(resolve(counts(Selector("jobs"), Selector("jobs")), there), "MetricNotFound")
+
+
+def test_counts_may_ask_for_the_absence_of_a_label() -> None:
+    asked = counts(
+        Selector("jobs_total", equal=(("retry", ""),)), Selector("jobs_total", regex=(("reason", "|failed"),))
+    )
+    assert isinstance(resolve(asked, [series("jobs_total")]), Resolved)
+
+
+def test_counts_whose_bad_metric_has_not_appeared_yet() -> None:
+    asked = counts(Selector("jobs_total"), Selector("jobs_failed_total"))
+    assert alternatives(asked) == ("jobs_total", "jobs_failed_total")
+    found = resolve(asked, [series("jobs_total")])
+    assert isinstance(found, Resolved)
+    assert "no series of jobs_failed_total yet" in found.notes[0]
+    assert resolve(asked, [series("jobs_total"), series("jobs_failed_total")]) == Resolved(found.plan)
+
+
+def test_every_builtin_entry_can_be_asked_for() -> None:
+    for server, profile in builtin().profiles.items():
+        for name, entry in profile.slis.items():
+            threshold = 0.3 if isinstance(entry, LatencyEntry) else None
+            assert isinstance(alternatives(sli(f"{server}/{name}", threshold=threshold)), tuple) is profile.arms
