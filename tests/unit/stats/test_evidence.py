@@ -319,6 +319,27 @@ def test_strata_are_as_long_as_a_scrape() -> None:
     assert only(seen(tracked, 106)).legacy == ArmCounts(7 * 300, 7 * 30)
 
 
+def test_a_shared_incident_costs_nothing_though_arms_are_scraped_at_different_ticks() -> None:
+    tracked, fleet = tracker(scrape=15.0), Fleet()
+    for arm, name, size, phase in (("legacy", "l-1", 300, 1.0), ("candidate", "c-1", 30, 8.0)):
+        for n in range(12):
+            bad = size * max(0, min(n, 8) - 6) / 2
+            fleet.scrape(arm, name, ORIGIN - 60 + phase + 15 * n, {"200": size * n - bad, "500": bad})
+    run(tracked, fleet, 6, 106)
+    assert only(seen(tracked, 106)).candidate == ArmCounts(7 * 30, 30)
+    assert tracked.ledgers[0].spent == 0
+
+
+def test_a_new_step_inherits_no_rest_of_the_one_before() -> None:
+    tracked, fleet = tracker(), Fleet()
+    for n in range(4):
+        fleet.scrape("candidate", "c-1", ORIGIN - 2 + 5 * n, {"500": 2.5 * n})
+    run(tracked, fleet, 6, 6)
+    tracked.restart(ORIGIN + 5)
+    run(tracked, fleet, 11, 11)
+    assert only(seen(tracked, 11)).candidate == ArmCounts(2, 2)
+
+
 def test_an_abandoned_gap_leaves_no_half_stratum_behind() -> None:
     tracked = tracker(scrape=15.0)
     fleet = steady(scrape=15.0, until=60, candidate=(24, 6), legacy=(270, 30))
