@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import yaml
@@ -14,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SHELL = frozenset({"sh", "bash", "shell", "console"})
 
-_FENCE = re.compile(r"^(?P<fence>```+)(?P<language>\S*).*\n(?P<text>(?:.*\n)*?)(?P=fence)[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(
+    r"^(?P<margin> *)(?P<fence>```+)(?P<language>\S*).*\n(?P<text>(?:.*\n)*?)(?P=margin)(?P=fence)[ \t]*$", re.MULTILINE
+)
 _LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (?P<text>.+)$", re.MULTILINE)
 _CONTINUED = re.compile(r"\\\n\s*")
@@ -42,7 +45,7 @@ def name_of(page: Path) -> str:
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page."""
-    return [Block(page, m["language"], m["text"]) for m in _FENCE.finditer(page.read_text())]
+    return [Block(page, m["language"], dedent(m["text"])) for m in _FENCE.finditer(page.read_text())]
 
 
 def prose(page: Path) -> str:

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from modelrollout.api import v1alpha1
-from modelrollout.api.convert import to_rollout, to_source
+from modelrollout.api.convert import to_source, to_spec
 from modelrollout.api.reading import parse
 from modelrollout.core.observation import SpecProblem
 from tests.layout.documents import DOCS, ROOT, anchors, blocks, commands, links, name_of, pages, prose, resources
 
 SMALLEST = ROOT / "examples" / "smallest.yaml"
-LISTED = ("kubectl", "python -m", ".venv/bin/python -m", "modelrollout ", ".venv/bin/modelrollout ")
+LISTED = ("kubectl ", "k ", "python -m ", ".venv/bin/")
 WEASEL = re.compile(r"\b(simply|easily|just works|seamless\w*)\b", re.IGNORECASE)
 
 
@@ -66,7 +66,7 @@ def problem(obj: dict[str, Any]) -> SpecProblem | None:
     found: object
     match obj["kind"]:
         case "ModelRollout":
-            found = to_rollout(whole, strict=True)
+            found = to_spec(whole, strict=True)
         case "MetricSource":
             found = to_source(whole, strict=True)
         case "RolloutAction":
