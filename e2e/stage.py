@@ -108,7 +108,9 @@ class Operator:
             self.cluster.kubeconfig,
             "--web",
             f"127.0.0.1:{self.port}",
-            "--allow-loopback",
+            "--allow-loopback-sources",
+            "--lease-namespace",
+            "default",
             *self.extra,
         ]
         with self.log.open("ab") as out:

@@ -92,8 +92,9 @@ def _act(stage: Stage, operator: Operator, load: Load, view: View, act: Act, leg
         )
     )
     while True:
-        status = stage.status()
-        ours = str((status.get("backends") or {}).get("candidate")) == f"tumour-{act.version}"
+        stored = stage.get()
+        status = stored.get("status") or {}
+        ours = status.get("observedGeneration") == stored["metadata"]["generation"]
         seen = load.summary(3)
         moment = look(
             status if ours else {},

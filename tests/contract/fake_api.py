@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,11 +45,16 @@ class FakeApi:
         self.requests: list[Request] = []
         self.url = ""
         self._faults: list[tuple[frozenset[str], Fault]] = []
+        self._meanwhile: list[tuple[str, Callable[[], object]]] = []
         self._news = asyncio.Condition()
 
     def fail(self, *methods: str, fault: Fault) -> None:
         """The next request with one of these methods meets this fault."""
         self._faults.append((frozenset(methods), fault))
+
+    def meanwhile(self, method: str, act: Callable[[], object]) -> None:
+        """Do this to the store just before the next request with this method is carried out."""
+        self._meanwhile.append((method, act))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
@@ -66,6 +71,9 @@ class FakeApi:
         resource, namespace, name, subresource = found
         if request.query.get("watch") == "true":
             return await self._watch(request, resource, namespace)
+        for waiting in [pair for pair in self._meanwhile if pair[0] == request.method]:
+            self._meanwhile.remove(waiting)
+            waiting[1]()
         try:
             answer = self._answer(request, resource, (namespace, name), subresource, body)
         except Refused as refused:

@@ -109,6 +109,9 @@ class Store:
 
     def update(self, resource: Resource, place: Place, body: Body, *, subresource: str = "") -> Body:
         """Store a new state of an existing object, under the rules every kind of write shares."""
+        if resource is LEASES and place not in self.objects[resource] and not body["metadata"].get("uid"):
+            # The real one makes a deleted Lease anew, unless the update says which one it means.
+            return self.create(resource, place[0], {**body, "metadata": {"name": place[1]}})
         old = self.get(resource, place)
         body = copy.deepcopy(body)
         wanted = body["metadata"].get("resourceVersion")

@@ -18,14 +18,14 @@ from e2e.stage import ROOT, Operator, Stage, until
 
 OPERATOR_PORT = 9464
 LIAR_PORT = 9900
-SCRAPE = "2s"
+SCRAPE = "1s"
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedCluster]:
     """A full cluster of its own; gone with the test run, also when that is killed."""
     made = EmbeddedCluster(f"e2e-{os.getpid()}", ephemeral=True)
-    made.up("full", scrape=SCRAPE)
+    made.up("full")
     try:
         made.load_image(image.archive())
         install(made, prometheus=f"http://127.0.0.1:{LIAR_PORT}", scrape=SCRAPE)

@@ -13,13 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from e2e.cluster.apiserver import ApiServer
+from e2e.cluster.processes import ClusterError
 from e2e.cluster.prometheus import Prometheus
 
 NAMESPACE = "default"
@@ -275,7 +276,8 @@ def gateway(stage: Stage) -> Iterator[None]:
 
     def play() -> None:
         while not over.wait(0.3):
-            stage.accept_routes()
+            with suppress(ClusterError):  # the API server may be away, or the route gone meanwhile
+                stage.accept_routes()
 
     thread = threading.Thread(target=play)
     thread.start()

@@ -198,8 +198,9 @@ def test_a_restart_goes_on_where_it_stopped(stage: Stage, operators: list[Operat
     wait_until(lambda: stage.weights() == (50, 50), limit=40, why="second step")
 
 
+@pytest.mark.parametrize("seconds", [5.0, 15.0], ids=["short", "longer than the right to write"])
 def test_an_outage_of_the_api_server_does_not_end_the_operator(
-    stage: Stage, operators: list[Operator], tmp_path: Path, exporter: Exporter
+    stage: Stage, operators: list[Operator], tmp_path: Path, exporter: Exporter, seconds: float
 ) -> None:
     operator = started(stage, operators, tmp_path)
     stage.rollout(hold="120s")
@@ -207,7 +208,7 @@ def test_an_outage_of_the_api_server_does_not_end_the_operator(
     time.sleep(4)
     with stage.server.outage():
         exporter.traffic["v8"].turn(0.9)
-        time.sleep(8)
+        time.sleep(seconds)
     took = wait_until(lambda: stage.weights() == (100, 0), limit=30, why="reverted after the outage")
     assert took < 10
     assert operator.process.poll() is None

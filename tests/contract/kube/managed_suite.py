@@ -317,6 +317,62 @@ class ManagedRoutingSuite:
         assert await told(both) == (True, "")
         assert await told(answered([{"name": "other"}], generation)) == (None, "")
 
+    async def test_one_controller_that_accepts_is_enough(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), ZERO)
+        route = await kube.get(HTTPROUTES, NAME)
+        parents, generation = route["spec"]["parentRefs"], route["metadata"]["generation"]
+        status = answered(parents, generation, accepted=False, controller="example.com/other")
+        status["parents"] += answered(parents, generation)["parents"]
+        await kube.edit(HTTPROUTES, NAME, {"status": status}, subresource="status")
+        assert seen(await routing.observe(kube.spec(), fresh=True)).accepted is True
+
+    async def test_rules_of_an_earlier_spec_are_lowered_too(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), TEN)
+        changed = kube.spec(replace(MANAGED, matches=(RouteMatch("Exact", "/new"),)))
+        found = seen(await routing.observe(changed, fresh=True))
+        assert not found.shape_ok
+        await routing.set_weight(changed, found, ZERO, segments=False)
+        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 100), (CANDIDATE, 0)]]
+
+    async def test_a_second_reference_to_an_arm_gets_nothing(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), TEN)
+        second = backend(CANDIDATE, 40, port=9090)
+        await kube.change(HTTPROUTES, NAME, {"op": "add", "path": "/spec/rules/0/backendRefs/-", "value": second})
+        found = seen(await routing.observe(kube.spec(), fresh=True))
+        assert (found.weight, found.exact) == (3572, False), "50 of 140, rounded up"
+        down = seen(await routing.set_weight(kube.spec(), found, ZERO, segments=False))
+        assert (down.weight, down.exact) == (ZERO, True)
+        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 100), (CANDIDATE, 0), (CANDIDATE, 0)]]
+
+    async def test_a_parent_that_others_added_survives_a_new_spec(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), TEN)
+        await kube.change(HTTPROUTES, NAME, {"op": "add", "path": "/spec/parentRefs/-", "value": {"name": "internal"}})
+        assert "a parent that is not ours" in seen(await routing.observe(kube.spec(), fresh=True)).detail
+        await routing.shape(kube.spec(replace(MANAGED, hostnames=("models.example.com",))), TEN)
+        parents = (await kube.get(HTTPROUTES, NAME))["spec"]["parentRefs"]
+        assert [parent["name"] for parent in parents] == ["public", "internal"]
+
+    async def test_without_our_record_a_former_arm_is_not_kept(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), FULL)
+        await kube.edit(HTTPROUTES, NAME, {"metadata": {"annotations": None}})
+        following = kube.spec(legacy=CANDIDATE, candidate="fraud-v9")
+        assert seen(await routing.shape(following, ZERO)).shape_ok
+        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(CANDIDATE, 100), ("fraud-v9", 0)]]
+
+    async def test_a_deletion_that_the_watch_missed_is_found(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), TEN)
+        kube.cache.replace_all("HTTPRoute", [await kube.get(HTTPROUTES, NAME)])
+        await kube.other.delete(HTTPROUTES, kube.namespace, NAME)
+        assert seen(await routing.observe(kube.spec())).weight == TEN, "a ghost"
+        assert await routing.observe(kube.spec(), fresh=True) == RouteAbsent()
+        assert await routing.observe(kube.spec()) == RouteAbsent()
+
     async def test_long_names_make_legal_and_different_routes(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)
         names = ["a" * 240 + ".x", "a" * 240 + ".y", "b." * 24 + "c" * 20]

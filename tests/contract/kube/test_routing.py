@@ -8,12 +8,13 @@ from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import HTTPROUTES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
-from modelrollout.errors import ApiUnavailable
+from modelrollout.errors import ApiUnavailable, Conflict
 from tests.contract.fake_api import FakeApi, Fault
+from tests.contract.fake_store import merge
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
-from tests.contract.kube.harness import Kube
+from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
-from tests.contract.kube.routes import problem, seen, weights
+from tests.contract.kube.routes import backend, problem, seen, weights
 
 
 class TestManaged(ManagedRoutingSuite):
@@ -72,3 +73,45 @@ async def test_a_cluster_without_gateway_api_is_told(
     if not adopted:
         assert "install the Gateway API CRDs" in problem(await routing.shape(spec, ZERO))
     await routing.release(spec)
+
+
+async def test_a_weight_is_written_under_every_condition_it_was_decided_on(api: FakeApi, kube: Kube) -> None:
+    routing = KubeRouting(kube.reader)
+    route = seen(await routing.shape(kube.spec(), ZERO))
+    await routing.set_weight(kube.spec(), route, Weight(500), segments=False)
+    path = "/spec/rules/0/backendRefs"
+    assert api.requests[-1].body == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": route.resource_version},
+        {"op": "test", "path": f"{path}/0/name", "value": LEGACY},
+        {"op": "test", "path": f"{path}/1/name", "value": CANDIDATE},
+        {"op": "add", "path": f"{path}/0/weight", "value": 95},
+        {"op": "add", "path": f"{path}/1/weight", "value": 5},
+    ]
+
+
+async def test_a_route_that_comes_up_while_we_create_ours_is_not_taken_over(api: FakeApi, kube: Kube) -> None:
+    name = route_name("fraud")
+    foreign = {"metadata": {"name": name}, "spec": {"rules": [{"backendRefs": [backend("old", 3)]}]}}
+    api.meanwhile("PATCH", lambda: api.store.create(HTTPROUTES, kube.namespace, foreign))
+    with pytest.raises(Conflict):
+        await KubeRouting(kube.reader).shape(kube.spec(), ZERO)
+    assert weights(await kube.get(HTTPROUTES, name)) == [[("old", 3)]]
+
+
+def annotated(api: FakeApi, kube: Kube) -> None:
+    place = (kube.namespace, route_name("fraud"))
+    patch = {"metadata": {"annotations": {"note": "x"}}}
+    api.store.update(HTTPROUTES, place, merge(api.store.get(HTTPROUTES, place), patch))
+
+
+async def test_shape_and_release_fail_on_a_route_that_changes_under_them(api: FakeApi, kube: Kube) -> None:
+    routing = KubeRouting(kube.reader)
+    await routing.shape(kube.spec(), Weight(500))
+    api.meanwhile("PATCH", lambda: annotated(api, kube))
+    with pytest.raises(Conflict):
+        await routing.shape(replace(kube.spec(), port=9090), ZERO)
+    await kube.edit(HTTPROUTES, route_name("fraud"), {"metadata": {"annotations": {"note": None}}})
+    api.meanwhile("PATCH", lambda: annotated(api, kube))
+    with pytest.raises(Conflict):
+        await routing.release(kube.spec())
+    assert (await kube.get(HTTPROUTES, route_name("fraud")))["metadata"]["ownerReferences"]

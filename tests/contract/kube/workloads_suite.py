@@ -96,7 +96,8 @@ class WorkloadsSuite:
     async def test_endpoints_are_counted_once_and_only_at_the_port(self, kube: Kube) -> None:
         await arm(kube, LEGACY, True, None)
         # Another slice repeats one pod, another family repeats all, another port is not the one.
-        await kube.create(SLICES, "more", endpoints(LEGACY, True, True, first=2))
+        await kube.create(SLICES, "more", endpoints(LEGACY, True))
+        await kube.create(SLICES, "third", endpoints(LEGACY, True, first=3))
         await kube.create(SLICES, "six", endpoints(LEGACY, True, True, family="IPv6"))
         await kube.create(SLICES, "metrics", endpoints(LEGACY, True, True, True, True, port="metrics"))
         await kube.create(SLICES, "foreign", endpoints("web", True, True, True, True))

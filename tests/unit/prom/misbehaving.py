@@ -28,6 +28,11 @@ class Misbehaving:
         self._acceptor = threading.Thread(target=self._accept)
 
     @property
+    def connections(self) -> int:
+        """How many connections were made."""
+        return len(self._threads)
+
+    @property
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
 

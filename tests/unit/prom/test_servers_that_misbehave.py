@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ async def test_complete_answer_arrives(sources: Sources) -> None:
         (trickling(b"HTTP/1.1 200 OK\r\nX-Slow: "), "Timeout"),
         (trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1"), "Timeout"),
         (flooding(100 << 20, announced=True), "TooLarge"),
+        (trickling(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n"), "TooLarge"),
         (flooding(100 << 20, announced=False), "TooLarge"),
         (answering("503 Service Unavailable", b"busy", "Retry-After: 4"), "HTTP 503"),
         (answering("429 Too Many Requests", b"", "Retry-After: 4"), "HTTP 429"),
@@ -159,7 +161,7 @@ async def test_cancelled_read_frees_its_thread(sources: Sources) -> None:
         await sources.update(source_object("bad", server.url, timeout="5s", maxConcurrency=1))
         for number in (1, 2):
             task = asyncio.create_task(metrics.read("bad", [QUERY], at=1.0))
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 2
             while len(server.requests) < number and time.monotonic() < deadline:
                 await asyncio.sleep(0.01)
             task.cancel()
@@ -218,3 +220,50 @@ async def test_missing_source(sources: Sources) -> None:
     metrics = PrometheusMetrics(sources)
     assert await metrics.read("nowhere", [QUERY], at=1.0) == [NoAnswer("Unreachable")]
     assert isinstance(metrics.source("nowhere"), SpecProblem)
+
+
+async def test_proxy_and_netrc_of_the_environment_are_ignored(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"default login someone password {MARKER}\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with Misbehaving(succeeding()) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        result, _, requests = await ask(sources, succeeding())
+        assert result == Answer(())
+        assert proxy.requests == []
+    assert b"Authorization" not in requests[0]
+
+
+async def test_name_that_resolves_too_late_is_not_connected_to(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name resolution is the one thing that can't be cut off; what follows it must not happen any more."""
+    release, done = threading.Event(), threading.Event()
+    resolve = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        try:
+            release.wait(5)
+            return resolve(*args, **kwargs)
+        finally:
+            done.set()
+
+    with Misbehaving(succeeding()) as server:
+        await sources.update(source_object("slow", server.url))
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        started = time.monotonic()
+        assert await PrometheusMetrics(sources).read("slow", [QUERY], at=1.0) == [NoAnswer("Timeout")]
+        assert time.monotonic() - started < 0.5 + 0.3
+        threads = [each for each in threading.enumerate() if each.name.startswith("prom-slow")]
+        sources.close()
+        release.set()
+        for thread in threads:
+            thread.join(5)
+        assert done.is_set()
+        assert server.connections == 0

@@ -7,6 +7,7 @@ import datetime
 import logging
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from modelrollout.adapters.prom import parse
+from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.prom.connect import DEFAULT_LIMITS, Client, Target
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
+from modelrollout.adapters.prom.wire import Call, tls_context
 from modelrollout.core.observation import SpecProblem
 from modelrollout.errors import ApiUnavailable
 from modelrollout.ports import Answer, ArmsByLabel, NoAnswer, SeriesQuery, SourceSpec
@@ -241,6 +246,20 @@ async def test_private_ca_is_trusted_alone(tmp_path: Path) -> None:
         assert await metrics.read("p", [QUERY], at=1.0) == [NoAnswer("Unreachable")]
         await sources.update(source_object("p", url, tls={"ca": {"secret": "bad", "key": "ca.crt"}}))
         assert "no PEM certificate" in problem(sources)
+
+
+def test_public_authorities_are_not_added_to_a_private_one(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    trust = tls_context(certificate.read_text())
+    with Misbehaving(succeeding(), tls=context) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        client = Client(Target(url, {}, trust, AddressPolicy(allow_loopback=True), DEFAULT_LIMITS))
+        result, _ = client.ask("up", parse.matrix, at=1.0, call=Call(time.monotonic() + 5))
+        client.close()
+    assert result == Answer(())
+    assert len(trust.get_ca_certs()) == 1
 
 
 def self_signed(directory: Path) -> tuple[Path, Path]:
