@@ -163,8 +163,8 @@ class Client:
         except requests.exceptions.Timeout:
             return NoAnswer("Timeout"), 0
         except (requests.exceptions.RequestException, HTTPError, OSError, ValueError):
-            # Whatever else breaks on the way: refused connections, broken chunks, certificates. Also a call that was cut,
-            # but nobody waits for that one any more.
+            # Whatever else breaks on the way: refused connections, broken chunks, certificates. And calls that
+            # were cut, for which nobody waits any more.
             return NoAnswer("Unreachable"), 0
         finally:
             self._session.call = None
