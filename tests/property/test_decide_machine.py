@@ -251,7 +251,7 @@ class Rollout(RuleBasedStateMachine):
 
 
 Rollout.TestCase.settings = settings(
-    max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRollout = Rollout.TestCase
 

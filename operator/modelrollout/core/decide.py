@@ -33,7 +33,8 @@ def _finish_rollback(s: Situation) -> Draft | None:
 
 
 def _abort(s: Situation) -> Draft | None:
-    if s.abort is None or s.status.phase in (Phase.ROLLED_BACK, Phase.IDLE):
+    # At rest at 0 there is nothing to do; a route that somebody raised behind our back comes down when asked.
+    if s.abort is None or (s.status.phase in (Phase.ROLLED_BACK, Phase.IDLE) and not s.exposed):
         return None
     return roll_back(s, Reason.ABORTED, s.abort)
 

@@ -100,7 +100,8 @@ def inconclusive_hold(s: Situation) -> float:
     step = s.status.step
     if step is None:
         return s.spec.analysis.inconclusive.hold
-    own = s.spec.steps[max(step.index, 0)]
+    # Steps may just have been edited to fewer than the one we stand at.
+    own = s.spec.steps[min(max(step.index, 0), len(s.spec.steps) - 1)]
     return min(s.spec.analysis.inconclusive.hold, max(0.0, own.max_duration - own.min_duration))
 
 

@@ -552,3 +552,30 @@ def test_blocking_mode_is_in_progress_until_the_end() -> None:
     assert ready is not None
     assert reconciling is not None
     assert (ready.status, reconciling.status) == ("True", "False")
+
+
+def test_steps_edited_to_fewer_than_the_present_one() -> None:
+    """Found by the state machine: the list of steps became shorter than the index, and the decision raised."""
+    world = started(5, 25, 50, 100)
+    world.run(130)
+    assert world.weight == 50
+    world.spec = replace(world.spec, steps=(Step(Weight(10_000), 60.0, 21_600.0),), generation=2)
+    world.run(5)
+    assert world.weight == 50
+    world.run(70)
+    assert world.weight == 100
+
+
+def test_abort_takes_down_a_route_that_was_raised_by_hand_after_a_rollback() -> None:
+    """Found by the state machine: an abort in RolledBack did nothing although users were sent to the candidate."""
+    world = started(5, 100)
+    world.act(ActionVerb.ABORT)
+    world.settle()
+    world.edit_route(30)
+    world.run(5)
+    world.edit_route(77)
+    world.run(5)
+    assert world.weight == 77
+    world.act(ActionVerb.ABORT)
+    world.settle()
+    assert world.weight == 0
