@@ -65,7 +65,7 @@ class Liar:
 
 
 def _kept(request: web.Request) -> dict[str, str]:
-    return {"Content-Type": request.content_type} if request.can_read_body else {}
+    return {"Content-Type": request.content_type}
 
 
 def main() -> None:

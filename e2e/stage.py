@@ -288,8 +288,8 @@ class Stage:
         argv += ["--url", f"http://{gateway.address(self.cluster)}/predict", "--host-header", self.host]
         argv += ["--rate", f"{rate:g}", "--duration", f"{duration:g}", "--out", out, "--control-socket", control]
         argv += ["--feedback-delay", "2", "--linger", "0", *extra]
-        log = (self.directory / f"{label}.log").open("wb")
-        running = self.cluster.popen(argv, stdout=log.fileno(), stderr=log.fileno(), env={"PYTHONPATH": str(ROOT)})
+        with (self.directory / f"{label}.log").open("wb") as log:
+            running = self.cluster.popen(argv, stdout=log.fileno(), stderr=log.fileno(), env={"PYTHONPATH": str(ROOT)})
         load = Load(running, control, out)
         self._loads.append(load)
         until("the load generator listens", lambda: self._listens(load), seconds=20)

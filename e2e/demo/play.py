@@ -132,7 +132,7 @@ def _summary(console: Console, results: list[Figures]) -> None:
         table.add_column(name, justify="left" if name in ("rollout", "outcome", "why") else "right")
     for r in results:
         table.add_row(
-            r.title,
+            r.title.partition(":")[0],
             r.outcome,
             r.reason,
             f"{r.seconds:.0f} s",

@@ -61,7 +61,9 @@ class Figures:
 
 def figures(act: Act, status: Mapping[str, Any], seen: Sequence[Record], *, began: float, ended: float) -> Figures:
     """Measure one act. `detected_after`: from the candidate's first bad answer to its last answer of any kind."""
-    during = [r for r in seen if began <= r.start]
+    # Before the first rollout made the route the gateway had none: those answers are nobody's switching.
+    served = min((r.start for r in seen if r.version is not None), default=began)
+    during = [r for r in seen if max(began, served) <= r.start]
     mine = [r for r in during if r.version == act.version]
     bad = [r for r in mine if r.failed or r.seconds > SLOW_OVER]
     last = records.last_answer(mine, act.version)

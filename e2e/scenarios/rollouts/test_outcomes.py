@@ -24,7 +24,8 @@ Stages = Callable[[str], Stage]
 def test_good_candidate_is_promoted_and_every_request_is_served(cluster: EmbeddedCluster, stages: Stages) -> None:
     stage = stages("promotion")
     load = open_play(stage, wanted=steps(5, 25, 100), slis=[ERRORS, LATENCY])
-    stage.kubectl("wait", "--for=condition=Promoted", "modelrollout/tumour", "--timeout=120s")
+    stage.wait_phase("Promoted", seconds=90)
+    stage.kubectl("wait", "--for=condition=Promoted", "modelrollout/tumour", "--timeout=5s")
     done = time.time()
     time.sleep(4)
     seen = load.stop()
