@@ -131,6 +131,15 @@ class Prometheus:
     def hang(self) -> None:
         """Stop answering without closing connections (SIGSTOP): requests run into their timeout."""
         self._signal(signal.SIGSTOP)
+        # The signal is on its way: an answer may still slip out until every thread stands.
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and not self._stands():
+            time.sleep(0.01)
+
+    def _stands(self) -> bool:
+        assert self._process is not None
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(task.read_text().rsplit(")", 1)[1].split()[0] == "T" for task in tasks)
 
     def wake(self) -> None:
         """Go on after `hang`."""
