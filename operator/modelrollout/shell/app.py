@@ -155,6 +155,11 @@ class App:
         """The watch has started."""
         self._watching = True
 
+    def watch_failed(self) -> None:
+        """The watch has ended and begins anew: what it missed meanwhile is listed."""
+        self._telemetry.watch_failed()
+        self._relist.set()
+
     async def stop(self) -> None:
         """Give the Lease back, end everything. Traffic stays as it is."""
         await self._leader.release()
