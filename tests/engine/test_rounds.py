@@ -14,8 +14,9 @@ from modelrollout.core.observation import EvidencePending, EvidenceSeen, Evidenc
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.status import RolloutStatus, StepState
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.runtime.rounds import Rounds, start_of_evidence
+from modelrollout.runtime.rounds import Rounds
 from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
 from tests.scene import START
 

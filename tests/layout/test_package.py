@@ -17,7 +17,7 @@ from tests.layout.documents import ROOT
 
 OPERATOR = ROOT / "operator"
 PACKAGE = OPERATOR / "modelrollout"
-LONGEST = 380
+LONGEST = 320
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "misc.py"}
 PUBLIC = ("core", "stats", "api", "api.v1alpha1", "catalog", "runtime", "adapters", "adapters.kube", "adapters.prom")
 

@@ -18,8 +18,8 @@ from modelrollout.core.observation import Evidence, Route, RouteSeen
 from modelrollout.core.status import RolloutStatus, significant
 from modelrollout.errors import Bug, Conflict, Gone, RolloutError
 from modelrollout.ports import Announcer, Clock, RolloutObject, Rollouts, Routing
+from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.gather import Gathered
-from modelrollout.runtime.rounds import alarming
 from modelrollout.runtime.store import Store
 
 log = logging.getLogger(__name__)

@@ -112,7 +112,9 @@ class Preflights:
             # One poison object must not end anything but its own look.
             log.exception("%s: metric discovery failed", spec.key)
             found = _silent(source, "Bug")
-        before, entry.found, entry.task = entry.found, found, None
+        finally:
+            entry.task = None
+        before, entry.found = entry.found, found
         entry.due = self._clock.monotonic() + (REFRESH if isinstance(found.preflight, PreflightPassed) else RETRY)
         if before != found:
             self._changed(spec.key)

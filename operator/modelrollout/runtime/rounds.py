@@ -12,21 +12,19 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
 
-from modelrollout.core.model import BurnAction, Key, Phase, RolloutSpec, Sli, Verdict
+from modelrollout.core.model import Key, Phase, RolloutSpec
 from modelrollout.core.observation import (
-    Attribution,
     Evidence,
     EvidencePending,
-    EvidenceSeen,
     EvidenceUnreachable,
-    SliAssessment,
 )
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
+from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.arms import Split, pods_of, within
+from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
@@ -34,13 +32,9 @@ log = logging.getLogger(__name__)
 
 POLL = 0.25
 """Seconds between looks for due trackers: the most that a round starts late."""
-FEW_NAMESPACES = 50
-FEW_ROLLOUTS = 20
 SHARED_TICKS = 4
 SHARED_SECONDS = 60.0
 """Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
-ALIVE = "up"
-"""Read with every template: it tells a pod without events yet from one that is not scraped."""
 CATCH_UPS = 4
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
@@ -48,46 +42,6 @@ SLICE = 0.005
 """Seconds of arithmetic before the loop is given to others."""
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
-
-
-@dataclass(slots=True)
-class Watch:
-    """One rollout under evaluation. `life` names the revision judged, `stretch` the step the evidence belongs to."""
-
-    spec: RolloutSpec
-    source: SourceSpec
-    plans: tuple[SliPlan, ...]
-    life: tuple[object, ...]
-    stretch: tuple[object, ...]
-    tracker: EvidenceTracker
-    evidence: Evidence = field(default_factory=EvidencePending)
-    busy: bool = False
-    fed: bool = False
-    not_before: float = float("-inf")
-    broken: float | None = None
-    """Epoch seconds since when its evidence can't be computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A tracker with the samples that it wants. `cold`: the first ones, which reach further back."""
-
-    watch: Watch
-    span: Span
-
-    @property
-    def cold(self) -> bool:
-        """Whether the tracker has never been fed."""
-        return not self.watch.fed
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query, and the plans that its answer serves."""
-
-    query: SeriesQuery
-    members: tuple[tuple[Due, SliPlan], ...]
-    part: tuple[str, tuple[str, ...]]
 
 
 class Rounds:
@@ -228,7 +182,7 @@ class Rounds:
             size = math.ceil(len(members) / parts)
             for start in range(0, len(members), size):
                 chosen = tuple(members[start : start + size])
-                query = _shared_query(metrics, chosen, at, apart=parts > 1)
+                query = shared_query(metrics, chosen, at, apart=parts > 1)
                 questions.append(Question(query, chosen, (name, metrics)))
         return questions
 
@@ -242,7 +196,7 @@ class Rounds:
                         due.span.window,
                         plan.boundaries,
                         (spec.key.namespace,),
-                        pods_of(spec, _sli(spec, plan), watch.source),
+                        pods_of(spec, sli_of(spec, plan), watch.source),
                     )
                     for plan in watch.plans
                 ]
@@ -292,7 +246,7 @@ class Rounds:
             if isinstance(split, str):
                 given[plan.sli] = split
                 continue
-            legacy, candidate = split.arms(watch.spec, _sli(watch.spec, plan), watch.source)
+            legacy, candidate = split.arms(watch.spec, sli_of(watch.spec, plan), watch.source)
             given[plan.sli] = ArmSeries(within(legacy, start, span.at), within(candidate, start, span.at))
         if any(isinstance(answer, str) for answer in given.values()):
             # Asked again a tick later; ticks missed meanwhile are read then.
@@ -319,48 +273,3 @@ class Rounds:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("evidence round failed", exc_info=task.exception())
-
-
-def start_of_evidence(spec: RolloutSpec, status: RolloutStatus) -> float:
-    """The first grid point at or after the data plane has settled, and one tick more: that tick mixes weights."""
-    assert status.step is not None
-    interval = spec.analysis.interval
-    ticks = math.ceil((status.step.started + spec.traffic.settle - status.grid) / interval)
-    return status.grid + (max(0, ticks) + 1) * interval
-
-
-def alarming(evidence: Evidence) -> bool:
-    """Whether the evidence is likely to take traffic off: it then overtakes other work."""
-    if not isinstance(evidence, EvidenceSeen):
-        return False
-    over = any(x.gross_over or (x.lower or 0.0) > x.allowed for x in evidence.ledgers if x.allowed is not None)
-    return over or any(_bad(sli) for sli in evidence.slis if sli.critical)
-
-
-def _bad(sli: SliAssessment) -> bool:
-    reverts = any(
-        t.tier.action is BurnAction.ROLLBACK and t.attribution in (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
-        for t in sli.tiers
-    )
-    return sli.verdict is Verdict.FAIL or sli.hard_guard is not None or reverts
-
-
-def _shared_query(
-    metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float, *, apart: bool
-) -> SeriesQuery:
-    """`apart`: the answer must be kept small, so it is narrowed to these rollouts as far as a query can be."""
-    namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
-    boundaries = sorted({b for _, plan in members for b in plan.boundaries})
-    window = max(at - (due.span.at - due.span.window) for due, _ in members)
-    cold = members[0][0].cold
-    pods = ""
-    if (cold or apart) and len(members) <= FEW_ROLLOUTS:
-        each = [pods_of(d.watch.spec, _sli(d.watch.spec, plan), d.watch.source) for d, plan in members]
-        # A rollout whose arms a label tells apart has no pod names to narrow by.
-        pods = "|".join(each) if all(each) else ""
-    narrow = apart or len(namespaces) <= FEW_NAMESPACES
-    return SeriesQuery((*metrics, ALIVE), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
-
-
-def _sli(spec: RolloutSpec, plan: SliPlan) -> Sli:
-    return next(s for s in spec.slis if s.name == plan.sli)

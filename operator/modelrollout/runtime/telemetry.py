@@ -82,6 +82,9 @@ class Telemetry:
         self._resync = Gauge(
             "modelrollout_last_resync_timestamp_seconds", "When the last full LIST succeeded.", registry=registry
         )
+        self._watch_failures = Counter(
+            "modelrollout_watch_failures", "Times that the watch ended and was begun anew.", registry=registry
+        )
         self._bugs = Counter(
             "modelrollout_bugs",
             "Looks that failed by an error nobody foresaw: the rollout is frozen.",
@@ -167,6 +170,10 @@ class Telemetry:
         """A full LIST succeeded."""
         self._drift.set(drift)
         self._resync.set(at)
+
+    def watch_failed(self) -> None:
+        """The watch ended and is begun anew."""
+        self._watch_failures.inc()
 
     def bug(self) -> None:
         """A look failed by an unforeseen error."""

@@ -155,6 +155,11 @@ class App:
         """The watch has started."""
         self._watching = True
 
+    def watch_failed(self) -> None:
+        """The watch has ended and begins anew: what it missed meanwhile is listed."""
+        self._telemetry.watch_failed()
+        self._relist.set()
+
     async def stop(self) -> None:
         """Give the Lease back, end everything. Traffic stays as it is."""
         await self._leader.release()
@@ -216,9 +221,17 @@ class App:
             log.warning("the watch had missed %d objects", drift)
         for key in (*concerned, *self._store):
             self._engine.enqueue(key, Priority.RESYNC)
-        if self._leader.epoch() is not None:
-            for namespace, name in self._actions.finished(self._clock.now() - ACTIONS_KEPT):
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Delete actions that were answered long ago; what can't be deleted now is tried at the next list."""
+        if self._leader.epoch() is None:
+            return
+        for namespace, name in self._actions.finished(self._clock.now() - ACTIONS_KEPT):
+            try:
                 await self._rollouts.delete_action(namespace, name)
+            except RolloutError as error:
+                log.warning("action %s/%s is old but can't be deleted: %s", namespace, name, error)
 
     async def _follow_sources(self) -> None:
         while True:

@@ -3,24 +3,111 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import kopf
 
 from modelrollout.adapters.kube.resources import DOMAIN, Body, Resource
 
+log = logging.getLogger(__name__)
+
 Take = Callable[[str, str | None, Body], None]
+PAUSE = 1.0
+"""Seconds before a watch that failed is begun anew."""
+GRACE = 10.0
+"""Seconds that kopf is given to end."""
+
+
+class Watcher:
+    """kopf on a thread and event loop of its own, begun anew when it fails.
+
+    kopf ends itself when an outage outlasts its few retries, and at its end cancels every task of its loop, its own or
+    not. The engine must outlive both: a revert is due two seconds after the API server's return, not after a restart
+    of the pod.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[Resource],
+        take: Take,
+        *,
+        inside: bool,
+        namespaces: tuple[str, ...],
+        started: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
+        self._kinds = tuple(kinds)
+        self._take = take
+        self._inside = inside
+        self._namespaces = namespaces
+        self._started = started
+        self._failed = failed
+        self._stop: Callable[[], None] | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled; `take`, `started` and `failed` are called on the caller's loop."""
+        while True:
+            error = await self._once()
+            log.error("the watch has failed and begins anew: %s", type(error).__name__ if error else "it ended")
+            self._failed()
+            await asyncio.sleep(PAUSE * (0.75 + random.random() / 2))
+
+    async def _once(self) -> BaseException | None:
+        home = asyncio.get_running_loop()
+        over: asyncio.Future[BaseException | None] = home.create_future()
+
+        def call(function: Callable[..., None], *args: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the home loop has closed: nobody is interested any more
+                home.call_soon_threadsafe(function, *args)
+
+        def end(error: BaseException | None) -> None:
+            if not over.done():
+                over.set_result(error)
+
+        def work() -> None:
+            error: BaseException | None = None
+            try:
+                asyncio.run(self._watch(call))
+            except BaseException as raised:
+                error = raised
+            call(end, error)
+
+        thread = threading.Thread(target=work, name="watch", daemon=True)
+        thread.start()
+        try:
+            return await asyncio.shield(over)
+        except asyncio.CancelledError:
+            if self._stop is not None:
+                self._stop()
+            await asyncio.wait({over}, timeout=GRACE)
+            raise
+        finally:
+            self._stop = None
+
+    async def _watch(self, call: Callable[..., None]) -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: _quietly(loop, stop.set)
+
+        def take(kind: str, type: str | None, body: Body) -> None:
+            call(self._take, kind, type, body)
+
+        await kopf.operator(
+            registry=registry(self._kinds, take, inside=self._inside, started=lambda: call(self._started)),
+            settings=settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+            stop_flag=stop,
+        )
 
 
 def registry(
-    kinds: Iterable[Resource],
-    take: Take,
-    *,
-    inside: bool,
-    started: Callable[[], None],
-    stop: Callable[[], Awaitable[None]],
+    kinds: Iterable[Resource], take: Take, *, inside: bool, started: Callable[[], None]
 ) -> kopf.OperatorRegistry:
     """Handlers that pass every event of `kinds` to `take`. `inside`: credentials of the pod, else of KUBECONFIG."""
     made = kopf.OperatorRegistry()
@@ -32,10 +119,6 @@ def registry(
     @kopf.on.startup(registry=made)
     async def startup(**_: Any) -> None:
         started()
-
-    @kopf.on.cleanup(registry=made)
-    async def cleanup(**_: Any) -> None:
-        await stop()
 
     for kind in kinds:
         _watch(made, kind, take)
@@ -58,6 +141,7 @@ def _watch(made: kopf.OperatorRegistry, kind: Resource, take: Take) -> None:
 def settings() -> kopf.OperatorSettings:
     """kopf as a watcher that writes nothing, keeps nothing and never blocks for long."""
     made = kopf.OperatorSettings()
+    made.process.ultimate_exiting_timeout = None
     made.posting.enabled = False
     made.scanning.disabled = True
     made.peering.standalone = True
@@ -77,13 +161,6 @@ def settings() -> kopf.OperatorSettings:
     return made
 
 
-async def watch(made: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Watch until a signal comes, `stop` is set, or a watch fails for good (then it raises)."""
-    await kopf.operator(
-        registry=made,
-        settings=settings(),
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=list(namespaces),
-        stop_flag=stop,
-    )
+def _quietly(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function)

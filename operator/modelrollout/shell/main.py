@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.errors import Denied
@@ -49,20 +50,43 @@ async def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings, client: KubeClient) -> int:
     app = App(settings, client)
-    broken = asyncio.Event()
+    ending, broken = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+
+    def failed() -> None:
+        broken.set()
+        ending.set()
+
     try:
-        await app.start(broken.set)
-        # The engine runs already: what starts after kopf is taken for kopf's own at shutdown and cancelled.
-        registry = handlers.registry(
-            WATCHED, app.feed.event, inside=settings.kubeconfig is None, started=app.watching, stop=app.stop
-        )
-        await handlers.watch(registry, settings.namespace, broken)
+        if await _unless(ending, app.start(failed)):
+            watcher = handlers.Watcher(
+                WATCHED,
+                app.feed.event,
+                inside=settings.kubeconfig is None,
+                namespaces=settings.namespace,
+                started=app.watching,
+                failed=app.watch_failed,
+            )
+            await _unless(ending, watcher.run())
     except (Unusable, OSError) as error:
         log.critical("%s", error)
-        return 1
-    except Exception:
-        log.critical("the watch has failed", exc_info=True)
         return 1
     finally:
         await app.stop()
     return 1 if broken.is_set() else 0
+
+
+async def _unless(ending: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do the work, but stop it when the end comes first; whether it was done. Raises what the work raises."""
+    task = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(ending.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+        return False
+    task.result()
+    return True

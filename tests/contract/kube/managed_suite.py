@@ -343,9 +343,9 @@ class ManagedRoutingSuite:
         await kube.change(HTTPROUTES, NAME, {"op": "add", "path": "/spec/rules/0/backendRefs/-", "value": second})
         found = seen(await routing.observe(kube.spec(), fresh=True))
         assert (found.weight, found.exact) == (3572, False), "50 of 140, rounded up"
-        down = seen(await routing.set_weight(kube.spec(), found, ZERO, segments=False))
-        assert (down.weight, down.exact) == (ZERO, True)
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 100), (CANDIDATE, 0), (CANDIDATE, 0)]]
+        less = seen(await routing.set_weight(kube.spec(), found, Weight(500), segments=False))
+        assert (less.weight, less.exact) == (500, True)
+        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 95), (CANDIDATE, 5), (CANDIDATE, 0)]]
 
     async def test_a_parent_that_others_added_survives_a_new_spec(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)

@@ -1,0 +1,94 @@
+"""What is asked of a metric source for whom: rollouts under evaluation, their spans, and the shared questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from modelrollout.core.model import RolloutSpec, Sli
+from modelrollout.core.observation import Evidence, EvidencePending
+from modelrollout.core.plan import SliPlan
+from modelrollout.core.status import RolloutStatus
+from modelrollout.ports import SeriesQuery, SourceSpec
+from modelrollout.runtime.arms import pods_of
+from modelrollout.stats.evidence import EvidenceTracker, Span
+
+FEW_NAMESPACES = 50
+FEW_ROLLOUTS = 20
+"""Up to so many namespaces, or rollouts, a question names them; beyond it asks for all."""
+ALIVE = "up"
+"""Read with every template: it tells a pod without events yet from one that is not scraped."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """One rollout under evaluation. `life` names the revision judged, `stretch` the step the evidence belongs to."""
+
+    spec: RolloutSpec
+    source: SourceSpec
+    plans: tuple[SliPlan, ...]
+    life: tuple[object, ...]
+    stretch: tuple[object, ...]
+    tracker: EvidenceTracker
+    evidence: Evidence = field(default_factory=EvidencePending)
+    busy: bool = False
+    fed: bool = False
+    not_before: float = float("-inf")
+    broken: float | None = None
+    """Epoch seconds since when its evidence can't be computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A tracker with the samples that it wants. `cold`: the first ones, which reach further back."""
+
+    watch: Watch
+    span: Span
+
+    @property
+    def cold(self) -> bool:
+        """Whether the tracker has never been fed."""
+        return not self.watch.fed
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query, and the plans that its answer serves."""
+
+    query: SeriesQuery
+    members: tuple[tuple[Due, SliPlan], ...]
+    part: tuple[str, tuple[str, ...]]
+
+
+def start_of_evidence(spec: RolloutSpec, status: RolloutStatus) -> float:
+    """The first grid point at or after the data plane has settled, and one tick more: that tick mixes weights."""
+    assert status.step is not None
+    interval = spec.analysis.interval
+    ticks = math.ceil((status.step.started + spec.traffic.settle - status.grid) / interval)
+    return status.grid + (max(0, ticks) + 1) * interval
+
+
+def shared_query(
+    metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float, *, apart: bool
+) -> SeriesQuery:
+    """One query for the plans of several rollouts, which all read `metrics`; `at`: its pinned time, epoch seconds.
+
+    `apart`: the answer must be kept small, so it is narrowed to these rollouts as far as a query can be.
+    """
+    namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
+    boundaries = sorted({b for _, plan in members for b in plan.boundaries})
+    window = max(at - (due.span.at - due.span.window) for due, _ in members)
+    cold = members[0][0].cold
+    pods = ""
+    if (cold or apart) and len(members) <= FEW_ROLLOUTS:
+        each = [pods_of(d.watch.spec, sli_of(d.watch.spec, plan), d.watch.source) for d, plan in members]
+        # A rollout whose arms a label tells apart has no pod names to narrow by.
+        pods = "|".join(each) if all(each) else ""
+    narrow = apart or len(namespaces) <= FEW_NAMESPACES
+    return SeriesQuery((*metrics, ALIVE), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
+
+
+def sli_of(spec: RolloutSpec, plan: SliPlan) -> Sli:
+    """The SLI that a plan counts."""
+    return next(s for s in spec.slis if s.name == plan.sli)

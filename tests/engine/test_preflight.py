@@ -1,0 +1,152 @@
+"""Discovery and guard G0: asked beside the workers, repeated while it fails, kept while nothing relevant changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.model import ErrorBudget, Key, Phase, ProfileRef, RolloutSpec
+from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
+from modelrollout.ports import ArmsByPod, SourceSpec
+from modelrollout.runtime.preflight import RETRY, Found, Preflights
+from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
+
+pytestmark = pytest.mark.looptime(start=0)
+
+SOURCE = SourceSpec("default", ArmsByPod(), SCRAPE)
+DAY = 86_400.0
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.metrics = FakeMetrics()
+        self.changed: list[Key] = []
+        self.preflights = Preflights(self.metrics, LoopClock(), self.changed.append)
+
+    def look(self, spec: RolloutSpec, *, phase: Phase = Phase.PREFLIGHT, source: SourceSpec = SOURCE) -> Found:
+        return self.preflights.look(spec, source, revision="r1", phase=phase)
+
+    async def looked(self, spec: RolloutSpec, *, source: SourceSpec = SOURCE) -> Found:
+        self.look(spec, source=source)
+        await asyncio.sleep(0.1)
+        return self.look(spec, source=source)
+
+
+async def test_the_first_look_waits_for_nobody_and_tells_when_it_knows() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    assert isinstance(bench.look(spec).preflight, PreflightUnknown)
+    await asyncio.sleep(0.1)
+    assert bench.changed == [spec.key]
+    found = bench.look(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert [plan.sli for plan in found.plans] == ["availability"]
+
+
+async def test_a_metric_that_is_not_there_is_named_and_looked_for_again() -> None:
+    bench, spec = Bench(), spec_named("m")
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightFailed)
+    assert "requests_total" in found.preflight.problem
+    asked = len(bench.metrics.asked)
+    for _ in range(5):
+        bench.look(spec)
+    await asyncio.sleep(1)
+    assert len(bench.metrics.asked) == asked
+    bench.metrics.serve(spec)
+    await asyncio.sleep(RETRY)
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+
+
+async def test_an_unknown_profile_is_told_without_asking() -> None:
+    bench = Bench()
+    base = spec_named("m")
+    found = await bench.looked(replace(base, slis=(replace(base.slis[0], source=ProfileRef("nosuch", "errors")),)))
+    assert isinstance(found.preflight, PreflightFailed)
+    assert bench.metrics.asked == []
+
+
+@pytest.mark.parametrize("hang", [False, True], ids=["503", "hang"])
+async def test_a_source_that_does_not_answer_is_unknown_and_not_failed(hang: bool) -> None:
+    bench, spec = Bench(), spec_named("m")
+    if hang:
+        bench.metrics.hang.add("default")
+    else:
+        bench.metrics.fail["default"] = "HTTP 503"
+    bench.look(spec)
+    await asyncio.sleep(31)
+    found = bench.look(spec)
+    assert isinstance(found.preflight, PreflightUnknown)
+    assert found.unreachable == ("Timeout" if hang else "HTTP 503")
+    assert found.unreachable in found.preflight.detail
+
+
+async def test_the_budget_is_what_legacy_left_of_it() -> None:
+    bench = Bench()
+    # The fake has counted for an hour: 100 requests a second, half a percent bad, one percent allowed.
+    spec = spec_named("m", budget=ErrorBudget(window=3600.0, rollout_share=0.02))
+    bench.metrics.serve(spec, legacy=Load(rate=100, errors=0.005))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    [(name, remaining, allowance)] = found.preflight.budgets
+    assert name == "availability"
+    assert remaining == pytest.approx(0.5, abs=0.01)
+    assert allowance == pytest.approx(0.02 * 0.01 * 100 * 3600, rel=0.01)
+
+
+async def test_a_young_service_is_given_the_budget_of_its_present_rate() -> None:
+    bench = Bench()
+    spec = spec_named("m", budget=ErrorBudget(window=30 * DAY))
+    bench.metrics.serve(spec, legacy=Load(rate=100, errors=0.005))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    [(_, remaining, allowance)] = found.preflight.budgets
+    assert remaining == pytest.approx(1 - 0.5 / 720, abs=0.001)
+    assert allowance == pytest.approx(0.02 * 0.01 * 100 * 30 * DAY, rel=0.01)
+
+
+async def test_a_service_without_requests_has_no_budget_line_instead_of_zero() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec, legacy=Load(rate=0), candidate=Load(rate=0))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.budgets == ()
+
+
+async def test_lifting_a_pause_keeps_the_plans_and_another_threshold_does_not() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    await bench.looked(spec)
+    assert bench.look(replace(spec, generation=2, paused=True), phase=Phase.PROGRESSING).plans
+    other = replace(spec, slis=(replace(spec.slis[0], allowed=0.05),))
+    assert not bench.look(other, phase=Phase.PROGRESSING).plans
+
+
+async def test_a_rollout_under_way_is_not_looked_up_again() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    await bench.looked(spec)
+    asked = len(bench.metrics.asked)
+    await asyncio.sleep(DAY)
+    bench.look(spec, phase=Phase.PROGRESSING)
+    await asyncio.sleep(1)
+    assert len(bench.metrics.asked) == asked
+
+
+async def test_the_scrape_interval_is_found_when_the_source_does_not_say() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    found = await bench.looked(spec, source=replace(SOURCE, scrape_interval=None))
+    assert found.scrape == SCRAPE
+
+
+async def test_a_forgotten_rollout_is_not_told_of() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    bench.look(spec)
+    bench.preflights.forget(spec.key)
+    await asyncio.sleep(1)
+    assert bench.changed == []

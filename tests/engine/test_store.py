@@ -1,0 +1,89 @@
+"""What is known of each rollout: own writes count as seen, lists prune ghosts, doubts are read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.model import Key
+from modelrollout.errors import Gone
+from modelrollout.ports import RolloutObject
+from modelrollout.runtime.store import Store
+from tests.engine.world import Api, FakeRollouts, spec_named
+
+
+def stage(*names: str) -> tuple[Api, Store, list[RolloutObject]]:
+    api = Api()
+    objects = [api.objects[api.create(spec_named(name))] for name in names]
+    store = Store(FakeRollouts(api))
+    for obj in objects:
+        store.put(obj)
+    return api, store, objects
+
+
+def test_an_echo_older_than_our_own_write_is_ignored() -> None:
+    _, store, [obj] = stage("a")
+    written = replace(obj, resource_version="999")
+    assert store.put(written)
+    assert not store.put(obj)
+    assert not store.put(written)
+    assert store.peek(obj.key) == written
+
+
+def test_a_recreated_object_replaces_the_old_one_whatever_its_version() -> None:
+    _, store, [obj] = stage("a")
+    reborn = replace(obj, uid="other", resource_version="5")
+    assert store.put(reborn)
+    assert store.peek(obj.key) == reborn
+
+
+async def test_a_known_object_is_read_from_memory_and_a_doubted_one_from_the_server() -> None:
+    api, store, [obj] = stage("a")
+    await store.read(obj.key)
+    assert api.reads == 0
+    api.objects[obj.key] = replace(obj, generation=9, resource_version="1")
+    store.doubt(obj.key)
+    assert (await store.read(obj.key)).generation == 9
+    assert not store.doubted(obj.key)
+    await store.read(obj.key)
+    assert api.reads == 1
+
+
+async def test_an_object_that_the_server_has_not_is_forgotten() -> None:
+    api, store, [obj] = stage("a")
+    del api.objects[obj.key]
+    store.doubt(obj.key)
+    with pytest.raises(Gone):
+        await store.read(obj.key)
+    assert store.peek(obj.key) is None
+
+
+def test_the_last_valid_spec_is_kept_for_the_same_object_only() -> None:
+    _, store, [obj] = stage("a")
+    broken = replace(obj, spec=None, resource_version="999")
+    store.put(broken)
+    assert store.valid_spec(broken) == obj.spec
+    assert store.valid_spec(replace(broken, uid="other")) is None
+
+
+def test_a_list_tells_what_the_watch_missed() -> None:
+    _, store, [a, b, c] = stage("a", "b", "c")
+    new = replace(a, key=Key("serving", "new"), uid="new")
+    newer = replace(b, resource_version="999", generation=2)
+    before = frozenset(store)
+    late = replace(a, key=Key("serving", "late"), uid="late")
+    store.put(late)
+    drift = store.reconcile([a, newer, new], before)
+    assert (drift.missing, drift.ghosts, drift.stale) == ((new.key,), (c.key,), (b.key,))
+    assert drift.count == 3
+    assert set(store) == {a.key, b.key, new.key, late.key}
+    assert store.peek(b.key) == newer
+
+
+def test_a_list_older_than_our_own_write_does_not_undo_it() -> None:
+    _, store, [obj] = stage("a")
+    written = replace(obj, resource_version="999", generation=2)
+    store.put(written)
+    assert store.reconcile([obj], frozenset(store)).count == 0
+    assert store.peek(obj.key) == written
