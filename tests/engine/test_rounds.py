@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.core.model import Analysis, Key, Phase, RolloutSpec, Selector, Weight
-from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable
+from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable, NoDataCause
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.status import RolloutStatus, StepState
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
@@ -257,3 +257,13 @@ async def test_arms_by_label() -> None:
     assert isinstance(evidence, EvidenceSeen)
     assert evidence.slis[0].candidate.total > 0
     assert evidence.slis[0].legacy.total > 0
+
+
+async def test_an_idle_arm_that_is_a_label_of_the_source_has_no_traffic_but_is_not_missing() -> None:
+    bench = Bench()
+    spec = spec_named("m", analysis=Analysis(interval=5.0))
+    bench.follow(spec, source=replace(SOURCE, arms=ArmsByLabel("pod", "m-v7-5d9c7b6f4-x2x9z", "idle")))
+    await bench.run(60)
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.slis[0].no_data is NoDataCause.NO_TRAFFIC

@@ -67,6 +67,15 @@ class Split:
         return tuple(index.get((namespace, value), ()))
 
 
+def told_apart(spec: RolloutSpec, source: SourceSpec) -> RolloutSpec:
+    """The spec with the source's arm labels in every SLI that has none of its own."""
+    by = source.arms
+    if isinstance(by, ArmsByPod):
+        return spec
+    labels = ArmLabels(by.label, by.legacy, by.candidate)
+    return replace(spec, slis=tuple(replace(sli, arms=sli.arms or labels) for sli in spec.slis))
+
+
 def pods_of(spec: RolloutSpec, sli: Sli, source: SourceSpec, *deployments: str) -> str:
     """Anchored RE2 for the pod label that keeps an answer to these Deployments; empty when a label tells the arms."""
     by: ArmsByPod | ArmsByLabel | ArmLabels = sli.arms or source.arms

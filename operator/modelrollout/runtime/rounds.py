@@ -23,7 +23,7 @@ from modelrollout.core.plan import SliPlan
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.alarm import alarming
-from modelrollout.runtime.arms import Split, pods_of, within
+from modelrollout.runtime.arms import Split, pods_of, told_apart, within
 from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
@@ -85,7 +85,7 @@ class Rounds:
                 watch.stretch, watch.evidence, watch.not_before = stretch, EvidencePending(), float("-inf")
             return
         tracker = EvidenceTracker(
-            spec,
+            told_apart(spec, source),
             {plan.sli: plan for plan in plans},
             grid=status.grid,
             since=start_of_evidence(spec, status),

@@ -153,18 +153,16 @@ class ArmReader:
     """Turns the samples of one arm into ticks, in order, each once.
 
     State: the newest sample of the total, what did not fit into a tick, and recent gains of each target.
-    `scrape`: scrape interval in seconds. `slack`: how far back a base may lie. `lazy`: the arm has no targets of its
-    own (it is a label of somebody else's counter), so it may lack series just for want of requests.
+    `scrape`: scrape interval in seconds. `slack`: how far back a base may lie.
     """
 
-    def __init__(self, plan: SliPlan, *, scrape: float, slack: float, lazy: bool = False) -> None:
+    def __init__(self, plan: SliPlan, *, scrape: float, slack: float) -> None:
         self._total = tuple((_Matcher.of(term), term.sign) for term in plan.total)
         self._bad = tuple((_Matcher.of(term), term.sign) for term in plan.bad)
         buckets = {(t.selector.metric, t.boundary) for t in plan.bad if t.boundary is not None}
         self._buckets = tuple((name, le, name.removesuffix("_bucket") + "_count") for name, le in sorted(buckets))
         self._patience = STALE_SCRAPES * scrape
         self._slack = slack
-        self._lazy = lazy
         self._rest = (0.0, 0.0)
         self._gains: dict[Target, deque[float]] = {}
         self.newest: float | None = None
@@ -193,21 +191,29 @@ class ArmReader:
         return ArmSamples(tuple(counters), KnownTargets(ups))
 
     def read(
-        self, arm: ArmSamples, t0: float, t1: float, *, known: KnownTargets, judged: Callable[[Target], bool]
+        self,
+        arm: ArmSamples,
+        t0: float,
+        t1: float,
+        *,
+        known: KnownTargets,
+        judged: Callable[[Target], bool],
+        lazy: bool = False,
     ) -> Tick:
         """The tick (t0, t1]. `known`: scrapes of both arms. Targets not `judged` (too young) add nothing.
 
-        Bad events beyond the total wait for the next tick.
+        `lazy`: the arm has no targets of its own (it is a label of somebody else's counter), so it may lack series
+        just for want of requests. Bad events beyond the total wait for the next tick.
         """
         newest = arm.newest(t1)
         if newest is not None:
             self.newest = newest if self.newest is None else max(newest, self.newest)
-        gap = self._gap(arm, t0, t1, known)
+        gap = self._gap(arm, t0, t1, known, lazy=lazy)
         if gap is not None:
             return gap
         n = e = 0.0
         # Without a fresh total there is no gap only when its targets are well: nobody has asked them yet.
-        sampled = not self._fresh(t1) and (arm.up.alive(t0, t1) or (self._lazy and known.alive(t0, t1)))
+        sampled = not self._fresh(t1) and (arm.up.alive(t0, t1) or (lazy and known.alive(t0, t1)))
         gains: dict[Target, float] = {}
         for counter in arm.counters:
             target = counter.track.target
@@ -228,7 +234,7 @@ class ArmReader:
             self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
         return self._clamped(n, e, sampled)
 
-    def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets) -> NoTick | None:
+    def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
         limit = t1 - self._patience
         rejected = [c.track for c in arm.counters if (c.total or c.bad) and c.track.rejected]
@@ -241,7 +247,7 @@ class ArmReader:
             return NoTick(NoDataCause.MISSING, mismatch) if mismatch else None
         if rejected:
             return NoTick(NoDataCause.REJECTED)
-        if self._lazy and known.alive(limit, t1):
+        if lazy and known.alive(limit, t1):
             return None
         if self.newest is not None:
             return NoTick(NoDataCause.STALE)

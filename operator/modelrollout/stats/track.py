@@ -59,9 +59,8 @@ class SliTrack:
     def __init__(self, sli: Sli, plan: SliPlan, timing: Timing, *, since: float, ledger: LedgerState) -> None:
         self.sli = sli
         self._timing = timing
-        lazy = sli.arms is not None
-        self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, lazy=lazy)
-        self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, lazy=lazy)
+        self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
+        self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
         self._ages = Ages(warmup=timing.warmup, slack=timing.slack)
         self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
         self._unbooked: list[TickPair] = []
@@ -96,6 +95,8 @@ class SliTrack:
             self._unbooked.clear()
         known = KnownTargets((*answer.legacy, *answer.candidate))
         candidate, legacy = self._candidate.prepare(answer.candidate), self._legacy.prepare(answer.legacy)
+        # A label of the targets themselves is on their `up` too; then an arm without series is an arm not scraped.
+        lazy = self.sli.arms is not None and not (candidate.up.scrapes or legacy.up.scrapes)
         newest = candidate.newest(inf)
         if newest is not None:
             self._newest = newest if self._newest is None else max(newest, self._newest)
@@ -108,8 +109,8 @@ class SliTrack:
             ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=grid.start(self._begin))}
             pair = TickPair(
                 tick,
-                self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__),
-                self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__),
+                self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
+                self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
             )
             self._ticks.append(pair)
             if tick >= self._begin:

@@ -247,6 +247,16 @@ def test_an_idle_arm_that_is_a_label_has_no_traffic_either() -> None:
     assert only(seen(tracked, 11)).no_data is NoDataCause.NO_TRAFFIC
 
 
+def test_an_unscraped_arm_that_is_a_label_of_targets_is_no_idle_one() -> None:
+    one = replace(sli(), arms=ArmLabels("role", "legacy", "candidate"))
+    tracked, fleet = tracker(spec(one)), steady()
+    fleet.arms["candidate"].clear()
+    for n in range(-12, 20):
+        fleet.scrape("legacy", "l-1", ORIGIN + 5 * n, {"": 1.0}, name="up")
+    run(tracked, fleet, 6, 11)
+    assert only(seen(tracked, 11)).no_data is NoDataCause.MISSING
+
+
 def test_late_slis_are_told_by_their_profile_or_name() -> None:
     assert is_late(sli("accuracy"))
     assert is_late(replace(sli("quality"), source=ProfileRef("generic", "accuracy")))

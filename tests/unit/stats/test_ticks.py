@@ -25,9 +25,11 @@ def read(
     reader: ArmReader | None = None,
 ) -> Tick:
     """One tick of a reader with scrapes every 5 s."""
-    reader = reader or ArmReader(plan, scrape=5.0, slack=15.0, lazy=lazy)
+    reader = reader or ArmReader(plan, scrape=5.0, slack=15.0)
     known = KnownTargets((*arm, *others))
-    return reader.read(reader.prepare(arm), t0, t1, known=known, judged=lambda target: target[3] not in young)
+    return reader.read(
+        reader.prepare(arm), t0, t1, known=known, judged=lambda target: target[3] not in young, lazy=lazy
+    )
 
 
 def pod(code: str, *samples: tuple[float, float], name: str = "a", rejected: int = 0) -> Series:
