@@ -2,7 +2,7 @@
 
 A real API server, controllers and simulated nodes (tier `fake`); every rollout was started by the operator and aborted,
 so each has its Deployments, Services, HTTPRoute and a written status. Prints RSS, CPU, writes and reads over some
-minutes at rest, and the time from start to the first decision.
+minutes at rest, and how long a start and a restart take.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2e.cluster import programs
 from e2e.cluster.artifacts import BuildError
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.processes import ClusterError
 from e2e.install import install
-from e2e.stage import Operator, until
+from e2e.stage import Operator, Timeout, until
 
 NAMESPACE = "bench"
 CHUNK = 250
+SETTLE = 20.0
+"""Seconds after a start until it counts as at rest: the Lease is taken and everything looked at once."""
 TICKS = os.sysconf("SC_CLK_TCK")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
@@ -93,8 +97,15 @@ class Usage:
 
     def rss(self) -> float:
         """Resident MiB."""
+        return self._memory("VmRSS:")
+
+    def peak(self) -> float:
+        """The most that it ever was, MiB."""
+        return self._memory("VmHWM:")
+
+    def _memory(self, what: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1]) / 1024
         raise ProcessLookupError(f"process {self.pid} is gone")
 
@@ -131,49 +142,101 @@ def requests(cluster: EmbeddedCluster, since: float) -> Counter[tuple[str, str]]
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number; `aim` is the most it may be, None where there is no aim."""
+
+    name: str
+    value: float
+    aim: float | None = None
+    digits: int = 0
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is above its aim."""
+        return self.aim is not None and self.value > self.aim
+
+    def line(self) -> str:
+        """The row of the table."""
+        aim = "" if self.aim is None else f"{self.aim:g}"
+        verdict = "" if self.aim is None else "missed" if self.missed else "reached"
+        return f"{self.name:<42} {self.value:>9.{self.digits}f} {aim:>6}  {verdict}".rstrip()
+
+
+def prepare(cluster: EmbeddedCluster) -> None:
+    """CRDs, a MetricSource that nobody answers, and the namespace."""
+    cluster.up("fake")
+    routes = sorted(programs.gateway_api_crds().glob("*_httproutes.yaml"))
+    cluster.exec(["kubectl", "apply", "--server-side", *(word for path in routes for word in ("-f", path))])
+    install(cluster, prometheus="http://127.0.0.1:9")
+    cluster.exec(["kubectl", "create", "namespace", NAMESPACE])
+
+
+def idle(operator: Operator) -> float:
+    """Resident MiB of an operator that has nothing to do yet."""
+    operator.start()
+    time.sleep(SETTLE)
+    empty = Usage(operator_pid(operator.port)).rss()
+    operator.stop()
+    return empty
+
+
 def run(count: int, minutes: float, directory: Path) -> int:
-    """The measurement; 0 when nothing was written at rest."""
-    port = 9465
+    """The measurement; 0 when every aim is reached."""
     cluster = EmbeddedCluster(f"bench-{os.getpid()}", ephemeral=True)
+    operator = Operator(cluster, directory / "operator.log", port=9465)
     try:
-        cluster.up("fake")
-        install(cluster, prometheus="http://127.0.0.1:9")
-        cluster.exec(["kubectl", "create", "namespace", NAMESPACE])
+        prepare(cluster)
+        empty = idle(operator)
         print(f"creating {count} rollouts with their Deployments and Services", flush=True)
         apply(cluster, [thing for index in range(count) for thing in objects(index)])
-        operator = Operator(cluster, directory / "operator.log", port=port)
         operator.start()
         begun = time.monotonic()
         until("every rollout has a phase", lambda: sum(phases(cluster).values()) == count, seconds=600)
         first = time.monotonic() - begun
+        begun = time.monotonic()
         apply(cluster, [abort(index) for index in range(count)])
         until("every rollout is at rest", lambda: phases(cluster)["RolledBack"] == count, seconds=900)
+        aborted = time.monotonic() - begun
+        busy = Usage(operator_pid(operator.port)).peak()
         operator.stop()
         begun = time.monotonic()
         operator.start()  # what a start costs with everything there
-        usage = Usage(operator_pid(port))
         restart = time.monotonic() - begun
-        time.sleep(20)
+        usage = Usage(operator_pid(operator.port))
+        time.sleep(SETTLE)
         since, cpu = time.time() + 1, usage.cpu()
         rss = [usage.rss()]
         print(f"at rest for {minutes:g} min", flush=True)
-        end = time.monotonic() + minutes * 60
-        while time.monotonic() < end:
-            time.sleep(min(10, max(0.0, end - time.monotonic())))
+        begun = time.monotonic()
+        while (left := begun + minutes * 60 - time.monotonic()) > 0:
+            time.sleep(min(10, left))
             rss.append(usage.rss())
-        share = (usage.cpu() - cpu) / (minutes * 60)
+        share = (usage.cpu() - cpu) / (time.monotonic() - begun)
+        peak = usage.peak()
         seen = requests(cluster, since)
+    except Timeout:
+        print(f"phases: {dict(phases(cluster))}\n{operator.tail(20)}", file=sys.stderr)
+        raise
     finally:
         cluster.down()
     written = {k: n for k, n in seen.items() if k[0] in WRITES and k[1] != "leases"}
-    print(f"rollouts at rest                 {count}")
-    print(f"resident memory, MiB             {max(rss):.0f} (aim 150)")
-    print(f"CPU, cores                       {share:.3f} (aim 0.05)")
-    print(f"ready after a restart, s         {restart:.1f}")
-    print(f"all first seen and written, s    {first:.1f}")
-    print(f"writes at rest, Lease aside      {sum(written.values())} {written or ''}")
-    print(f"all requests at rest             {dict(seen)}")
-    return 1 if written else 0
+    figures = (
+        Figure("rollouts", count),
+        Figure("resident memory with no rollout, MiB", empty),
+        Figure("resident memory at rest, MiB", max(rss), 150),
+        Figure("peak since the start, MiB", peak),
+        Figure("peak while all were first seen, MiB", busy),
+        Figure("CPU at rest, cores", share, 0.05, 4),
+        Figure("writes at rest, Lease aside", sum(written.values()), 0),
+        Figure("until all are first seen and written, s", first, digits=1),
+        Figure("until all are aborted, s", aborted, digits=1),
+        Figure("until ready after a restart, s", restart, digits=1),
+    )
+    print(f"\n{'':<42} {'measured':>9} {'aim':>6}")
+    print("\n".join(figure.line() for figure in figures))
+    print("requests at rest: " + (", ".join(f"{n} {verb} {what}" for (verb, what), n in seen.items()) or "none"))
+    return 1 if any(figure.missed for figure in figures) else 0
 
 
 def main() -> int:
@@ -185,7 +248,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="modelrollout-bench-") as directory:
         try:
             return run(arguments.rollouts, arguments.minutes, Path(directory))
-        except (ClusterError, BuildError) as error:
+        except (ClusterError, BuildError, Timeout) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
 
