@@ -51,7 +51,8 @@ class Traffic:
 class Exporter:
     """`/v7` and `/v8` expose the counters of the two pods."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = NAMESPACE) -> None:
+        self.namespace = namespace
         self.traffic = {version: Traffic() for version in PODS}
         traffic = self.traffic
 
@@ -82,7 +83,7 @@ class Exporter:
     def config(self) -> str:
         jobs = "".join(
             f"- job_name: {version}\n  metrics_path: /{version}\n  static_configs:\n"
-            f"  - targets: ['{self.address}']\n    labels: {{namespace: {NAMESPACE}, pod: {pod}}}\n"
+            f"  - targets: ['{self.address}']\n    labels: {{namespace: {self.namespace}, pod: {pod}}}\n"
             for version, pod in PODS.items()
         )
         return f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"
@@ -107,8 +108,7 @@ class Operator:
             )
 
     def url(self) -> str:
-        found = re.search(r"web at (http://\S+?),", self.log.read_text())
-        return found.group(1) if found else ""
+        return web_address(self.log.read_text())
 
     def get(self, path: str) -> tuple[int, str]:
         if not self.url():
@@ -131,14 +131,21 @@ class Operator:
         return self.process.wait(30)
 
 
-class Stage:
-    """The API server with what a rollout needs."""
+def web_address(log: str) -> str:
+    """Where an operator with this log answers, empty before it does."""
+    found = re.search(r"web at (http://\S+?),", log)
+    return found.group(1) if found else ""
 
-    def __init__(self, server: ApiServer) -> None:
+
+class Stage:
+    """The API server with what a rollout needs, in one namespace that must exist."""
+
+    def __init__(self, server: ApiServer, namespace: str = NAMESPACE) -> None:
         self.server = server
+        self.namespace = namespace
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        done = self.server.kubectl("get", kind, name, "-n", NAMESPACE, "-o", "json", check=False)
+        done = self.server.kubectl("get", kind, name, "-n", self.namespace, "-o", "json", check=False)
         found = json.loads(done.stdout) if done.returncode == 0 else {}
         assert isinstance(found, dict)
         return found
@@ -149,7 +156,7 @@ class Stage:
 
     def patch(self, kind: str, name: str, status: Mapping[str, Any]) -> None:
         self.server.kubectl(
-            *("patch", kind, name, "-n", NAMESPACE, "--subresource=status", "--type=merge"),
+            *("patch", kind, name, "-n", self.namespace, "--subresource=status", "--type=merge"),
             *("-p", json.dumps({"status": status})),
         )
 
@@ -160,22 +167,30 @@ class Stage:
             labels = {"app": name}
             pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": f"m:{version}"}]}}
             self.apply(
-                _object(
+                self._object(
                     "apps/v1",
                     "Deployment",
                     name,
                     spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": pod},
                 ),
-                _object("v1", "Service", name, spec={"selector": labels, "ports": [{"name": "http", "port": 8080}]}),
+                self._object(
+                    "v1", "Service", name, spec={"selector": labels, "ports": [{"name": "http", "port": 8080}]}
+                ),
                 {
-                    **_object("discovery.k8s.io/v1", "EndpointSlice", name),
+                    **self._object("discovery.k8s.io/v1", "EndpointSlice", name),
                     "addressType": "IPv4",
                     "ports": [{"name": "http", "port": 8080}],
                     "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}],
                 },
             )
             self.server.kubectl(
-                "label", "endpointslice", name, "-n", NAMESPACE, f"kubernetes.io/service-name={name}", "--overwrite"
+                "label",
+                "endpointslice",
+                name,
+                "-n",
+                self.namespace,
+                f"kubernetes.io/service-name={name}",
+                "--overwrite",
             )
             self.patch(
                 "deployment",
@@ -196,7 +211,7 @@ class Stage:
 
     def rollout(self, name: str = "fraud", *, hold: str = "5s") -> None:
         self.apply(
-            _object(
+            self._object(
                 "modelrollout.dev/v1alpha1",
                 "ModelRollout",
                 name,
@@ -215,7 +230,7 @@ class Stage:
 
     def act(self, verb: str) -> None:
         self.apply(
-            _object(
+            self._object(
                 "modelrollout.dev/v1alpha1",
                 "RolloutAction",
                 f"fraud-{verb.lower()}",
@@ -225,7 +240,7 @@ class Stage:
 
     def accept_routes(self) -> bool:
         """Play the gateway: accept every route's newest generation."""
-        done = self.server.kubectl("get", "httproutes", "-n", NAMESPACE, "-o", "json")
+        done = self.server.kubectl("get", "httproutes", "-n", self.namespace, "-o", "json")
         items = json.loads(done.stdout)["items"]
         for route in items:
             metadata = route["metadata"]
@@ -242,7 +257,7 @@ class Stage:
             }
             resolved = {**condition, "type": "ResolvedRefs", "reason": "ResolvedRefs"}
             parent = {
-                "parentRef": {"name": "public"},
+                "parentRef": route["spec"]["parentRefs"][0],
                 "controllerName": "example.com/gateway",
                 "conditions": [condition, resolved],
             }
@@ -253,11 +268,15 @@ class Stage:
         return str((self.get("modelrollout", name).get("status") or {}).get("phase", ""))
 
     def weights(self) -> tuple[int, ...]:
-        done = self.server.kubectl("get", "httproutes", "-n", NAMESPACE, "-o", "json")
+        done = self.server.kubectl("get", "httproutes", "-n", self.namespace, "-o", "json")
         routes = json.loads(done.stdout)["items"]
         if not routes:
             return ()
         return tuple(int(ref["weight"]) for ref in routes[0]["spec"]["rules"][-1]["backendRefs"])
+
+    def _object(self, version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
 def wait_until(condition: Callable[[], bool], *, limit: float = 60.0, pause: float = 0.2, why: str = "") -> float:
@@ -293,7 +312,3 @@ def prometheus(exporter: Exporter) -> Iterator[Prometheus]:
     """A Prometheus that scrapes the exporter each second."""
     with Prometheus(config=exporter.config()) as running:
         yield running
-
-
-def _object(version: str, kind: str, name: str, **rest: Any) -> dict[str, Any]:
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **rest}

@@ -1,0 +1,147 @@
+"""Where the commands of the documentation run: bash in the checkout, kubectl first in PATH, a home of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster import programs
+from e2e.cluster.apiserver import ApiServer, apiserver
+from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+LISTED: dict[str, list[str]] = tomllib.loads((ROOT / "docs" / "commands.toml").read_text())
+NAMESPACE = "serving"
+LIMIT = 60.0
+"""Seconds within which a command must end."""
+HARM = 0.9
+"""Share of the candidate's answers that are bad in the rollout that is taken back."""
+
+
+class Reader:
+    """A reader of the documentation who types its commands; `home` holds his credentials as ~/.kube/config."""
+
+    def __init__(self, kubeconfig: Path, home: Path) -> None:
+        (home / ".kube").mkdir(parents=True)
+        (home / ".kube" / "config").symlink_to(kubeconfig)
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("MODELROLLOUT_", "KUBE"))},
+            "HOME": str(home),
+            "PATH": f"{programs.kubernetes()}:{os.environ['PATH']}",
+        }
+
+    def types(self, command: str, text: str = "") -> str:
+        """What the command, with `text` on its input, prints; it must end with code 0 and without a word on stderr."""
+        code, printed, complaint = self._run(command, text)
+        assert (code, complaint) == (0, ""), f"{command}\n{printed}\n{complaint}"
+        return printed
+
+    def refused(self, command: str, text: str = "") -> str:
+        """What the command, with `text` on its input, says on stderr; it must fail."""
+        code, printed, complaint = self._run(command, text)
+        assert code != 0, f"{command}\n{printed}"
+        return complaint
+
+    def _run(self, command: str, text: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=self._environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def begins(self, command: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a command that does not end by itself; whoever starts it ends it."""
+        return subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=self._environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Namespace `serving` after a rollout `fraud` was taken back by an operator that still runs."""
+
+    stage: Stage
+    exporter: Exporter
+    operator: Operator
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """The objects of a YAML text: mappings that name a kind."""
+    return [found for found in yaml.safe_load_all(text) if isinstance(found, dict) and "kind" in found]
+
+
+def quick() -> dict[str, Any]:
+    """The smallest example with short times and an objective that few requests decide."""
+    (rollout,) = objects((ROOT / "examples" / "smallest.yaml").read_text())
+    spec = rollout["spec"]
+    spec["traffic"]["settle"] = "1s"
+    spec["stepDefaults"] = {"minDuration": "2s"}
+    spec["analysis"] = {"interval": "1s", "warmup": "0s"}
+    spec["slis"][0]["objective"] = "99"
+    return dict(rollout)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    """An API server with the Gateway API and nothing of ours."""
+    with apiserver(crds=[programs.gateway_api_crds()]) as running:
+        for namespace in ("serving", "tumour"):
+            running.kubectl("create", "namespace", namespace)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reader(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(server.kubeconfig, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def crds(server: ApiServer) -> None:
+    server.install_crds(ROOT / "crds")
+
+
+@pytest.fixture(scope="module")
+def place(server: ApiServer, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    exporter = Exporter(NAMESPACE)
+    stage = Stage(server, NAMESPACE)
+    stage.arms()
+    operator = Operator(
+        server.kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log", "--log-format", "plain"
+    )
+    try:
+        with prometheus(exporter) as metrics, gateway(stage):
+            stage.source(metrics.url)
+            wait_until(operator.ready, why="operator is ready")
+            # Client-side, as a reader applies it, or a later apply of the same file warns.
+            server.kubectl("apply", "-f", "-", input_text=yaml.safe_dump(quick()))
+            wait_until(lambda: stage.weights() == (95, 5), why="first step")
+            exporter.traffic["v8"].turn(HARM)
+            wait_until(lambda: stage.phase() == "RolledBack", why="taken back")
+            server.kubectl("create", "-n", NAMESPACE, "-f", ROOT / "examples" / "actions" / "approve.yaml")
+            answered = ("get", "rolloutactions", "-n", NAMESPACE, "-o", "jsonpath={.items[*].status.result}")
+            wait_until(lambda: bool(server.kubectl(*answered).stdout), why="the action is answered")
+            yield Place(stage, exporter, operator)
+    finally:
+        operator.end(signal.SIGKILL)
+        exporter.close()

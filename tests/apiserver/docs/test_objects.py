@@ -1,0 +1,58 @@
+"""Every whole object that examples and pages show is accepted by a real API server, as kubectl sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.apiserver.docs.conftest import ROOT, Reader, objects
+from tests.layout.documents import blocks, pages
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
+
+YAML = frozenset({"yaml", "yml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text with whole objects, and where it stands."""
+
+    where: str
+    text: str
+
+
+def shown() -> Iterator[Shown]:
+    for path in sorted((ROOT / "examples").rglob("*.yaml")):
+        yield Shown(str(path.relative_to(ROOT)), path.read_text())
+    for page in pages():
+        for number, block in enumerate(blocks(page)):
+            if block.language in YAML and objects(block.text):
+                yield Shown(f"{page.relative_to(ROOT)}/{number}", block.text)
+
+
+EVERY = list(shown())
+
+
+def test_examples_and_pages_are_looked_at() -> None:
+    kinds = {(Path(item.where).parts[0], obj["kind"]) for item in EVERY for obj in objects(item.text)}
+    ours = {"ModelRollout", "MetricSource", "RolloutAction"}
+    assert kinds == {("README.md", "ModelRollout"), ("docs", "HTTPRoute")} | {
+        (where, kind) for where in ("examples", "docs") for kind in ours
+    }
+
+
+@pytest.mark.parametrize("item", EVERY, ids=lambda item: item.where)
+def test_is_accepted(reader: Reader, crds: None, item: Shown) -> None:
+    printed = reader.types("kubectl create --dry-run=server -f -", item.text)
+    assert printed.count("created (server dry run)") == len(objects(item.text))
+
+
+def test_an_unknown_field_would_be_refused(reader: Reader, crds: None) -> None:
+    (rollout,) = objects((ROOT / "examples" / "smallest.yaml").read_text())
+    rollout["spec"]["nonsense"] = 1
+    complaint = reader.refused("kubectl create --dry-run=server -f -", yaml.safe_dump(rollout))
+    assert 'unknown field "spec.nonsense"' in complaint
