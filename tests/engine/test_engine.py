@@ -10,7 +10,7 @@ import pytest
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision
 from modelrollout.core.model import ActionVerb, Epoch, Key, Phase, RolloutSpec, Step, Weight
-from modelrollout.core.observation import ActionRequest, Observation, WorkloadSeen
+from modelrollout.core.observation import ActionRequest, Observation, SpecProblem, WorkloadSeen
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.queue import Priority
@@ -127,6 +127,20 @@ async def test_an_object_that_becomes_unreadable_in_mid_rollout_can_still_be_abo
     world.api.actions[spec.key].append(ActionRequest("stop", "uid-a", ActionVerb.ABORT, START))
     world.engine.enqueue(spec.key, Priority.URGENT)
     await world.until(lambda: world.api.weight(spec.key) == 0, limit=2)
+    await world.stop()
+
+
+async def test_bug_a_candidate_is_judged_on_while_its_rollout_is_invalid() -> None:
+    """A spec that became wrong in mid-rollout ended the evidence, and a bad candidate kept its traffic."""
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    world.api.edit(spec.key, problem=SpecProblem("InvalidSpec", "spec.steps[0].weight: must be above 0"))
+    await world.until(lambda: phase(world, spec.key) is Phase.INVALID)
+    await asyncio.sleep(20)
+    world.metrics.change("serving", "fraud-v8", START + asyncio.get_running_loop().time(), Load(errors=0.6))
+    await asyncio.sleep(20)
+    assert world.api.weight(spec.key) == 0
     await world.stop()
 
 

@@ -1,4 +1,4 @@
-"""What a step costs the API server, by its audit log. Fails today: a step costs two status writes, not one."""
+"""What a step costs the API server, by its audit log: one status write, one route write, one Event."""
 
 from __future__ import annotations
 

@@ -183,13 +183,14 @@ def _paused(s: Situation) -> Condition:
 
 
 def _fresh(s: Situation) -> Condition:
+    if not s.under_way:
+        # Nobody is judged: what the last evidence was is no news, and telling it would cost a write.
+        return _made(s, ConditionType.METRICS_FRESH, None, Reason.NOT_EVALUATED)
     if isinstance(s.obs.evidence, EvidenceUnreachable):
         return _made(s, ConditionType.METRICS_FRESH, False, Reason.METRICS_UNREACHABLE, s.obs.evidence.kind)
     if not s.evidence:
         old = s.status.condition(ConditionType.METRICS_FRESH)
-        if s.under_way and old and old.status == "True":
-            return _made(s, ConditionType.METRICS_FRESH, True, Reason.FRESH)
-        if s.under_way and isinstance(s.obs.preflight, PreflightPassed):
+        if (old and old.status == "True") or isinstance(s.obs.preflight, PreflightPassed):
             return _made(s, ConditionType.METRICS_FRESH, True, Reason.FRESH)
         return _made(s, ConditionType.METRICS_FRESH, None, Reason.NOT_EVALUATED)
     silent = [x for x in s.evidence.slis if x.verdict is Verdict.NO_DATA]
@@ -210,6 +211,8 @@ def _budget(s: Situation) -> Condition:
     told = "; ".join(ledger(x) for x in s.status.budget)
     if burning:
         return _made(s, ConditionType.BUDGET_HEALTHY, False, s.status.reason, s.status.message)
+    if not s.status.budget and s.under_way and isinstance(s.obs.preflight, PreflightPassed):
+        return _made(s, ConditionType.BUDGET_HEALTHY, True, Reason.WITHIN_BUDGET, "nothing is spent yet")
     if not s.status.budget:
         return _made(s, ConditionType.BUDGET_HEALTHY, None, Reason.NOT_EVALUATED)
     return _made(s, ConditionType.BUDGET_HEALTHY, True, Reason.WITHIN_BUDGET, told)

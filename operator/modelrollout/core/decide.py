@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from modelrollout.core.actions import absorb
 from modelrollout.core.conditions import rendered
+from modelrollout.core.inconclusive import recalled, unwritten
 from modelrollout.core.intents import Decision, DropFinalizer
 from modelrollout.core.lifecycle import deleting, finalizer, new_revision, preflight, references
 from modelrollout.core.model import Phase, RolloutSpec
@@ -72,10 +73,10 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
     before = status or RolloutStatus()
     if spec is None:
         return _unreadable(before, obs, now)
-    s, results = absorb(Situation(spec, before, obs, now))
+    s, results = absorb(recalled(Situation(spec, before, obs, now)))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
     after = replace(draft.status, observed_generation=obs.generation, leader_epoch=max(obs.epoch, before.leader_epoch))
-    after = rendered(replace(s, status=after))
+    after = unwritten(spec, rendered(replace(s, status=after)), now)
     return Decision(after, draft.intent, draft.announcements, results, draft.wake_at, draft.urgent)
 
 

@@ -192,7 +192,8 @@ def significant(old: RolloutStatus | None, new: RolloutStatus) -> bool:
 
 
 def _face(status: RolloutStatus) -> tuple[object, ...]:
-    # WAIT to PASS is the normal course of every step and is told by the next step's write.
+    # WAIT to PASS is the normal course of every step and is told by the next step's write, as is the ledger: whoever
+    # takes over in mid-step reads the step's samples again.
     slis = tuple((s.name, Verdict.PASS if s.verdict is Verdict.WAIT else s.verdict, s.no_data) for s in status.slis)
     return (
         status.observed_generation,
@@ -214,7 +215,6 @@ def _face(status: RolloutStatus) -> tuple[object, ...]:
         status.holds,
         slis,
         status.notes,
-        tuple((b.sli, b.allowed) for b in status.budget),
         status.decisions,
         status.history,
         status.rejected,

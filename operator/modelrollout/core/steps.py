@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelrollout.core.inconclusive import given_up, inconclusive_hold, undecided
 from modelrollout.core.model import FULL, Outcome, Phase, Step
 from modelrollout.core.observation import RouteSeen, WorkloadSeen
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended
 from modelrollout.core.situation import Draft, Situation, blank_slis, noted, paused, plan_hash, raise_to, stay, tell
 from modelrollout.core.status import Holds
-from modelrollout.core.triggers import inconclusive_hold, undecided
 from modelrollout.core.wording import assessment, duration, percent
 
 
@@ -69,8 +69,7 @@ def _reason_to_go(s: Situation, due: float) -> str | None:
         return None
     if s.passes:
         return "; ".join(assessment(x) for x in s.critical)
-    quiet, since = s.spec.analysis.inconclusive, s.status.holds.inconclusive
-    if quiet.then is Outcome.PROMOTE and since is not None and s.now - since >= inconclusive_hold(s):
+    if given_up(s, Outcome.PROMOTE):
         return f"no verdict, analysis.inconclusive.then is Promote: {undecided(s)}"
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modelrollout.core.inconclusive import given_up, undecided
 from modelrollout.core.model import BurnAction, Outcome, Phase, Verdict
 from modelrollout.core.observation import (
     Attribution,
@@ -86,29 +87,13 @@ def _from_candidate(s: Situation) -> Trigger | None:
 
 
 def _from_holds(s: Situation) -> Trigger | None:
-    no_data, quiet = s.spec.analysis.no_data, s.spec.analysis.inconclusive
+    no_data = s.spec.analysis.no_data
     silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA and x.no_data is not NoDataCause.NO_TRAFFIC]
     if silent and no_data.then is Outcome.ROLLBACK and _lasted(s.now, s.status.holds.no_data, no_data.hold):
         return Trigger(Reason.NO_DATA, f"{assessment(silent[0])}, for {duration(no_data.hold)}")
-    if quiet.then is Outcome.ROLLBACK and _lasted(s.now, s.status.holds.inconclusive, inconclusive_hold(s)):
+    if given_up(s, Outcome.ROLLBACK):
         return Trigger(Reason.INCONCLUSIVE, undecided(s))
     return None
-
-
-def inconclusive_hold(s: Situation) -> float:
-    """How long this step may stay undecided after its shortest time: its own deadline, or the rollout's."""
-    step = s.status.step
-    if step is None:
-        return s.spec.analysis.inconclusive.hold
-    # Steps may just have been edited to fewer than the one we stand at.
-    own = s.spec.steps[min(max(step.index, 0), len(s.spec.steps) - 1)]
-    return min(s.spec.analysis.inconclusive.hold, max(0.0, own.max_duration - own.min_duration))
-
-
-def undecided(s: Situation) -> str:
-    """What is missing for a verdict."""
-    open_ones = [assessment(x) for x in s.critical if x.verdict is not Verdict.PASS]
-    return "; ".join(open_ones) or "no evidence yet"
 
 
 def _lasted(now: float, since: float | None, limit: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelrollout.core.inconclusive import given_up, inconclusive_hold, undecided
 from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, BurnAction, Outcome, Phase, Verdict
 from modelrollout.core.observation import (
@@ -15,7 +16,6 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
 from modelrollout.core.status import Holds
-from modelrollout.core.triggers import inconclusive_hold, undecided
 from modelrollout.core.wording import assessment, duration, ledger, percent, tier
 
 
@@ -158,11 +158,9 @@ def _tiers(s: Situation, sli: SliAssessment) -> Draft | None:
 
 def undecided_for_too_long(s: Situation) -> Draft | None:
     """A step past its deadline without a verdict pauses (rollback is a trigger, promotion is the step policy's)."""
-    limit = inconclusive_hold(s)
-    since = s.status.holds.inconclusive
-    if s.passes or since is None or s.now - since < limit or s.spec.analysis.inconclusive.then is not Outcome.PAUSE:
+    if not given_up(s, Outcome.PAUSE):
         return None
-    message = f"no verdict {duration(limit)} after the step's shortest time: {undecided(s)}"
+    message = f"no verdict {duration(inconclusive_hold(s))} after the step's shortest time: {undecided(s)}"
     return paused(s, Reason.INCONCLUSIVE, message)
 
 

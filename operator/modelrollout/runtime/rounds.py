@@ -41,7 +41,8 @@ READ_LIMIT = 15.0
 SLICE = 0.005
 """Seconds of arithmetic before the loop is given to others."""
 TOO_LARGE = "TooLarge"
-EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
+EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
+"""Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
 
 
 class Rounds:
