@@ -91,10 +91,11 @@ class TierFinding:
 
 @dataclass(frozen=True, slots=True)
 class HardGuardFinding:
-    """Half of at least 20 recent candidate requests were bad."""
+    """Half of at least 20 recent candidate requests were bad; `attribution` is SHARED when legacy's were too."""
 
     bad: int
     total: int
+    attribution: Attribution = Attribution.CANDIDATE
 
 
 class NoDataCause(StrEnum):

@@ -36,7 +36,7 @@ def rollback_trigger(s: Situation) -> Draft | None:
 
 def _from_evidence(s: Situation) -> Trigger | None:
     for sli in s.critical:
-        if sli.hard_guard:
+        if sli.hard_guard and sli.hard_guard.attribution is not Attribution.SHARED:
             return Trigger(Reason.HARD_GUARD, assessment(sli))
     for sli in s.critical:
         found = _burning(s, sli)

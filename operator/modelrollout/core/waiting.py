@@ -16,7 +16,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
 from modelrollout.core.status import Holds
-from modelrollout.core.wording import assessment, duration, ledger, percent, tier
+from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
 
 
 def candidate_endpoints(s: Situation) -> Draft | None:
@@ -122,6 +122,9 @@ def invalid_evidence(s: Situation) -> Draft | None:
 def burning(s: Situation) -> Draft | None:
     """Tiers that are true without being a trigger yet, and a ledger half spent."""
     for sli in s.critical:
+        if sli.hard_guard and sli.hard_guard.attribution is Attribution.SHARED:
+            text = f"{sli.name}: {hard_guard(sli.hard_guard)}; legacy's were too, nobody is blamed"
+            return paused(s, Reason.SHARED_DEGRADATION, text)
         draft = _tiers(s, sli)
         if draft:
             return draft

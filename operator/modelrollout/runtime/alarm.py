@@ -19,4 +19,5 @@ def _bad(sli: SliAssessment) -> bool:
         t.tier.action is BurnAction.ROLLBACK and t.attribution in (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
         for t in sli.tiers
     )
+    # Also when it is shared: no raise is finished in the middle of an outage.
     return sli.verdict is Verdict.FAIL or sli.hard_guard is not None or reverts

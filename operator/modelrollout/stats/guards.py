@@ -27,6 +27,11 @@ INCIDENT_LEVEL = 0.002
 """While legacy is out of its objective too. In an incident of 5 minutes that hits both alike, a look at every 5 s at
 0.01 blames the candidate in 1 to 4 % of cases, at 0.002 in 0.1 to 1 % (3000 runs each, weights 5 to 50 %).
 """
+EDGE_STRATA = 2
+"""An incident begins and ends between two scrapes, which see the arms at different moments: up to two strata show one
+arm bad and the other one good. While legacy is bad too, so many strata that speak most against the candidate are left
+out (`docs/explanation/decisions`, 12).
+"""
 COLUMNS = (2.0, 3.0, 6.0, 14.4)
 """Burn factors for which the smallest legacy sample is laid down; a tier takes the next one up."""
 
@@ -121,15 +126,27 @@ def candidate_tail(strata: Iterable[tuple[ArmCounts, ArmCounts]]) -> float:
     return binomial_tail(own, bad, expected / bad) if bad else 1.0
 
 
+def without_edges(strata: Sequence[tuple[ArmCounts, ArmCounts]]) -> list[tuple[ArmCounts, ArmCounts]]:
+    """The strata but for those `EDGE_STRATA` in which the candidate's bad events exceed its share of them most."""
+
+    def excess(pair: tuple[ArmCounts, ArmCounts]) -> float:
+        candidate, legacy = pair
+        events = candidate.total + legacy.total
+        return candidate.bad - (candidate.bad + legacy.bad) * candidate.total / events if events else 0.0
+
+    return sorted(strata, key=excess)[:-EDGE_STRATA]
+
+
 def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, least: int) -> Attribution:
     """Whose fault a burn tier is, from its long window cut into strata (candidate, legacy)."""
     total = sum(legacy.total for _, legacy in strata)
     if total < least:
         return Attribution.UNAVAILABLE
     shared = bool(exceeds(sum(legacy.bad for _, legacy in strata), total, allowed) >= CONFIDENCE)
-    if candidate_tail(strata) <= (INCIDENT_LEVEL if shared else ATTRIBUTION_LEVEL):
-        return Attribution.CANDIDATE
-    return Attribution.SHARED if shared else Attribution.AWAITING
+    if shared:
+        blamed = candidate_tail(without_edges(strata)) <= INCIDENT_LEVEL
+        return Attribution.CANDIDATE if blamed else Attribution.SHARED
+    return Attribution.CANDIDATE if candidate_tail(strata) <= ATTRIBUTION_LEVEL else Attribution.AWAITING
 
 
 def find_tier(
@@ -142,18 +159,36 @@ def find_tier(
     return TierFinding(tier, long.bad, long.total, float(exceeds(long.bad, long.total, limit)), blame())
 
 
+def newest_ticks(ticks: Sequence[Tick]) -> Sequence[Tick]:
+    """The fewest most recent ticks with at least 20 events; none when all of them have fewer."""
+    total = 0
+    for place in range(len(ticks) - 1, -1, -1):
+        tick = ticks[place]
+        total += tick.n if isinstance(tick, TickCounts) else 0
+        if total >= HARD_EVENTS:
+            return ticks[place:]
+    return ()
+
+
 def hard_guard(ticks: Sequence[Tick], allowed: float) -> HardGuardFinding | None:
     """Whether at least half of the candidate's last requests were bad.
 
-    Looks at the fewest most recent ticks with at least 20 events, and must be sure that `allowed` is exceeded (an SLI
-    may allow a large bad share).
+    Looks at `newest_ticks`, and must be sure that `allowed` is exceeded (an SLI may allow a large bad share). Whose
+    fault it is, is for `attribute_outage` to say.
     """
-    bad = total = 0
-    for tick in reversed(ticks):
-        if isinstance(tick, TickCounts):
-            total, bad = total + tick.n, bad + tick.e
-        if total >= HARD_EVENTS:
-            if bad >= HARD_SHARE * total and exceeds(bad, total, allowed) >= CONFIDENCE:
-                return HardGuardFinding(bad, total)
-            return None
-    return None
+    last = sum_counts(newest_ticks(ticks))
+    if not last.total or last.bad < HARD_SHARE * last.total or exceeds(last.bad, last.total, allowed) < CONFIDENCE:
+        return None
+    return HardGuardFinding(last.bad, last.total)
+
+
+def attribute_outage(strata: Sequence[tuple[ArmCounts, ArmCounts]], legacy: ArmCounts, allowed: float) -> Attribution:
+    """Whose fault it is that the hard guard is true: the candidate's, unless legacy is in it too.
+
+    `legacy`: its events of the time the guard looked at. Without any, or without certain trouble in them, nothing
+    speaks for the candidate and nothing is waited for. `strata`: the last minute or so (candidate, legacy).
+    """
+    if legacy.bad < LEAST_BAD or exceeds(legacy.bad, legacy.total, allowed) < CONFIDENCE:
+        return Attribution.CANDIDATE
+    blamed = candidate_tail(without_edges(strata)) <= INCIDENT_LEVEL
+    return Attribution.CANDIDATE if blamed else Attribution.SHARED

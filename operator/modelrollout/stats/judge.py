@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from modelrollout.core.model import BurnAction, BurnTier, Sli, Verdict
-from modelrollout.core.observation import ArmCounts, Attribution, NoDataCause, SliAssessment, TierFinding
-from modelrollout.stats.guards import attribute, events_for_pass, find_tier, hard_guard, least_legacy, sum_counts
+from modelrollout.core.observation import (
+    ArmCounts,
+    Attribution,
+    HardGuardFinding,
+    NoDataCause,
+    SliAssessment,
+    TierFinding,
+)
+from modelrollout.stats.guards import (
+    attribute,
+    attribute_outage,
+    events_for_pass,
+    find_tier,
+    hard_guard,
+    least_legacy,
+    newest_ticks,
+    sum_counts,
+)
 from modelrollout.stats.ticks import NoTick, TickCounts, TickGrid, TickPair
 
 BLAMED = (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
 SILENT_TICKS = 2
+OUTAGE_WINDOW = 60.0
+"""Seconds over which the arms are compared when the hard guard is true and legacy is in trouble too."""
+OUTAGE_STRATA = 6
+"""The same in strata, at least: with slow scrapes a minute holds too few."""
 EXPECTED_EVENTS = 5.0
 """Silence is news once this many events were to be expected (seven in a thousand silences are chance then)."""
 
@@ -66,16 +86,15 @@ class Judge:
 
     def assess(self, reading: Reading, now: float) -> SliAssessment:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes `needed` events and no true tier."""
-        candidate = [pair.candidate for pair in reading.ticks]
-        hard = hard_guard(candidate, self._sli.allowed)
+        hard = self._hard(reading.ticks)
         tiers = tuple(finding for tier, least in self._tiers if (finding := self._tier(reading, tier, least)))
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
-        if hard or blamed:
+        if blamed or (hard and hard.attribution in BLAMED):
             verdict = Verdict.FAIL
         elif gap is not None:
             verdict = Verdict.INVALID if gap.mismatch else Verdict.NO_DATA
-        elif reading.candidate.total >= self.needed and not tiers and self._has_data(reading.ticks):
+        elif reading.candidate.total >= self.needed and not (tiers or hard) and self._has_data(reading.ticks):
             verdict = Verdict.PASS
         else:
             verdict = Verdict.WAIT
@@ -98,6 +117,18 @@ class Judge:
 
     def _window(self, ticks: Sequence[TickPair], seconds: float) -> Sequence[TickPair]:
         return last_ticks(ticks, self._grid.ticks_in(seconds))
+
+    def _hard(self, ticks: Sequence[TickPair]) -> HardGuardFinding | None:
+        candidate = [pair.candidate for pair in ticks]
+        found = hard_guard(candidate, self._sli.allowed)
+        if found is None:
+            return None
+        # Legacy's last scrape may be older than the candidate's by an interval.
+        same_time = ticks[-len(newest_ticks(candidate)) - self._stratum :]
+        last = max(self._grid.ticks_in(OUTAGE_WINDOW), OUTAGE_STRATA * self._stratum)
+        strata = strata_of(last_ticks(ticks, last), self._stratum)
+        legacy = sum_counts(pair.legacy for pair in same_time)
+        return replace(found, attribution=attribute_outage(strata, legacy, self._sli.allowed))
 
     def _tier(self, reading: Reading, tier: BurnTier, least: int) -> TierFinding | None:
         long = self._window(reading.ticks, tier.long)

@@ -101,6 +101,19 @@ def test_shared_degradation_is_never_a_revert_and_goes_on_by_itself() -> None:
     assert world.weight == 100
 
 
+def test_a_total_outage_of_both_arms_pauses_and_goes_on_by_itself() -> None:
+    both = assessed(Verdict.WAIT, hard_guard=HardGuardFinding(30, 30, Attribution.SHARED))
+    world = with_evidence(at_25(), both)
+    for _ in range(50):
+        world.now += 60
+        world.settle()
+    assert (world.weight, world.state.phase, world.state.reason) == (25, Phase.PAUSED, Reason.SHARED_DEGRADATION)
+    assert "30 of the last 30 candidate requests were bad" in world.state.message
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
+
+
 def test_elevated_burn_that_ends_goes_on_and_its_clock_starts_anew() -> None:
     world = with_evidence(at_25(), assessed(Verdict.WAIT, tiers=(finding(2, Attribution.CANDIDATE),)))
     world.settle()

@@ -105,6 +105,45 @@ def test_a_shared_incident_is_shared(weight: float, rps: int) -> None:
     assert reverted <= 0.015 * runs
 
 
+def outage(rng: np.random.Generator, *, rps: float, weight: float, pods: int, dead: bool) -> float | None:
+    """Both arms fail altogether for a minute (`dead`: the candidate only, for good); pods scraped when they like.
+
+    Returns how many seconds later the candidate is blamed, None for never.
+    """
+    begin = 60 + float(rng.uniform(0, 5))
+    counted = []
+    for arm, share in enumerate((weight, 1 - weight)):
+        total, bad = np.zeros(36, dtype=np.int64), np.zeros(36, dtype=np.int64)
+        end = np.inf if dead else begin + 60
+        for phase in rng.uniform(0, 5, pods).tolist():
+            for tick in range(36):
+                until = phase + 5 * tick
+                out = 0.0 if dead and arm else max(0.0, min(until, end) - max(until - 5, begin))
+                fine, failed = rng.poisson(rps * share / pods * np.array([5 - out, out]))
+                total[tick] += fine + failed
+                bad[tick] += rng.binomial(fine, 0.01) + failed
+        counted.append([TickCounts(int(n), int(e)) for n, e in zip(total, bad, strict=True)])
+    judge = Judge(sli(allowed=0.01), STANDARD_TIERS, TickGrid(ORIGIN, 5.0), stratum=1, late=False)
+    ticks = [TickPair(n + 1, c, g) for n, (c, g) in enumerate(zip(*counted, strict=True))]
+    for n in range(11, 36):
+        reading = Reading(ticks[: n + 1], ArmCounts(0, 0), ArmCounts(0, 0), None)
+        if judge.assess(reading, ORIGIN).verdict is Verdict.FAIL:
+            return 5 * (n + 1) - begin
+    return None
+
+
+@pytest.mark.parametrize(("weight", "rps", "pods"), [(0.05, 200, 2), (0.25, 20, 2), (0.5, 20, 3)])
+def test_a_total_outage_of_both_arms_reverts_hardly_ever_and_one_of_the_candidate_at_once(
+    weight: float, rps: float, pods: int
+) -> None:
+    rng = np.random.default_rng(3)
+    runs = 60
+    blamed = [outage(rng, rps=rps, weight=weight, pods=pods, dead=False) for _ in range(runs)]
+    assert sum(each is not None for each in blamed) <= 0.015 * runs
+    found = [outage(rng, rps=rps, weight=weight, pods=pods, dead=True) for _ in range(runs)]
+    assert all(each is not None and each <= 15 for each in found)
+
+
 def ramp(seed: int) -> list[Verdict]:
     """Verdicts of a 3-minute ramp: 20 requests a second, 1 % errors in both arms, two pods each, scraped every 5 s."""
     rng = np.random.default_rng(seed)

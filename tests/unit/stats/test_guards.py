@@ -6,6 +6,7 @@ from modelrollout.core.model import STANDARD_TIERS, BurnAction, BurnTier
 from modelrollout.core.observation import ArmCounts, Attribution, HardGuardFinding, NoDataCause, TierFinding
 from modelrollout.stats.guards import (
     attribute,
+    attribute_outage,
     binomial_tail,
     burn_limit,
     burning,
@@ -17,6 +18,7 @@ from modelrollout.stats.guards import (
     least_legacy,
     least_sample,
     sum_counts,
+    without_edges,
 )
 from modelrollout.stats.ticks import NoTick, Tick, TickCounts
 
@@ -124,9 +126,9 @@ def test_strata_with_one_arm_only_say_nothing() -> None:
     [
         ([pair(100, 50, 20, 0)], Attribution.UNAVAILABLE),
         ([pair(100, 50, 21, 0)], Attribution.CANDIDATE),
-        ([pair(100, 20, 900, 180)], Attribution.SHARED),
+        ([pair(100, 20, 900, 180)] * 4, Attribution.SHARED),
         ([pair(100, 3, 900, 9)], Attribution.AWAITING),
-        ([pair(1000, 30, 900, 27)], Attribution.SHARED),
+        ([pair(1000, 30, 900, 27)] * 4, Attribution.SHARED),
     ],
 )
 def test_rows_of_attribution_in_order(strata: list[tuple[ArmCounts, ArmCounts]], result: Attribution) -> None:
@@ -134,15 +136,31 @@ def test_rows_of_attribution_in_order(strata: list[tuple[ArmCounts, ArmCounts]],
 
 
 def test_a_candidate_worse_than_a_bad_legacy_is_blamed() -> None:
-    assert attribute([pair(200, 100, 900, 90)], 0.01, 21) is Attribution.CANDIDATE
+    assert attribute([pair(200, 100, 900, 90)] * 3, 0.01, 21) is Attribution.CANDIDATE
+
+
+def test_the_edge_of_an_incident_that_one_arm_was_scraped_at_first_blames_nobody() -> None:
+    quiet, edge, both = pair(50, 0, 950, 1), pair(50, 45, 950, 300), pair(50, 50, 950, 950)
+    assert candidate_tail([quiet, edge]) <= 0.002
+    assert attribute([quiet] * 9 + [edge], 0.01, 21) is Attribution.SHARED
+    assert attribute([quiet] * 8 + [edge, both, both], 0.01, 21) is Attribution.SHARED
+
+
+def test_an_edge_is_two_strata_long() -> None:
+    late = [pair(50, 50, 950, 100)] * 3
+    assert without_edges([pair(50, 0, 950, 1), *late]) == [pair(50, 0, 950, 1), late[0]]
+    assert without_edges(late[:2]) == []
+    assert without_edges([pair(0, 0, 0, 0), *late]) == [pair(0, 0, 0, 0), late[0]]
 
 
 def test_in_an_incident_of_both_it_takes_more_to_blame_the_candidate() -> None:
     usual, incident = pair(100, 10, 900, 30), pair(100, 33, 900, 180)
     for strata in ([usual], [incident]):
         assert 0.002 < candidate_tail(strata) <= 0.01
+    edges = [pair(40, 40, 40, 0)] * 2
     assert attribute([usual], 0.05, 21) is Attribution.CANDIDATE
-    assert attribute([incident], 0.05, 21) is Attribution.SHARED
+    assert without_edges([incident, *edges]) == [incident]
+    assert attribute([incident, *edges], 0.05, 21) is Attribution.SHARED
 
 
 def find(long: ArmCounts, short: ArmCounts) -> TierFinding | None:
@@ -185,6 +203,32 @@ def test_ticks_without_data_are_passed_over() -> None:
 def test_an_sli_that_allows_much_needs_certainty() -> None:
     assert hard(TickCounts(20, 11), allowed=0.4) is None
     assert hard(TickCounts(20, 15), allowed=0.4) == HardGuardFinding(15, 20)
+
+
+HEALTHY, DEAD = pair(50, 0, 950, 9), pair(50, 50, 950, 9)
+BOTH = pair(50, 50, 950, 950)
+
+
+@pytest.mark.parametrize(
+    ("legacy", "result"),
+    [
+        (ArmCounts(950, 0), Attribution.CANDIDATE),
+        (ArmCounts(950, 9), Attribution.CANDIDATE),
+        (ArmCounts(0, 0), Attribution.CANDIDATE),
+        (ArmCounts(2, 2), Attribution.CANDIDATE),
+        (ArmCounts(950, 950), Attribution.SHARED),
+        (ArmCounts(20, 10), Attribution.SHARED),
+    ],
+    ids=["clean", "within its objective", "silent", "hardly there", "dead", "few requests"],
+)
+def test_an_outage_is_the_candidates_unless_legacy_is_certainly_in_it(legacy: ArmCounts, result: Attribution) -> None:
+    assert attribute_outage([HEALTHY] * 9 + [BOTH] * 3, legacy, 0.01) is result
+
+
+def test_a_dead_candidate_is_blamed_two_strata_later_while_legacy_is_ill_too() -> None:
+    ill, dead = pair(50, 5, 950, 95), pair(50, 50, 950, 95)
+    found = [attribute_outage([ill] * (12 - n) + [dead] * n, dead[1], 0.01) for n in range(1, 5)]
+    assert found == [Attribution.SHARED, Attribution.SHARED, Attribution.CANDIDATE, Attribution.CANDIDATE]
 
 
 def test_sums_leave_out_ticks_without_data() -> None:

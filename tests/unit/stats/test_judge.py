@@ -53,6 +53,48 @@ def test_half_of_the_requests_bad_is_a_fail() -> None:
     assert found.hard_guard == HardGuardFinding(10, 20)
 
 
+OUT, WELL = TickCounts(50, 50), TickCounts(50, 0)
+LEGACY_OUT, LEGACY_WELL = TickCounts(450, 450), TickCounts(450, 2)
+
+
+def paired(*pairs: tuple[Tick, Tick], stratum: int = 1) -> SliAssessment:
+    """Candidate and legacy tick by tick."""
+    ticks = [TickPair(n + 1, *pair) for n, pair in enumerate(pairs)]
+    reading = Reading(ticks, sum_counts(p.candidate for p in ticks), sum_counts(p.legacy for p in ticks), None)
+    return Judge(sli(allowed=0.01), STANDARD_TIERS, GRID, stratum=stratum, late=False).assess(reading, ORIGIN)
+
+
+@pytest.mark.parametrize("legacy", [LEGACY_WELL, TickCounts(0, 0), STALE, TickCounts(0, 0, sampled=False)])
+def test_the_hard_guard_waits_for_nothing_while_legacy_is_well_or_unknown(legacy: Tick) -> None:
+    found = paired(*[(WELL, LEGACY_WELL)] * 40, (OUT, legacy))
+    assert found.verdict is Verdict.FAIL
+    assert found.hard_guard == HardGuardFinding(50, 50, Attribution.CANDIDATE)
+
+
+def test_an_outage_of_both_arms_is_not_the_candidates() -> None:
+    calm = [(WELL, LEGACY_WELL)] * 60
+    for n in range(1, 25):
+        found = paired(*calm, *[(OUT, LEGACY_OUT)] * n)
+        assert found.verdict is Verdict.WAIT, "it must neither revert nor pass"
+        assert found.hard_guard == HardGuardFinding(50, 50, Attribution.SHARED)
+        assert all(tier.attribution is Attribution.SHARED for tier in found.tiers)
+
+
+def test_a_candidate_that_stays_down_after_a_shared_outage_is_reverted() -> None:
+    outage = [(WELL, LEGACY_WELL)] * 60 + [(OUT, LEGACY_OUT)] * 6
+    last_seen = paired(*outage, (OUT, LEGACY_WELL))
+    assert last_seen.verdict is Verdict.WAIT, "legacy's last bad scrape may be of the same moment"
+    assert paired(*outage, *[(OUT, LEGACY_WELL)] * 2).verdict is Verdict.FAIL
+
+
+def test_legacy_may_have_been_scraped_before_the_candidate() -> None:
+    """A scrape every 3 ticks: legacy's outage shows two ticks before the candidate's, in the stratum before."""
+    unseen = TickCounts(0, 0, sampled=False)
+    calm = [(WELL, unseen), (unseen, LEGACY_WELL), (unseen, unseen)] * 20
+    edge = [(WELL, unseen), (unseen, LEGACY_OUT), (unseen, unseen), (OUT, unseen)]
+    assert paired(*calm, *edge, stratum=3).verdict is Verdict.WAIT
+
+
 def test_a_reverting_tier_blamed_on_the_candidate_is_a_fail() -> None:
     found = judged(TickCounts(100, 25))
     assert found.verdict is Verdict.FAIL
