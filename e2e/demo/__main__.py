@@ -18,7 +18,9 @@ def main() -> int:
     parser.add_argument("--provider", choices=["embedded", "kind"], default="embedded")
     arguments = parser.parse_args()
     try:
-        return play(Console(), provider=arguments.provider)
+        # Where nobody watches (a file, CI), rich would wrap tables at 80 columns.
+        console = Console() if sys.stdout.isatty() else Console(width=120)
+        return play(console, provider=arguments.provider)
     except (ClusterError, BuildError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

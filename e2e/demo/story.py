@@ -40,7 +40,7 @@ class Act:
 
 ACTS = (
     Act("1. a better model: v2 replaces v1", "v2", "good", "Promoted"),
-    Act("2. a model with a bug: v3 fails for the largest tumours", "v3", "erroring", "RolledBack"),
+    Act("2. a model with a bug: v3 fails for large tumours", "v3", "erroring", "RolledBack"),
     Act("3. a slow model: every answer of v4 takes 420 ms", "v4", "slow", "RolledBack"),
 )
 

@@ -25,6 +25,10 @@ _PHASE_STYLE = {
 }
 
 
+QUIET = 5.0
+"""Seconds after which a line is printed although nothing has changed but the counts."""
+
+
 class View:
     """Draws each look. With a terminal the picture is redrawn in place; else a line is printed when it changes."""
 
@@ -33,7 +37,7 @@ class View:
         self._live: Live | None = None
         self._last: tuple[object, ...] = ()
         self._spoken: set[tuple[object, ...]] = set()
-        self._begun = time.monotonic()
+        self._begun = self._said = time.monotonic()
 
     @contextmanager
     def act(self, title: str) -> Iterator[None]:
@@ -59,13 +63,15 @@ class View:
             key = (decision.get("at"), decision.get("action"))
             if key not in self._spoken:
                 self._spoken.add(key)
-                self.console.print(
-                    f"  {self._clock()}  {decision.get('action')}: {decision.get('message')}", markup=False
-                )
+                self._say(f"{decision.get('action')}: {decision.get('message')}")
         face = (look.phase, look.reason, look.wanted, None if look.measured is None else round(look.measured, -1))
-        if face != self._last:
+        if face != self._last or time.monotonic() - self._said >= QUIET:
             self._last = face
-            self.console.print(f"  {self._clock()}  {line(look)}", markup=False)
+            self._say(line(look))
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        self.console.print(f"  {self._clock()}  {text}", markup=False, soft_wrap=True)
 
     def _clock(self) -> str:
         return f"{time.monotonic() - self._begun:5.1f}s"
@@ -76,8 +82,8 @@ def line(look: Look) -> str:
     measured = "-" if look.measured is None else f"{look.measured:.1f} %"
     parts = [f"{look.phase} step {look.step}", f"wanted {look.wanted:g} %", f"measured {measured}"]
     for sli in look.slis:
-        bad, total = sli.candidate
-        parts.append(f"{sli.name} {sli.verdict} ({bad}/{total} bad)")
+        burning = "" if sli.burn is None else f", burns {sli.burn:.1f}x"
+        parts.append(f"{sli.name} {_ratio(sli.candidate)}{burning}")
     return ", ".join(parts)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from modelrollout.core.intents import AddFinalizer, DropFinalizer, Move, SetWeight
-from modelrollout.core.model import ZERO, Phase
+from modelrollout.core.model import FULL, ZERO, Phase
 from modelrollout.core.observation import (
     LedgerState,
     PreflightFailed,
@@ -148,6 +148,8 @@ def new_revision(s: Situation) -> Draft | None:
         fresh = replace(fresh, phase=Phase.IDLE, reason=Reason.SAME_AS_LEGACY, message="candidate and legacy are equal")
     if not s.exposed:
         return Draft(fresh, wake_at=s.now)
+    if not status.revision and not status.attempt and s.seen == FULL:
+        return _found_at_full(s, fresh)
     if not s.legacy_serves:
         message = f"revision {revision} waits: legacy has no ready endpoint to take the old revision's users back"
         return stay(s, s.status.phase, Reason.ROLLBACK_BLOCKED, message, wake_at=s.now + RECHECK)
@@ -160,6 +162,18 @@ def new_revision(s: Situation) -> Draft | None:
         urgent=True,
         wake_at=s.now,
     )
+
+
+def _found_at_full(s: Situation, fresh: RolloutStatus) -> Draft:
+    # An object made anew (a restored backup, a delete and apply) after a promotion: moving all users to a legacy that
+    # nobody has looked after since would be the harm that rollouts are there to avoid.
+    text = (
+        f"the route already gave revision {fresh.revision} 100 % when this rollout was first seen: "
+        "taken as promoted, nothing was judged"
+    )
+    status = replace(fresh, phase=Phase.PROMOTED, reason=Reason.FOUND_AT_FULL, message=text, weight=FULL)
+    status = noted(s, status, "Adopt", Reason.FOUND_AT_FULL, text, FULL)
+    return Draft(status, announcements=(warn(EventReason.PROMOTED, text),), wake_at=s.now)
 
 
 def _same(s: Situation) -> bool:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     # Ends.
     PROMOTED = "Promoted"
+    FOUND_AT_FULL = "FoundAtFull"
     IDLE = "Idle"
     SAME_AS_LEGACY = "SameAsLegacy"
     DELETING = "Deleting"

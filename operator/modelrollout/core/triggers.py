@@ -15,7 +15,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import Reason
 from modelrollout.core.rollback import roll_back
 from modelrollout.core.situation import Draft, Situation
-from modelrollout.core.wording import assessment, duration, ledger, tier
+from modelrollout.core.wording import arms, assessment, duration, ledger, tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _burning(s: Situation, sli: SliAssessment) -> Trigger | None:
             and _lasted(s.now, s.status.holds.elevated, finding.tier.short)
         )
         if due:
-            return Trigger(Reason.BUDGET_BURN, f"{sli.name}: {tier(finding)}; {assessment(sli)}")
+            return Trigger(Reason.BUDGET_BURN, f"{sli.name}: {tier(finding)}; {arms(sli)}")
     return None
 
 

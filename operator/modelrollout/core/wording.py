@@ -64,21 +64,26 @@ def counts(arm: ArmCounts) -> str:
     return f"{share(arm.ratio)} of {arm.total}" if arm.total else "no requests"
 
 
+def arms(sli: SliAssessment) -> str:
+    """Both arms' counts beside what is allowed."""
+    return f"candidate {counts(sli.candidate)} bad, legacy {counts(sli.legacy)}, allowed {share(sli.allowed)}"
+
+
 def assessment(sli: SliAssessment) -> str:
     """One sentence on what the evidence says about an SLI, with its numbers."""
-    arms = f"candidate {counts(sli.candidate)} bad, legacy {counts(sli.legacy)}, allowed {share(sli.allowed)}"
+    both = arms(sli)
     if sli.verdict is Verdict.FAIL and sli.hard_guard:
-        return f"{sli.name}: {hard_guard(sli.hard_guard)}; {arms}"
+        return f"{sli.name}: {hard_guard(sli.hard_guard)}; {both}"
     if sli.tiers:
-        return f"{sli.name}: {tier(sli.tiers[0])}; {arms}"
+        return f"{sli.name}: {tier(sli.tiers[0])}; {both}"
     if sli.verdict is Verdict.NO_DATA:
         cause = _CAUSES[sli.no_data] if sli.no_data else "no data"
         return f"{sli.name}: no data from the candidate, {cause}"
     if sli.verdict is Verdict.INVALID:
         return f"{sli.name}: {sli.note}"
     if sli.verdict is Verdict.WAIT:
-        return f"{sli.name}: waiting, {sli.candidate.total} of {sli.needed} candidate requests; {arms}"
-    return f"{sli.name}: {arms}"
+        return f"{sli.name}: waiting, {sli.candidate.total} of {sli.needed} candidate requests; {both}"
+    return f"{sli.name}: {both}"
 
 
 def hard_guard(finding: HardGuardFinding) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import ActionVerb, Analysis, Hold, Outcome, Phase, Step, Verdict, Weight
+from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Hold, Outcome, Phase, Step, Verdict, Weight
 from modelrollout.core.observation import (
     EvidenceSeen,
     EvidenceUnreachable,
@@ -516,6 +516,25 @@ def test_promoted_rollout_does_not_mind_that_legacy_is_removed() -> None:
     world.legacy = WorkloadAbsent('legacy.deployment "fraud-v7" not found')
     world.run(100)
     assert (world.weight, world.state.phase) == (100, Phase.PROMOTED)
+
+
+def test_a_rollout_made_anew_after_a_promotion_moves_nobody() -> None:
+    """A restored backup has no status; the route still gives the candidate everything."""
+    world = World(spec=make_spec(5, 100), route=RouteSeen(FULL, ZERO, "7", accepted=True))
+    world.settle()
+    world.run(100)
+    assert (world.weight, world.state.phase, world.state.reason) == (100, Phase.PROMOTED, Reason.FOUND_AT_FULL)
+    assert not [w for w in world.writes if w.startswith("route")]
+    assert reasons(world) == [EventReason.PROMOTED]
+    world.revision = "rev-b"
+    world.settle()
+    assert world.weight == 5  # its successor starts like any other, from 0
+
+
+def test_a_rollout_made_anew_in_the_middle_begins_at_its_first_step() -> None:
+    world = World(spec=make_spec(5, 100), route=RouteSeen(Weight(4000), ZERO, "7", accepted=True))
+    world.settle()
+    assert [w for w in world.writes if w.startswith("route")] == ["route 0", "route 500"]
 
 
 def test_rolled_back_rollout_does_not_mind_that_the_candidate_is_removed() -> None:

@@ -25,7 +25,7 @@ def test_accuracies_differ_as_the_names_say(models: Models) -> None:
 
 def test_only_erroring_fails_on_rows(models: Models) -> None:
     failing = {name: result.failing for name, result in figures(models).items()}
-    assert 0.05 < failing.pop("erroring") < 0.20
+    assert 0.25 < failing.pop("erroring") < 0.45
     assert set(failing.values()) == {0.0}
 
 
