@@ -36,6 +36,7 @@ from modelrollout.runtime.store import Store
 from modelrollout.runtime.telemetry import Telemetry
 from modelrollout.shell.config import Settings
 from modelrollout.shell.feed import Feed
+from modelrollout.shell.renewal import Renewal
 from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync, Unusable
 from modelrollout.shell.web import Site
 
@@ -146,6 +147,7 @@ class App:
             self._announcer.run(),
             self._resyncs(),
             self._follow_sources(),
+            Renewal(self._sources, self._source_changed).run(),
             self._greet_strangers(),
             self._leader.run(),
         ):
@@ -240,10 +242,13 @@ class App:
                 self._sources.remove(name)
             else:
                 await self._sources.update(body)
-            for key in self._store:
-                obj = self._store.peek(key)
-                if obj is not None and obj.spec is not None and obj.spec.analysis.metric_source == name:
-                    self._engine.enqueue(key)
+            self._source_changed(name)
+
+    def _source_changed(self, name: str) -> None:
+        for key in self._store:
+            obj = self._store.peek(key)
+            if obj is not None and obj.spec is not None and obj.spec.analysis.metric_source == name:
+                self._engine.enqueue(key)
 
     async def _greet_strangers(self) -> None:
         while True:

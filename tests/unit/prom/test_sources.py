@@ -24,7 +24,7 @@ from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.adapters.prom.wire import Call, tls_context
 from modelrollout.core.observation import SpecProblem
-from modelrollout.errors import ApiUnavailable
+from modelrollout.errors import ApiUnavailable, Denied
 from modelrollout.ports import Answer, ArmsByLabel, NoAnswer, SeriesQuery, SourceSpec
 from tests.unit.prom.conftest import no_secret, source_object
 from tests.unit.prom.misbehaving import Misbehaving, answering, silent, succeeding
@@ -176,6 +176,71 @@ async def test_secret_that_cannot_be_read() -> None:
     sources = registry(read_secret=read_secret)
     await sources.update(source_object("p", "http://prometheus", **TOKEN))
     assert "Secret prom-token" in problem(sources)
+    assert "can't be read at present" in problem(sources)
+
+
+async def test_secret_that_must_not_be_read_names_the_right() -> None:
+    async def read_secret(name: str, key: str) -> str | None:
+        raise Denied("forbidden")
+
+    sources = registry(read_secret=read_secret)
+    await sources.update(source_object("p", "http://prometheus", **TOKEN))
+    assert "Secret prom-token in the operator's namespace may not be read: grant" in problem(sources)
+
+
+async def test_an_api_server_that_is_away_takes_no_working_source_away() -> None:
+    answers: list[str | Exception] = ["token", ApiUnavailable("connection refused"), "token"]
+
+    async def read_secret(name: str, key: str) -> str | None:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    sources = registry(read_secret=read_secret)
+    obj = source_object("p", "http://prometheus", **TOKEN)
+    await sources.update(obj)
+    first = sources.server("p")
+    assert first is not None
+    await sources.update(obj)
+    assert sources.server("p") is first
+    assert not await sources.refresh("p")
+    assert sources.server("p") is first
+    answers.append(ApiUnavailable("connection refused"))
+    await sources.update(source_object("p", "http://elsewhere", **TOKEN))
+    assert "can't be read at present" in problem(sources), "a changed source must not go on at its old address"
+    sources.close()
+
+
+async def test_a_refresh_tells_whether_anything_changed() -> None:
+    secrets: dict[str, str] = {}
+
+    async def read_secret(name: str, key: str) -> str | None:
+        return secrets.get(name)
+
+    sources = registry(read_secret=read_secret)
+    await sources.update(source_object("p", "http://prometheus", **TOKEN))
+    await sources.update(source_object("plain", "http://prometheus"))
+    assert sources.with_secrets() == ("p",)
+    assert not await sources.refresh("p")
+    for text, changed in (("first", True), ("first", False), ("second", True)):
+        secrets["prom-token"] = text
+        assert await sources.refresh("p") is changed
+    del secrets["prom-token"]
+    assert await sources.refresh("p")
+    assert not await sources.refresh("unknown")
+    assert sources.with_secrets() == ("p",)
+    sources.close()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# für uns\n", "no certificate"], ids=["empty", "blank", "umlaut", "text"])
+async def test_a_ca_that_is_none_is_told_and_never_replaced_by_the_public_ones(text: str) -> None:
+    async def read_secret(name: str, key: str) -> str | None:
+        return text
+
+    sources = registry(read_secret=read_secret)
+    await sources.update(source_object("p", "https://prometheus", tls={"ca": {"secret": "ca", "key": "ca.crt"}}))
+    assert "no PEM certificate" in problem(sources)
 
 
 async def test_slow_secret_of_an_old_update_does_not_win() -> None:

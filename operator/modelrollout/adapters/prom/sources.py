@@ -20,7 +20,7 @@ from modelrollout.api.convert import to_source
 from modelrollout.api.source import SecretKey, Source
 from modelrollout.core.observation import SpecProblem
 from modelrollout.core.reasons import Reason
-from modelrollout.errors import RolloutError
+from modelrollout.errors import Denied, RolloutError
 from modelrollout.ports import NoAnswer, QueryResult, SourceSpec
 
 log = logging.getLogger(__name__)
@@ -104,10 +104,22 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class _Rejected:
-    """A source that can't be used. `obj` is kept for another try, as a Secret may appear later."""
+    """A source that can't be used. `source` is kept for another try, as a Secret may appear later.
+
+    `unread`: only because the API server did not give a Secret, which says nothing about the source.
+    """
 
     problem: SpecProblem
     source: Source | None = None
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _NoText:
+    """Why there is no text of a Secret, as the end of a sentence."""
+
+    text: str
+    unread: bool = False
 
 
 class Sources:
@@ -145,11 +157,21 @@ class Sources:
             return
         await self._build(source)
 
-    async def refresh(self, name: str) -> None:
-        """Read the Secrets of a source again, after a change of them or when the server refuses the token."""
-        entry = self._entries.get(name)
-        if entry is not None and entry.source is not None:
-            await self._build(entry.source)
+    async def refresh(self, name: str) -> bool:
+        """Read the Secrets of a source again; whether that changed anything. A no-op for an unknown source."""
+        before = self._entries.get(name)
+        if before is not None and before.source is not None:
+            await self._build(before.source)
+        after = self._entries.get(name)
+        return after is not before and after != before
+
+    def with_secrets(self) -> tuple[str, ...]:
+        """Names of the sources that refer to Secrets, usable or not."""
+        return tuple(
+            name
+            for name, entry in self._entries.items()
+            if entry.source is not None and (entry.source.connection.bearer_token or entry.source.connection.ca)
+        )
 
     def remove(self, name: str) -> None:
         """Forget a source."""
@@ -205,6 +227,8 @@ class Sources:
         if isinstance(old, Server) and isinstance(made, Server) and old.token == made.token:
             made.close()
             return
+        if isinstance(old, Server) and isinstance(made, _Rejected) and made.unread and old.source == source:
+            return  # an API server that is away for a moment takes no working source away
         self._put(name, made)
 
     def _put(self, name: str, entry: Server | _Rejected) -> None:
@@ -216,8 +240,8 @@ class Sources:
     async def _server_or_problem(self, source: Source) -> Server | _Rejected:
         name, connection = source.spec.name, source.connection
 
-        def rejected(text: str) -> _Rejected:
-            return _Rejected(_problem(name, text), source)
+        def rejected(text: str, *, unread: bool = False) -> _Rejected:
+            return _Rejected(_problem(name, text), source, unread)
 
         wrong = addresses.problem_of(connection.address, self._policy)
         if wrong is not None:
@@ -227,11 +251,13 @@ class Sources:
             return rejected(wrong)
         secrets: list[str | None] = []
         for path, ref in (("auth.bearerToken", connection.bearer_token), ("tls.ca", connection.ca)):
-            text = None if ref is None else await self._secret(ref)
-            if ref is not None and text is None:
-                return rejected(
-                    f"prometheus.{path}: Secret {ref.secret} in the operator's namespace has no readable key {ref.key}"
-                )
+            if ref is None:
+                secrets.append(None)
+                continue
+            text = await self._secret(ref)
+            if isinstance(text, _NoText):
+                where = f"prometheus.{path}: Secret {ref.secret} in the operator's namespace"
+                return rejected(f"{where} {text.text}", unread=text.unread)
             secrets.append(text)
         token, ca = secrets
         sent = headers.with_token(connection, token)
@@ -246,12 +272,15 @@ class Sources:
         target = Target(connection.address, sent, tls, self._policy, self._limits)
         return Server(source, target, (source, tuple(sorted(sent.items())), ca))
 
-    async def _secret(self, ref: SecretKey) -> str | None:
+    async def _secret(self, ref: SecretKey) -> str | _NoText:
         try:
-            return await self._read_secret(ref.secret, ref.key)
+            text = await self._read_secret(ref.secret, ref.key)
+        except Denied:
+            return _NoText("may not be read: grant the operator `get` on it")
         except RolloutError as error:
             log.warning("Secret %s can't be read: %s", ref.secret, type(error).__name__)
-            return None
+            return _NoText(f"can't be read at present ({type(error).__name__}); it is tried again", unread=True)
+        return _NoText(f"has no readable key {ref.key}: create it, or correct the reference") if text is None else text
 
 
 def _problem(name: str, text: str) -> SpecProblem:

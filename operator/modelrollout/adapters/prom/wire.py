@@ -206,7 +206,13 @@ class LineAdapter(HTTPAdapter):
 
 
 def tls_context(ca: str | None) -> ssl.SSLContext:
-    """Verification against `ca` (PEM) only, or the public CAs without it. Raises ssl.SSLError for a bad PEM."""
+    """Verification against `ca` (PEM) only, or the public CAs without it.
+
+    Raises ssl.SSLError or ValueError for a bad PEM.
+    """
     if ca is not None:
+        # Python takes an empty text for none at all and would trust the public CAs; others than ASCII it can't take.
+        if not ca.strip() or not ca.isascii():
+            raise ValueError("no PEM certificate")
         return ssl.create_default_context(cadata=ca)
     return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
