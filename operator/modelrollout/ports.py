@@ -212,7 +212,6 @@ class SourceSpec:
     name: str
     arms: ArmsByPod | ArmsByLabel
     scrape_interval: float | None
-    allow_raw: bool = False
 
 
 class Metrics(Protocol):

@@ -92,7 +92,8 @@ class FakeMetrics:
             inside = [each for each in samples if at - query.window < each[0] <= at]
             finite = tuple(each for each in inside if math.isfinite(each[1]))
             if inside:
-                found.append(Series(dict(key), finite, len(inside) - len(finite)))
+                odd = tuple(time for time, value in inside if not math.isfinite(value))
+                found.append(Series(dict(key), finite, odd))
         return Answer(tuple(found))
 
     def _select(self, query: SeriesQuery) -> Iterable[tuple[Labels, list[tuple[float, float]]]]:

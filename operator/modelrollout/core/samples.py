@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class Series:
     """One series: its labels with `__name__`, and samples as (epoch seconds, value) in order, finite values only.
 
-    `rejected` counts samples that were NaN or infinite and were left out.
+    `rejected`: times of the samples that were NaN or infinite and were left out, in order.
     """
 
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
-    rejected: int = 0
+    rejected: tuple[float, ...] = ()

@@ -94,6 +94,8 @@ def within(series: tuple[Series, ...], start: float, end: float) -> tuple[Series
         if samples and (samples[0][0] <= start or samples[-1][0] > end):
             samples = tuple(x for x in samples if start < x[0] <= end)
             one = replace(one, samples=samples)
+        if one.rejected:
+            one = replace(one, rejected=tuple(at for at in one.rejected if start < at <= end))
         if samples or one.rejected:
             cut.append(one)
     return tuple(cut)

@@ -39,12 +39,12 @@ def whole(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One series ready for arithmetic: ascending times (epoch seconds) with their values, and samples left out."""
+    """One series ready for arithmetic: ascending times (epoch seconds) with values, and times of samples left out."""
 
     target: Target
     times: tuple[float, ...]
     values: tuple[float, ...]
-    rejected: int = 0
+    rejected: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, series: Series) -> Track:
@@ -60,6 +60,10 @@ class Track:
         """Time of the newest sample at or before `until`."""
         index = bisect_right(self.times, until)
         return self.times[index - 1] if index else None
+
+    def odd(self, since: float, until: float) -> bool:
+        """Whether a sample in [since, until] was left out."""
+        return bisect_right(self.rejected, until) > bisect_left(self.rejected, since)
 
     def seen(self, after: float, until: float) -> bool:
         """Whether there is a sample in (after, until]."""
@@ -78,7 +82,7 @@ def increase(track: Track, t0: float, t1: float, *, slack: float, from_zero: boo
     """What the counter gained in (t0, t1]; None when it has no sample there.
 
     `from_zero`: whether a series without a base is known to be new, so that its first sample counts in full. A series
-    with rejected samples never is: its base may be among them.
+    with a rejected sample where its base would be never is: that may have been it.
     """
     first, end = bisect_right(track.times, t0), bisect_right(track.times, t1)
     if first == end:
@@ -86,7 +90,7 @@ def increase(track: Track, t0: float, t1: float, *, slack: float, from_zero: boo
     based = first > 0 and track.times[first - 1] >= t0 - slack
     if based:
         last = track.values[first - 1]
-    elif from_zero and not track.rejected:
+    elif from_zero and not track.odd(t0 - slack, track.times[first]):
         last = 0.0
     else:
         last = track.values[first]

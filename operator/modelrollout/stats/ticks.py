@@ -237,11 +237,11 @@ class ArmReader:
     def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
         limit = t1 - self._patience
-        rejected = [c.track for c in arm.counters if (c.total or c.bad) and c.track.rejected]
+        rejected = [c.track for c in arm.counters if (c.total or c.bad) and c.track.odd(limit, t1)]
         if self._fresh(t1):
             for track in rejected:
                 newest = track.newest(t1)
-                if (newest is None or newest < limit) and known.scraped(track.target, limit, t1):
+                if newest is None or newest < limit:
                     return NoTick(NoDataCause.REJECTED)
             mismatch = self._mismatch(arm, t0, t1)
             return NoTick(NoDataCause.MISSING, mismatch) if mismatch else None

@@ -30,7 +30,7 @@ async def test_raw_samples_of_the_window_with_their_own_times(world: World, metr
     (series,) = await read(world, SeriesQuery((metric,), 10.0))
     assert series.labels == {"__name__": metric, "pod": "a", "code": "200"}
     assert series.samples == ((at - 9.999, 2.0), (at - 5.25, 3.0), (at, 4.0))
-    assert series.rejected == 0
+    assert series.rejected == ()
 
 
 async def test_time_of_evaluation_is_pinned(world: World, metric: str) -> None:
@@ -84,7 +84,7 @@ async def test_samples_that_are_no_numbers_are_counted_and_left_out(world: World
     world.put(metric, {}, [(at - 3, 1.0), (at - 2, float("nan")), (at - 1, float("inf")), (at, 2.0)])
     (series,) = await read(world, SeriesQuery((metric,), 10.0))
     assert series.samples == ((at - 3, 1.0), (at, 2.0))
-    assert series.rejected == 2
+    assert series.rejected == (at - 2, at - 1)
 
 
 async def test_results_come_in_the_order_of_the_queries(world: World, metric: str) -> None:

@@ -107,6 +107,17 @@ def test_full_in_detail() -> None:
     assert spec.slis[2].arms == model.ArmLabels("arm", "legacy", "candidate")
 
 
+def test_a_label_value_is_never_an_expression() -> None:
+    """No text of a user is run as a regular expression: one that takes for ever would stop every rollout."""
+    odd = {"code": "(a+)+$", "path": ".*"}
+    counts = {"total": {"metric": "a_total", "match": odd}, "bad": {"metric": "b_total", "match": odd}}
+    sli = {"name": "s", "objective": "99", "counts": counts}
+    source = spec_of(changed(SMALLEST, "slis", [sli])).slis[0].source
+    assert isinstance(source, model.Counts)
+    for selector in (source.total, source.bad):
+        assert (selector.equal, selector.regex) == (tuple(sorted(odd.items())), ())
+
+
 def test_adopted_route() -> None:
     assert spec_of(ADOPT).traffic.router == model.AdoptRoute("fraud", "predict")
 

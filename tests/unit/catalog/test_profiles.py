@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from modelrollout.api.v1alpha1.sli import Sli
 from modelrollout.catalog import builtin
 from modelrollout.catalog.profiles import Counter, LatencyEntry, RatioEntry, parse
 from modelrollout.errors import Bug
@@ -20,6 +23,14 @@ summary = "Slow"
 total = { names = ["a_total"] }
 histogram = { names = ["a_ms"], unitsPerSecond = 1000 }
 """
+
+
+def test_the_profile_that_the_schema_gives_as_an_example_exists() -> None:
+    described = re.search(r"such as ([a-z-]+)/([a-z-]+)", Sli.model_fields["profile"].description or "")
+    assert described is not None
+    profile = builtin().profiles[described[1]]
+    assert described[2] in profile.slis
+    assert profile.arms, "an example must be able to judge a candidate"
 
 
 def test_profile_is_read_as_written() -> None:

@@ -17,12 +17,12 @@ def test_matrix() -> None:
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "Inf"])
 def test_values_that_are_no_numbers_are_rejected(text: str) -> None:
     (series,) = parse.matrix([{"metric": {}, "values": [[1, text], [2, "3"], [3, text]]}]).series
-    assert series == Series({}, ((2.0, 3.0),), rejected=2)
+    assert series == Series({}, ((2.0, 3.0),), rejected=(1.0, 3.0))
 
 
 def test_series_of_rejected_samples_only_stays() -> None:
     (series,) = parse.matrix([{"metric": {}, "values": [[1, "NaN"]]}]).series
-    assert series == Series({}, (), rejected=1)
+    assert series == Series({}, (), rejected=(1.0,))
 
 
 def test_native_histograms_are_counted_and_left_out() -> None:

@@ -29,10 +29,10 @@ ERRORS = Selector("requests_total", regex=(("code", "5.."),))
 ERROR_PLAN = SliPlan("errors", total=(Term(REQUESTS),), bad=(Term(ERRORS),))
 
 
-def series(samples: Iterable[tuple[float, float]], *, rejected: int = 0, **labels: str) -> Series:
+def series(samples: Iterable[tuple[float, float]], *, rejected: Iterable[float] = (), **labels: str) -> Series:
     """A series; `name` stands for `__name__`."""
     name = labels.pop("name", "requests_total")
-    return Series({"__name__": name, **labels}, tuple(samples), rejected)
+    return Series({"__name__": name, **labels}, tuple(samples), tuple(rejected))
 
 
 def spec(*slis: Sli, interval: float = 5.0, warmup: float = 30.0, budget: ErrorBudget | None = None) -> RolloutSpec:
@@ -63,7 +63,7 @@ class Fleet:
     arms: dict[str, dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]] = field(
         default_factory=lambda: {"legacy": {}, "candidate": {}}
     )
-    rejected: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
+    rejected: dict[tuple[tuple[str, str], ...], tuple[float, ...]] = field(default_factory=dict)
 
     def scrape(
         self, arm: str, pod: str, at: float, counters: Mapping[str, float], *, name: str = "requests_total"
@@ -80,8 +80,9 @@ class Fleet:
             found = []
             for labels, samples in self.arms[name].items():
                 inside = tuple((t, v) for t, v in samples if at - window < t <= at)
-                if inside or self.rejected.get(labels):
-                    found.append(Series(dict(labels), inside, self.rejected.get(labels, 0)))
+                odd = tuple(t for t in self.rejected.get(labels, ()) if at - window < t <= at)
+                if inside or odd:
+                    found.append(Series(dict(labels), inside, odd))
             return found
 
         return ArmSeries(legacy=arm("legacy"), candidate=arm("candidate"))

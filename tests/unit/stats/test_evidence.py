@@ -228,7 +228,7 @@ def test_only_odd_values_are_rejected() -> None:
     tracked, fleet = tracker(), steady()
     for labels in fleet.arms["candidate"]:
         fleet.arms["candidate"][labels] = []
-        fleet.rejected[labels] = 4
+        fleet.rejected[labels] = tuple(ORIGIN + t for t in (-4.0, 1.0, 6.0))
     run(tracked, fleet, 6, 11)
     assert only(seen(tracked, 11)).no_data is NoDataCause.REJECTED
 

@@ -13,7 +13,11 @@ from tests.unit.stats.fleet import series
 
 
 def gain(
-    *samples: tuple[float, float], t0: float = 10.0, t1: float = 20.0, zero: bool = False, rejected: int = 0
+    *samples: tuple[float, float],
+    t0: float = 10.0,
+    t1: float = 20.0,
+    zero: bool = False,
+    rejected: tuple[float, ...] = (),
 ) -> object:
     found = increase(Track.of(series(samples, rejected=rejected)), t0, t1, slack=15.0, from_zero=zero)
     return found if found is None else (found.value, found.reset)
@@ -60,7 +64,9 @@ def test_the_first_sample_of_a_series_counts_only_when_it_is_known_to_be_new(zer
 
 
 def test_a_series_whose_base_may_have_been_rejected_is_not_new() -> None:
-    assert gain((12, 300), (18, 304), zero=True, rejected=1) == (4, False)
+    for at in (-5, 10, 11):
+        assert gain((12, 300), (18, 304), zero=True, rejected=(at,)) == (4, False)
+    assert gain((12, 3), (18, 4), zero=True, rejected=(-6,)) == (4, False), "a base would not be looked for there"
 
 
 def test_a_target_is_told_by_job_instance_namespace_and_pod() -> None:

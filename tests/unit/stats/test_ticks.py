@@ -32,7 +32,7 @@ def read(
     )
 
 
-def pod(code: str, *samples: tuple[float, float], name: str = "a", rejected: int = 0) -> Series:
+def pod(code: str, *samples: tuple[float, float], name: str = "a", rejected: Sequence[float] = ()) -> Series:
     return series(samples, pod=name, code=code, rejected=rejected)
 
 
@@ -235,22 +235,28 @@ def test_an_arm_that_is_a_label_of_others_may_lack_series_for_want_of_requests()
 
 
 def test_values_that_are_no_numbers_are_rejected() -> None:
-    assert read(pod("200", rejected=3)) == NoTick(NoDataCause.REJECTED)
-    assert read(pod("200", (0, 4), rejected=2)) == NoTick(NoDataCause.REJECTED)
+    assert read(pod("200", rejected=(10, 15, 20))) == NoTick(NoDataCause.REJECTED)
+    assert read(pod("200", (0, 4), rejected=(15, 20))) == NoTick(NoDataCause.REJECTED)
 
 
 def test_a_bad_count_that_is_no_number_is_not_zero() -> None:
     total = pod("200", (10, 0), (20, 9))
-    assert read(total, pod("500", rejected=3)) == NoTick(NoDataCause.REJECTED)
-    assert read(total, pod("500", (4, 1), rejected=3)) == NoTick(NoDataCause.REJECTED)
+    assert read(total, pod("500", rejected=(10, 15, 20))) == NoTick(NoDataCause.REJECTED)
+    assert read(total, pod("500", (4, 1), rejected=(10, 15))) == NoTick(NoDataCause.REJECTED)
 
 
 def test_one_odd_value_between_good_ones_is_passed_over() -> None:
-    assert read(pod("200", (10, 0), (20, 9), rejected=1)) == TickCounts(9, 0)
+    assert read(pod("200", (10, 0), (20, 9), rejected=(15,))) == TickCounts(9, 0)
+
+
+def test_an_odd_value_of_long_ago_explains_no_silence_of_today() -> None:
+    """A reader that starts late asks far back; it must see in a tick what one that never stopped saw."""
+    silent = pod("200", (-40, 4), rejected=(-35,))
+    assert read(silent, up(1, 15)) == read(pod("200", (-40, 4)), up(1, 15)) == NoTick(NoDataCause.STALE)
 
 
 def test_a_pod_that_went_away_with_an_odd_value_does_not_spoil_the_rest() -> None:
-    assert read(pod("200", (10, 0), (20, 9)), pod("200", (0, 4), name="gone", rejected=1)) == TickCounts(9, 0)
+    assert read(pod("200", (10, 0), (20, 9)), pod("200", (0, 4), name="gone", rejected=(4,))) == TickCounts(9, 0)
 
 
 def test_a_histogram_with_other_boundaries_is_a_mismatch() -> None:

@@ -91,7 +91,7 @@ def _labels(entry: Mapping[str, object]) -> dict[str, str]:
 
 def _series(labels: Mapping[str, str], values: list[object]) -> Series:
     samples: list[tuple[float, float]] = []
-    rejected = 0
+    rejected: list[float] = []
     last = -math.inf
     for pair in values:
         at, value = _sample(pair)
@@ -101,8 +101,8 @@ def _series(labels: Mapping[str, str], values: list[object]) -> Series:
         if math.isfinite(value):
             samples.append((at, value))
         else:
-            rejected += 1
-    return Series(labels, tuple(samples), rejected)
+            rejected.append(at)
+    return Series(labels, tuple(samples), tuple(rejected))
 
 
 def _sample(pair: object) -> tuple[float, float]:

@@ -88,7 +88,7 @@ class Sli(ApiModel):
     name: Label = Field(description="Unique within the rollout.")
     critical: Flag | None = Field(default=None, description="false: shown and alerted, never decides; absent: true.")
     profile: Profile | None = Field(
-        default=None, description="Entry of the catalogue, server/sli, such as istio/errors."
+        default=None, description="Entry of the catalogue, server/sli, such as modelrollout/errors."
     )
     counts: Counts | None = Field(default=None, description="Counters of your own.")
     threshold: PositiveDuration | None = Field(
