@@ -73,7 +73,8 @@ def look(
         wanted=float(status.get("weight") or 0),
         measured=measured,
         slis=slis,
-        decisions=tuple(status.get("decisions") or ()),
+        # Those of the revision before would be read as this one's.
+        decisions=tuple(d for d in status.get("decisions") or () if d.get("revision") == status.get("revision")),
         rates=summary,
     )
 
