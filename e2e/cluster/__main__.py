@@ -14,6 +14,8 @@ from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import TIERS, Cluster
 from e2e.cluster.providers import PROVIDERS, open_cluster
 
+INTERRUPTED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors of the user or the machine are one message, no traceback."""
@@ -23,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ClusterError, BuildError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # Ctrl-C is how people end a watch: no error, and what a shell reports for it.
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

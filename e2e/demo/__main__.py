@@ -7,6 +7,7 @@ import sys
 
 from rich.console import Console
 
+from e2e.cluster.__main__ import INTERRUPTED
 from e2e.cluster.artifacts import BuildError
 from e2e.cluster.processes import ClusterError
 from e2e.demo.play import play
@@ -24,6 +25,9 @@ def main() -> int:
     except (ClusterError, BuildError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; `make demo-down` ends what has been started", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -14,15 +14,16 @@ from rich.table import Table
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.kind import KindCluster
 from e2e.cluster.provider import Cluster
+from e2e.demo import scene
 from e2e.demo.look import look
-from e2e.demo.story import ACTS, STEPS, Act, Figures, figures, slis
+from e2e.demo.scene import NAMESPACE
+from e2e.demo.story import ACTS, FIRST, Act, Figures, figures
 from e2e.demo.view import View
 from e2e.install import install
 from e2e.models import image
 from e2e.stage import Load, Operator, Stage
 
 NAME = "demo"
-NAMESPACE = "tumour"
 RATE = 200.0
 PORT = 9464
 LIMIT = 150.0
@@ -47,7 +48,7 @@ def play(console: Console, *, provider: str = "embedded") -> int:
     load = stage.load(RATE, duration=3600)
     view = View(console)
     results = []
-    legacy = "v1"
+    legacy = FIRST
     for act in ACTS:
         with view.act(act.title):
             results.append(_act(stage, operator, load, view, act, legacy))
@@ -68,29 +69,14 @@ def play(console: Console, *, provider: str = "embedded") -> int:
 def _prepare(console: Console, stage: Stage, operator: Operator) -> None:
     with console.status("model servers v1 to v4 and the operator") if console.is_terminal else nullcontext():
         stage.create()
-        first = stage.arm("tumour-v1", "legacy", "legacy", "v1", replicas=2, peers=["v1", "v2", "v3", "v4"])
-        others = [
-            stage.arm(
-                f"tumour-{a.version}", "candidate", a.variant, a.version, replicas=2, peers=["v1", "v2", "v3", "v4"]
-            )
-            for a in ACTS
-        ]
-        stage.deploy(first, *others)
+        stage.deploy(*scene.arms(stage).values())
         operator.start()
     console.print("model servers are up, the operator runs")
 
 
 def _act(stage: Stage, operator: Operator, load: Load, view: View, act: Act, legacy: str) -> Figures:
     began = time.time()
-    stage.apply(
-        stage.rollout(
-            legacy=f"tumour-{legacy}",
-            candidate=f"tumour-{act.version}",
-            steps=STEPS,
-            slis=slis(legacy, act.version),
-            analysis={"interval": "2s", "warmup": "5s"},
-        )
-    )
+    stage.apply(scene.rollout(stage, act, legacy))
     while True:
         stored = stage.get()
         status = stored.get("status") or {}
@@ -144,16 +130,23 @@ def _summary(console: Console, results: list[Figures]) -> None:
     console.print(table)
 
 
+def next_steps(name: str) -> tuple[str, ...]:
+    """Commands worth trying on cluster `name` after the demo."""
+    run = f".venv/bin/python -m e2e.cluster exec --name {name} --"
+    kubectl = f"{run} kubectl -n {NAMESPACE}"
+    ours = "--field-selector involvedObject.kind=ModelRollout --sort-by=.metadata.creationTimestamp"
+    return (
+        f"{kubectl} get mr -o wide",
+        f"{kubectl} describe mr tumour",
+        f"{kubectl} get events {ours}",
+        f"{kubectl} get mr tumour -o jsonpath='{{.status.incident.message}}'",
+        f"{kubectl} get httproute -o yaml",
+        f"{run} curl -s 127.0.0.1:{PORT}/metrics",
+    )
+
+
 def _next_steps(console: Console, directory: Path) -> None:
-    python = ".venv/bin/python -m e2e.cluster exec --name demo --"
-    console.print("The cluster stays up. Try:")
-    for text in (
-        f"{python} kubectl -n {NAMESPACE} get mr -o wide",
-        f"{python} kubectl -n {NAMESPACE} describe mr tumour",
-        f"{python} kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp",
-        f"{python} kubectl -n {NAMESPACE} get mr tumour -o jsonpath='{{.status.incident.message}}'",
-        f"{python} kubectl -n {NAMESPACE} get httproute -o yaml",
-        f"{python} curl -s 127.0.0.1:{PORT}/metrics",
-    ):
+    console.print("The cluster stays up. Try (and docs/tutorial/first-rollout.md goes on from here):")
+    for text in next_steps(NAME):
         console.print(f"  {text}", markup=False, soft_wrap=True)
     console.print(f"The operator's log and the records of every request are in {directory}", soft_wrap=True)

@@ -10,6 +10,8 @@ from e2e.models import records
 from e2e.models.records import Record
 
 SLOW_OVER = 0.3
+FIRST = "v1"
+"""The version that users have before the first act."""
 
 STEPS: tuple[Mapping[str, Any], ...] = tuple({"weight": w, "minDuration": "6s"} for w in (1, 5, 25, 50, 100))
 

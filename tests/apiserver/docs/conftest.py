@@ -16,6 +16,7 @@ import yaml
 
 from e2e.cluster import programs
 from e2e.cluster.apiserver import ApiServer, apiserver
+from tests.apiserver.docs.rights import credentials
 from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,7 +80,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Namespace `serving` after a rollout `fraud` was taken back by an operator that still runs."""
+    """Namespace `serving` after a rollout `fraud` was taken back; the operator still runs, with its rights only."""
 
     stage: Stage
     exporter: Exporter
@@ -102,10 +103,29 @@ def quick() -> dict[str, Any]:
     return dict(rollout)
 
 
+def source(address: str) -> list[dict[str, Any]]:
+    """A MetricSource with a token, and its Secret."""
+    token = {"secret": "prometheus", "key": "token"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": token["secret"], "namespace": "default"},
+            "stringData": {token["key"]: "not looked at"},
+        },
+        {
+            "apiVersion": "modelrollout.dev/v1alpha1",
+            "kind": "MetricSource",
+            "metadata": {"name": "default"},
+            "spec": {"prometheus": {"address": address, "auth": {"bearerToken": token}}, "scrapeInterval": "1s"},
+        },
+    ]
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     """An API server with the Gateway API and nothing of ours."""
-    with apiserver(crds=[programs.gateway_api_crds()]) as running:
+    with apiserver(audit=True, crds=[programs.gateway_api_crds()]) as running:
         for namespace in ("serving", "tumour"):
             running.kubectl("create", "namespace", namespace)
         yield running
@@ -126,12 +146,11 @@ def place(server: ApiServer, crds: None, tmp_path_factory: pytest.TempPathFactor
     exporter = Exporter(NAMESPACE)
     stage = Stage(server, NAMESPACE)
     stage.arms()
-    operator = Operator(
-        server.kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log", "--log-format", "plain"
-    )
+    home = tmp_path_factory.mktemp("operator")
+    operator = Operator(credentials(server, home / "config"), home / "operator.log", "--log-format", "plain")
     try:
         with prometheus(exporter) as metrics, gateway(stage):
-            stage.source(metrics.url)
+            stage.apply(*source(metrics.url))
             wait_until(operator.ready, why="operator is ready")
             # Client-side, as a reader applies it, or a later apply of the same file warns.
             server.kubectl("apply", "-f", "-", input_text=yaml.safe_dump(quick()))

@@ -1,6 +1,7 @@
 """Every command of the documentation does what its page says, with kubectl on a real API server.
 
-A rollout `fraud` was taken back by a real operator, with a real Prometheus; then people use their commands on it.
+A rollout `fraud` was taken back by a real operator, with a real Prometheus; then people use their commands on it. The
+operator has the rights that its page grants and no others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.apiserver.docs.conftest import LISTED, Place, Reader
+from tests.apiserver.docs.rights import answers
 from tests.apiserver.shell.cluster import wait_until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(240)]
@@ -172,3 +174,12 @@ def test_writes(place: Place, reader: Reader) -> None:
     writes.next("delete modelrollouts --all --all-namespaces", r'"fraud" deleted')
     assert not stage.get("modelrollout", "fraud")
     assert writes.left == []
+
+
+def test_the_rights_of_the_page_were_enough(place: Place) -> None:
+    """Last: after everything that the operator did in this module."""
+    asked = list(answers(place.stage.server))
+    assert {"patch modelrollout.dev/modelrollouts", "patch gateway.networking.k8s.io/httproutes", "get /secrets"} <= {
+        what for what, _ in asked
+    }
+    assert [what for what, code in asked if code == 403] == []

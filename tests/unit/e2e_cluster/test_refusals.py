@@ -117,3 +117,11 @@ def test_status_of_nothing_is_an_answer_and_exit_code_1(capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "cluster demo is not up\n"
     assert main(["list"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_ctrl_c_ends_a_watch_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EmbeddedCluster, "run", interrupted)
+    assert main(["exec", "--name", "demo", "--provider", "embedded", "--", "kubectl", "get", "mr", "-w"]) == 130

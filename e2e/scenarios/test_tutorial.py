@@ -1,0 +1,132 @@
+"""The tutorial's commands, in its order, on a cluster as `make demo` leaves it: v4 was taken back for its latency.
+
+Only the demo's first two acts are left out, and the load stays at the demo's rate, or the steps would take minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.embedded import EmbeddedCluster
+from e2e.demo import scene
+from e2e.demo.play import PORT, RATE, next_steps
+from e2e.demo.story import ACTS, STEPS
+from e2e.install import install
+from e2e.models import image
+from e2e.stage import ROOT, Operator, Stage
+
+pytestmark = pytest.mark.timeout(1800)
+
+PAGE = ROOT / "docs" / "tutorial" / "first-rollout.md"
+LISTED: list[str] = tomllib.loads((ROOT / "docs" / "commands.toml").read_text())["demo"]
+FUNCTION = re.compile(r"^k\(\) \{ .* \}$", re.MULTILINE)
+DEMO = "--name demo"
+WEIGHTS = [(number, step["weight"]) for number, step in enumerate(STEPS, 1)]
+(SLOW,) = (act for act in ACTS if act.variant == "slow")
+LIMIT = 180.0
+"""Seconds within which a command must end."""
+
+
+class Reader:
+    """Types the commands of the page with its own shell function `k`, in the checkout."""
+
+    def __init__(self, cluster: str) -> None:
+        (function,) = FUNCTION.findall(PAGE.read_text())
+        assert DEMO in function
+        self._function = function.replace(DEMO, f"--name {cluster}")
+
+    def types(self, command: str) -> str:
+        """What the command prints; it must end with code 0 and without a word on stderr."""
+        argv = self._argv(command)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def watches(self, command: str, *lines: str) -> list[str]:
+        """What a command that never ends prints until these patterns were seen in this order; then comes Ctrl-C."""
+        wanted, seen = list(lines), []
+        with subprocess.Popen(
+            self._argv(command),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as started:
+            assert started.stdout is not None
+            assert started.stderr is not None
+            try:
+                while wanted:
+                    seen.append(started.stdout.readline())
+                    assert seen[-1], f"{command} ended without {wanted[0]}: {seen}"
+                    if re.search(wanted[0], seen[-1]):
+                        wanted.pop(0)
+            finally:
+                os.killpg(started.pid, signal.SIGINT)
+            complaint = started.stderr.read()
+        assert complaint == "", "Ctrl-C is no error"
+        return seen
+
+    def _argv(self, command: str) -> list[str]:
+        return ["bash", "-c", f"{self._function}\n{command}"]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """The demo's namespace on a full cluster of its own, after the third act."""
+    cluster = EmbeddedCluster(f"tutorial-{os.getpid()}", ephemeral=True)
+    cluster.up("full")
+    made = Stage(cluster, scene.NAMESPACE, tmp_path / "stage")
+    operator = Operator(cluster, made.directory / "operator.log", port=PORT)
+    try:
+        cluster.load_image(image.archive())
+        install(cluster, prometheus=cluster.prometheus_url)
+        made.create()
+        arms = scene.arms(made)
+        made.deploy(arms["v2"], arms["v4"])
+        operator.start()
+        load = made.load(RATE, duration=900)
+        made.apply(scene.rollout(made, SLOW, "v2"))
+        made.wait_phase("RolledBack", seconds=90)
+        yield made
+        load.stop()
+    finally:
+        operator.stop()
+        cluster.down()
+
+
+def test_tutorial(stage: Stage) -> None:
+    reader = Reader(stage.cluster.name)
+    wide, incident, routes, events, retry, watch, repair, wait = LISTED
+    burn = (
+        r"latency: burns over \d+x its budget in \S+ and \S+ \(\d+ of \d+ bad, .*; the candidate's doing\); candidate"
+    )
+
+    rows = reader.types(wide).splitlines()
+    assert re.match(r"NAME +PHASE +STEP +WEIGHT +VERDICT +BURN +LEGACY +CANDIDATE +REASON", rows[0])
+    assert re.match(r"tumour +RolledBack +0/5 +0% +FAIL +\d+x +tumour-v2 +tumour-v4 +BudgetBurn ", rows[1])
+    assert re.match(burn, reader.types(incident))
+    assert re.search(r"^tumour-modelrollout +\[\"tumour.example.com\"\]", reader.types(routes), re.MULTILINE)
+    told = [line.split()[2] for line in reader.types(events).splitlines()[1:]]
+    assert told[0] == "StepStarted"
+    assert sorted(told[1:]) == ["RollbackCompleted", "RollbackStarted"]
+    for text in next_steps(stage.cluster.name):
+        assert reader.types(text)
+
+    assert re.match(r"rolloutaction\S+/tumour-retry-\w+ created$", reader.types(retry))
+    reader.watches(watch, r"Progressing +1/5 +1% +WAIT", r"RolledBack +0/5 +0% +FAIL")
+    assert stage.route_weights() == [[100, 0]]
+
+    assert reader.types(repair) == "deployment.apps/tumour-v4 env updated\n"
+    climb = reader.watches(watch, *(rf"Progressing +{step}/5 +{percent}% " for step, percent in WEIGHTS))
+    assert not any("Roll" in line for line in climb[2:]), climb
+    assert reader.types(wait) == "modelrollout.modelrollout.dev/tumour condition met\n"
+    assert stage.route_weights() == [[0, 100]]

@@ -1,0 +1,46 @@
+"""What people read: each fact once."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelrollout.core.model import STANDARD_TIERS, BurnTier, Phase, Verdict
+from modelrollout.core.observation import Attribution, EvidenceSeen, TierFinding
+from modelrollout.core.reasons import Reason
+from tests.scene import World, assessed, make_spec
+
+CRITICAL, HIGH, ELEVATED = STANDARD_TIERS
+
+
+def burned(*findings: tuple[BurnTier, Attribution]) -> World:
+    """A world whose candidate was seen to burn so, one decision later."""
+    world = World(spec=make_spec(5, 100))
+    world.settle()
+    world.now += 15
+    tiers = tuple(TierFinding(tier, 4, 4, 0.9987, whose) for tier, whose in findings)
+    sli = assessed(Verdict.FAIL, bad=4, total=4, tiers=tiers)
+    world.evidence = EvidenceSeen(world.now - 10, world.now, (sli,))
+    world.step()
+    return world
+
+
+def incident(world: World) -> str:
+    assert world.state.incident is not None
+    return world.state.incident.message
+
+
+def test_a_rollback_for_a_burn_says_its_numbers_once() -> None:
+    world = burned((CRITICAL, Attribution.CANDIDATE))
+    assert world.state.phase is Phase.ROLLING_BACK
+    assert incident(world) == (
+        "availability: burns over 12x its budget in 5m and 60s (4 of 4 bad, probability 0.9987; the candidate's doing)"
+        "; candidate 100 % of 4 bad, legacy 0.500 % of 10000, allowed 1.00 %"
+    )
+
+
+@pytest.mark.parametrize("other", [Attribution.SHARED, Attribution.AWAITING])
+def test_the_tier_that_acts_is_the_one_that_is_named(other: Attribution) -> None:
+    world = burned((CRITICAL, other), (HIGH, Attribution.CANDIDATE), (ELEVATED, other))
+    assert world.state.reason == Reason.BUDGET_BURN
+    assert incident(world).startswith("availability: burns over 6x its budget in 15m and 3m (")
+    assert incident(world).count("burns") == 1
