@@ -32,6 +32,8 @@ EDGE_STRATA = 2
 arm bad and the other one good. While legacy is bad too, so many strata that speak most against the candidate are left
 out (`docs/explanation/decisions`, 12).
 """
+COMPARABLE = 0.05
+"""Legacy requests per request of the candidate below which legacy's troubles say nothing: its last pods drain."""
 COLUMNS = (2.0, 3.0, 6.0, 14.4)
 """Burn factors for which the smallest legacy sample is laid down; a tier takes the next one up."""
 
@@ -126,6 +128,17 @@ def candidate_tail(strata: Iterable[tuple[ArmCounts, ArmCounts]]) -> float:
     return binomial_tail(own, bad, expected / bad) if bad else 1.0
 
 
+def comparable(strata: Sequence[tuple[ArmCounts, ArmCounts]]) -> bool:
+    """Whether legacy has had enough requests, in themselves and beside the candidate's, to be held up to it."""
+    candidate, legacy = _sum(c for c, _ in strata), _sum(g for _, g in strata)
+    return legacy.total >= max(HARD_EVENTS, COMPARABLE * candidate.total)
+
+
+def _sum(counts: Iterable[ArmCounts]) -> ArmCounts:
+    each = tuple(counts)
+    return ArmCounts(sum(one.total for one in each), sum(one.bad for one in each))
+
+
 def without_edges(strata: Sequence[tuple[ArmCounts, ArmCounts]]) -> list[tuple[ArmCounts, ArmCounts]]:
     """The strata but for those `EDGE_STRATA` in which the candidate's bad events exceed its share of them most."""
 
@@ -138,11 +151,14 @@ def without_edges(strata: Sequence[tuple[ArmCounts, ArmCounts]]) -> list[tuple[A
 
 
 def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, least: int) -> Attribution:
-    """Whose fault a burn tier is, from its long window cut into strata (candidate, legacy)."""
-    total = sum(legacy.total for _, legacy in strata)
-    if total < least:
+    """Whose fault a burn tier is, from its long window cut into strata (candidate, legacy).
+
+    `least`: legacy requests from which on it counts as healthy when nothing is seen. Certain trouble needs fewer.
+    """
+    legacy = _sum(legacy for _, legacy in strata)
+    shared = bool(exceeds(legacy.bad, legacy.total, allowed) >= CONFIDENCE)
+    if legacy.total < least and not (shared and legacy.bad >= LEAST_BAD and comparable(strata)):
         return Attribution.UNAVAILABLE
-    shared = bool(exceeds(sum(legacy.bad for _, legacy in strata), total, allowed) >= CONFIDENCE)
     if shared:
         blamed = candidate_tail(without_edges(strata)) <= INCIDENT_LEVEL
         return Attribution.CANDIDATE if blamed else Attribution.SHARED
@@ -188,7 +204,8 @@ def attribute_outage(strata: Sequence[tuple[ArmCounts, ArmCounts]], legacy: ArmC
     `legacy`: its events of the time the guard looked at. Without any, or without certain trouble in them, nothing
     speaks for the candidate and nothing is waited for. `strata`: the last minute or so (candidate, legacy).
     """
-    if legacy.bad < LEAST_BAD or exceeds(legacy.bad, legacy.total, allowed) < CONFIDENCE:
+    certain = legacy.bad >= LEAST_BAD and exceeds(legacy.bad, legacy.total, allowed) >= CONFIDENCE
+    if not (certain and comparable(strata)):
         return Attribution.CANDIDATE
     blamed = candidate_tail(without_edges(strata)) <= INCIDENT_LEVEL
     return Attribution.CANDIDATE if blamed else Attribution.SHARED

@@ -139,6 +139,20 @@ def test_a_candidate_worse_than_a_bad_legacy_is_blamed() -> None:
     assert attribute([pair(200, 100, 900, 90)] * 3, 0.01, 21) is Attribution.CANDIDATE
 
 
+def test_few_requests_of_legacy_are_enough_when_they_fail() -> None:
+    assert attribute([pair(10, 10, 20, 20)] * 4, 0.01, 84) is Attribution.SHARED
+    assert attribute([pair(10, 10, 20, 0)] * 4, 0.01, 84) is Attribution.UNAVAILABLE
+    assert attribute([pair(10, 10, 4, 4)] * 4, 0.01, 84) is Attribution.UNAVAILABLE
+    assert attribute([pair(10, 10, 20, 2), *[pair(10, 10, 20, 0)] * 3], 0.01, 84) is Attribution.UNAVAILABLE
+
+
+def test_the_last_pods_of_legacy_that_drain_excuse_no_candidate() -> None:
+    drained = [pair(2000, 1000, 20, 10)] * 4
+    assert attribute(drained, 0.01, 84) is Attribution.UNAVAILABLE
+    assert attribute_outage(drained, ArmCounts(20, 10), 0.01) is Attribution.CANDIDATE
+    assert attribute_outage([pair(100, 100, 4, 4)] * 4, ArmCounts(4, 4), 0.01) is Attribution.CANDIDATE
+
+
 def test_the_edge_of_an_incident_that_one_arm_was_scraped_at_first_blames_nobody() -> None:
     quiet, edge, both = pair(50, 0, 950, 1), pair(50, 45, 950, 300), pair(50, 50, 950, 950)
     assert candidate_tail([quiet, edge]) <= 0.002
