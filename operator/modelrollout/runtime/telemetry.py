@@ -14,15 +14,13 @@ from prometheus_client.registry import Collector
 
 from modelrollout import __version__
 from modelrollout.core.intents import Decision
-from modelrollout.core.model import Key, Phase
-from modelrollout.core.status import RolloutStatus
+from modelrollout.core.model import Key
 from modelrollout.runtime.commit import Committed
 from modelrollout.runtime.gather import Gathered
 from modelrollout.runtime.queue import Priority, WorkQueue
+from modelrollout.runtime.series import RolloutSeries
 
 SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-RUN = ("rollout_namespace", "rollout")
-ARMS = ("legacy", "candidate")
 
 
 class Telemetry:
@@ -96,32 +94,8 @@ class Telemetry:
             ["action", "reason"],
             registry=registry,
         )
-        self._phase = Gauge(
-            "modelrollout_rollout_phase", "1 for the present phase.", [*RUN, "phase"], registry=registry
-        )
-        self._weight = Gauge(
-            "modelrollout_rollout_weight_ratio", "Candidate's share of the traffic.", [*RUN], registry=registry
-        )
-        self._burn = Gauge(
-            "modelrollout_sli_burn_rate",
-            "Candidate's bad share in multiples of the allowed share, shortest burn window.",
-            [*RUN, "sli"],
-            registry=registry,
-        )
-        self._events = Gauge(
-            "modelrollout_sli_events",
-            "Events counted as evidence of the present step.",
-            [*RUN, "sli", "arm", "kind"],
-            registry=registry,
-        )
-        self._spent = Gauge(
-            "modelrollout_budget_spent_ratio",
-            "Share of what this rollout may cost of the error budget that is spent.",
-            [*RUN, "sli"],
-            registry=registry,
-        )
-        self._families = (self._phase, self._weight, self._burn, self._events, self._spent)
-        self._shown: dict[Key, dict[Gauge, set[tuple[str, ...]]]] = {}
+        self._rollouts = RolloutSeries()
+        registry.register(self._rollouts)
 
     def watch_queue(self, queue: WorkQueue) -> None:
         """Export depth and age of the queue, read at scrape time."""
@@ -150,8 +124,7 @@ class Telemetry:
         """Leadership was won or lost. A standby shows no rollouts: two replicas would contradict each other."""
         self._leader.set(1 if leading else 0)
         if not leading:
-            for key in tuple(self._shown):
-                self.forget(key)
+            self._rollouts.clear()
 
     def evaluated(self, late: float) -> None:
         """A tick became evidence."""
@@ -187,37 +160,11 @@ class Telemetry:
                 if (record.at, record.action, record.reason) not in known:
                     self._decisions.labels(record.action, record.reason).inc()
         if committed.obj is not None:
-            self._show(seen.obj.key, decision.status)
+            self._rollouts.show(seen.obj.key, decision.status)
 
     def forget(self, key: Key) -> None:
         """Remove every series of a rollout."""
-        for family, labels in self._shown.pop(key, {}).items():
-            for values in labels:
-                family.remove(*values)
-
-    def _show(self, key: Key, status: RolloutStatus) -> None:
-        run = (key.namespace, key.name)
-        values: dict[Gauge, dict[tuple[str, ...], float]] = {family: {} for family in self._families}
-        for phase in Phase:
-            values[self._phase][(*run, phase.value)] = float(phase is status.phase)
-        if status.weight is not None:
-            values[self._weight][run] = status.weight / 10_000
-        for sli in status.slis:
-            if sli.burn is not None:
-                values[self._burn][(*run, sli.name)] = sli.burn
-            for arm, counts in zip(ARMS, (sli.legacy, sli.candidate), strict=True):
-                values[self._events][(*run, sli.name, arm, "total")] = counts.total
-                values[self._events][(*run, sli.name, arm, "bad")] = counts.bad
-        for state in status.budget:
-            if state.allowed:
-                values[self._spent][(*run, state.sli)] = max(0.0, state.spent) / state.allowed
-        before = self._shown.get(key, {})
-        for family, wanted in values.items():
-            for labels in before.get(family, set()) - wanted.keys():
-                family.remove(*labels)
-            for labels, value in wanted.items():
-                family.labels(*labels).set(value)
-        self._shown[key] = {family: set(wanted) for family, wanted in values.items() if wanted}
+        self._rollouts.forget(key)
 
 
 class _QueueMetrics(Collector):

@@ -128,11 +128,6 @@ def registry(
 def _watch(made: kopf.OperatorRegistry, kind: Resource, take: Take) -> None:
     where = {"group": kind.group, "version": kind.version, "plural": kind.plural}
 
-    # With an index per kind, kopf holds all events back until every kind is listed: the first decision sees all.
-    @kopf.index(registry=made, id=f"synced-{kind.plural}", **where)  # type: ignore[arg-type]  # plain selectors
-    async def synced(**_: Any) -> None:
-        return None
-
     @kopf.on.event(registry=made, id=f"event-{kind.plural}", **where)  # type: ignore[arg-type]  # plain selectors
     async def seen(event: Any, **_: Any) -> None:
         take(kind.kind, event["type"], event["object"])
@@ -145,14 +140,14 @@ def settings() -> kopf.OperatorSettings:
     made.posting.enabled = False
     made.scanning.disabled = True
     made.peering.standalone = True
-    made.watching.chunk_size = 500
+    made.watching.chunk_size = 100
     made.watching.server_timeout = 300
     made.watching.client_timeout = 310
     made.networking.connect_timeout = 10
     made.networking.request_timeout = 30
     made.networking.error_backoffs = [round(pause * (0.75 + random.random() / 2), 2) for pause in (0.5, 1, 2, 4)]
     made.execution.default_backoff = 1
-    made.queueing.idle_timeout = 1
+    made.queueing.idle_timeout = 0.1
     made.queueing.worker_limit = None
     # Never used; a guard in case a later change makes kopf write after all.
     made.persistence.finalizer = f"{DOMAIN}/kopf"

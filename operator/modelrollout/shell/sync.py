@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 
 from modelrollout.adapters.kube.cache import ObjectCache
-from modelrollout.adapters.kube.client import KubeClient
+from modelrollout.adapters.kube.client import PAGE, KubeClient
 from modelrollout.adapters.kube.failures import NotServed
 from modelrollout.adapters.kube.resources import (
     ACTIONS,
@@ -30,6 +30,7 @@ from modelrollout.adapters.kube.rollout_view import ROLLOUT
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.core.model import Key
 from modelrollout.errors import Denied, Gone
+from modelrollout.ports import RolloutObject
 from modelrollout.runtime.store import Store
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Unusable(Exception):
 
 
 class Sync:
-    """Lists everything in scope. `namespaces` empty means all."""
+    """Lists everything in scope. `namespaces` empty means all; `page`: objects per request."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Sync:
         sources: Sources,
         labels: NamespaceLabels,
         namespaces: Sequence[str],
+        page: int = PAGE,
     ) -> None:
         self._client = client
         self._cache = cache
@@ -62,6 +64,7 @@ class Sync:
         self._sources = sources
         self._labels = labels
         self._namespaces = tuple(namespaces)
+        self._page = page
         self._known_sources: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
 
@@ -83,12 +86,26 @@ class Sync:
     async def _list(self, resource: Resource) -> tuple[int, tuple[Key, ...]]:
         scopes = self._namespaces if resource.namespaced and self._namespaces else ("",)
         before = frozenset(self._store)
-        bodies: list[Body] = []
+        rollouts: list[RolloutObject] = []
+        sources: list[Body] = []
         drift = 0
         concerned: list[Key] = []
         for namespace in scopes:
+            refill = self._cache.refill(resource.kind, namespace)
+            version = ""
+            seen: list[RolloutObject] = []
             try:
-                listing = await self._client.list_all(resource, namespace)
+                async for page in self._client.pages(resource, namespace, page=self._page):
+                    if page.first:
+                        refill.again()
+                        seen.clear()
+                        sources.clear()
+                    refill.add(page.items)
+                    version = page.resource_version
+                    if resource is ROLLOUT_KIND:
+                        seen.extend(self._cache.adopt(ROLLOUT, body) for body in page.items)
+                    elif resource is SOURCE_KIND:
+                        sources.extend(page.items)
             except NotServed as error:
                 raise Unusable(_not_served(resource)) from error
             except Denied as error:
@@ -96,17 +113,15 @@ class Sync:
                 raise Unusable(
                     f"the operator may not list {resource.plural} {where}: grant it, or restrict it with --namespace"
                 ) from error
-            missed, keys = self._cache.replace_all(
-                resource.kind, listing.items, resource_version=listing.resource_version, namespace=namespace
-            )
+            missed, keys = refill.done(version)
+            rollouts.extend(seen)
             drift += missed
             concerned.extend(keys)
-            bodies.extend(listing.items)
         if resource is ROLLOUT_KIND:
-            found = self._store.reconcile([self._cache.adopt(ROLLOUT, body) for body in bodies], before)
+            found = self._store.reconcile(rollouts, before)
             concerned.extend((*found.missing, *found.stale, *found.ghosts))
         if resource is SOURCE_KIND:
-            await self._take_sources(bodies)
+            await self._take_sources(sources)
         return drift, tuple(concerned)
 
     async def _take_sources(self, bodies: Sequence[Body]) -> None:

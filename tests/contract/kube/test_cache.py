@@ -113,6 +113,27 @@ def test_a_list_prunes_ghosts_and_counts_what_the_watch_missed() -> None:
     assert not cache.live("Service")
 
 
+def test_a_list_in_pages_is_complete_only_at_its_end_and_may_begin_anew() -> None:
+    cache = ObjectCache()
+    for name in ("kept", "ghost", "gone"):
+        cache.apply("Service", at(5, name, service(name, 80)))
+    refill = cache.refill("Service")
+    refill.add([at(5, "gone", service("gone", 80)), at(9, "missed", service("missed", 80))])
+    assert not cache.live("Service")
+    assert cache.find(SERVICE, "serving", "ghost") is not None, "a later page may have it"
+    refill.again()
+    refill.add([at(5, "kept", service("kept", 80))])
+    refill.add([at(9, "missed", service("missed", 80))])
+    cache.apply("Service", at(30, "made-meanwhile", service("made-meanwhile", 80)))
+    drift, _ = refill.done("20")
+    assert drift == 3, "missed, ghost, gone"
+    assert cache.live("Service")
+    assert [cache.find(SERVICE, "serving", name) is not None for name in ("kept", "missed", "made-meanwhile")] == [
+        True
+    ] * 3
+    assert [cache.find(SERVICE, "serving", name) for name in ("ghost", "gone")] == [None, None]
+
+
 def test_every_object_wakes_the_rollouts_that_name_it() -> None:
     cache = ObjectCache()
     assert cache.apply("ModelRollout", at(1, "fraud", body())) == (FRAUD,)

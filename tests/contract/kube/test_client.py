@@ -184,6 +184,25 @@ async def test_a_list_whose_version_expires_is_begun_anew_once(api: FakeApi, cli
         await client.list_all(SERVICES, "serving")
 
 
+async def test_a_list_that_expires_half_way_says_that_its_first_pages_do_not_count(
+    api: FakeApi, client: KubeClient
+) -> None:
+    for index in range(5):
+        await client.create(SERVICES, "serving", {"metadata": {"name": f"s{index}"}})
+    seen: list[tuple[bool, list[str]]] = []
+    async for page in client.pages(SERVICES, "serving", page=2):
+        seen.append((page.first, [item["metadata"]["name"] for item in page.items]))
+        if len(seen) == 1:
+            api.fail("GET", fault=status(410))
+            await client.delete(SERVICES, "serving", "s0")
+    assert seen == [(True, ["s0", "s1"]), (True, ["s1", "s2"]), (False, ["s3", "s4"])]
+    api.fail("GET", fault=status(500))
+    with pytest.raises(ApiUnavailable, match="said by the server"):
+        await client.list_all(SERVICES, "serving")
+    listing = await client.list_all(SERVICES, "serving", page=1)
+    assert [item["metadata"]["name"] for item in listing.items] == ["s1", "s2", "s3", "s4"]
+
+
 @pytest.mark.parametrize(
     ("resource", "place", "path"),
     [

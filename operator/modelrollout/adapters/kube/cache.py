@@ -1,12 +1,12 @@
 """`ObjectCache`: what the watches have shown, as small projections, with the operator's own writes never forgotten.
 
-The shell feeds it: `replace_all` from a full LIST, then `apply` and `remove` from watch events. A kind counts as
+The shell feeds it: `refill` from a full LIST, page by page, then `apply` and `remove` from watch events. A kind counts as
 `live` from its first LIST on; until then readers ask the API server. Nothing here does I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from sys import intern
 from typing import Any, TypeVar, cast
@@ -103,31 +103,38 @@ class ObjectCache:
         Returns the drift (ghosts pruned, missing added, outdated replaced) and the rollouts concerned. Objects newer
         than the LIST stay, whether it has them or not. Makes the kind live.
         """
-        entries = self._entries[kind]
-        listed: set[Place] = set()
-        affected: dict[Key, None] = {}
-        drift = 0
-        for body in items:
-            place = _place(body)
-            listed.add(place)
-            old = entries.get(place)
-            if old is None or older(old.version, _version(body)):
-                drift += 1
-                affected.update(dict.fromkeys(self.apply(kind, body)))
+        refill = self.refill(kind, namespace)
+        refill.add(items)
+        return refill.done(resource_version)
+
+    def refill(self, kind: str, namespace: str = "") -> Refill:
+        """The same for a LIST that comes in pages; ends with `Refill.done`."""
+        return Refill(self, kind, namespace)
+
+    def outdated(self, kind: str, body: Body) -> bool:
+        """Whether the object is not there, or only in an older version."""
+        old = self._entries[kind].get(_place(body))
+        return old is None or older(old.version, _version(body))
+
+    def prune(
+        self, kind: str, namespace: str, listed: Set[Place], resource_version: str
+    ) -> tuple[int, tuple[Key, ...]]:
+        """Remove what a full LIST of that version has not; returns how many and the rollouts concerned."""
         ghosts = [
             place
-            for place, entry in entries.items()
+            for place, entry in self._entries[kind].items()
             if place not in listed
             and (not namespace or place[0] == namespace)
             and not (resource_version and older(resource_version, entry.version))
         ]
+        affected: dict[Key, None] = {}
         for place in ghosts:
             affected.update(dict.fromkeys(self.remove(kind, *place)))
         self._live.add(kind)
-        return drift + len(ghosts), tuple(affected)
+        return len(ghosts), tuple(affected)
 
     def suspend(self, kind: str) -> None:
-        """Stop trusting a kind (its watch has died): readers ask the API server until the next `replace_all`."""
+        """Stop trusting a kind (its watch has died): readers ask the API server until the next full LIST."""
         self._live.discard(kind)
 
     def live(self, kind: str) -> bool:
@@ -167,6 +174,35 @@ class ObjectCache:
     def dependents(self, kind: str, namespace: str, name: str) -> tuple[Key, ...]:
         """The rollouts that this object matters to."""
         return self._dependents.of(kind, (namespace, name))
+
+
+class Refill:
+    """A full LIST on its way into the cache, page by page: bodies are projected and let go at once."""
+
+    def __init__(self, cache: ObjectCache, kind: str, namespace: str) -> None:
+        self._cache = cache
+        self._kind = kind
+        self._namespace = namespace
+        self._listed: set[Place] = set()
+        self._affected: dict[Key, None] = {}
+        self._drift = 0
+
+    def add(self, items: Iterable[Body]) -> None:
+        """Take in a page."""
+        for body in items:
+            self._listed.add(_place(body))
+            if self._cache.outdated(self._kind, body):
+                self._drift += 1
+                self._affected.update(dict.fromkeys(self._cache.apply(self._kind, body)))
+
+    def again(self) -> None:
+        """The LIST begins anew: what has been listed so far does not count, what it has told stays told."""
+        self._listed.clear()
+
+    def done(self, resource_version: str) -> tuple[int, tuple[Key, ...]]:
+        """The LIST is complete; returns what `replace_all` returns."""
+        ghosts, keys = self._cache.prune(self._kind, self._namespace, self._listed, resource_version)
+        return self._drift + ghosts, tuple(dict.fromkeys((*self._affected, *keys)))
 
 
 def _place(body: Body) -> Place:

@@ -1,0 +1,79 @@
+"""Full lists on an API server: what they take in, what they prune, and lists that break half way."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelrollout.adapters.kube.projection import SERVICE
+from modelrollout.adapters.kube.resources import ROLLOUTS, SERVICES
+from modelrollout.adapters.kube.rollouts import KubeRollouts
+from modelrollout.adapters.prom.sources import Sources
+from modelrollout.core.model import Key
+from modelrollout.errors import ApiUnavailable
+from modelrollout.runtime.store import Store
+from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync
+from tests.contract.fake_api import FakeApi, Fault
+from tests.contract.kube.harness import Kube
+from tests.contract.kube.rollouts_suite import body
+from tests.contract.kube.workloads_suite import service
+
+EXPIRED = Fault(410, '{"kind": "Status", "message": "too old resource version", "code": 410}')
+
+
+def parts(kube: Kube) -> tuple[Store, Sync]:
+    labels = NamespaceLabels(kube.client)
+    store = Store(KubeRollouts(kube.reader))
+    sources = Sources(
+        read_secret=Secrets(kube.client, "operator"), namespace_labels=labels, allow_loopback=True, denied=()
+    )
+    sync = Sync(
+        client=kube.client, cache=kube.cache, store=store, sources=sources, labels=labels, namespaces=(), page=2
+    )
+    return store, sync
+
+
+async def test_everything_is_taken_in_page_by_page_and_what_is_gone_is_pruned(kube: Kube) -> None:
+    store, sync = parts(kube)
+    for index in range(5):
+        await kube.create(ROLLOUTS, f"m{index}", body())
+        await kube.create(SERVICES, f"s{index}", service(f"s{index}", 80))
+    drift, concerned = await sync()
+    keys = {Key(kube.namespace, f"m{index}") for index in range(5)}
+    assert drift == 10
+    assert set(store) == set(concerned) == keys
+    await kube.other.delete(ROLLOUTS, kube.namespace, "m3")
+    await kube.other.delete(SERVICES, kube.namespace, "s1")
+    drift, concerned = await sync()
+    assert drift == 2
+    assert set(store) == keys - {Key(kube.namespace, "m3")}
+    assert kube.cache.find(SERVICE, kube.namespace, "s1") is None
+    assert await sync() == (0, ())
+
+
+async def test_a_rollout_that_goes_while_its_list_begins_anew_is_no_ghost(kube: Kube, api: FakeApi) -> None:
+    store, sync = parts(kube)
+    for index in range(6):
+        await kube.create(ROLLOUTS, f"m{index}", body())
+
+    def at_the_second_page() -> None:
+        last = api.requests[-1]
+        if last.path.endswith("/modelrollouts") and "continue" in last.query:
+            api.store.delete(ROLLOUTS, (kube.namespace, "m0"), {})
+            api.fail("GET", fault=EXPIRED)
+        else:
+            api.meanwhile("GET", at_the_second_page)
+
+    api.meanwhile("GET", at_the_second_page)
+    await sync()
+    assert set(store) == {Key(kube.namespace, f"m{index}") for index in range(1, 6)}
+
+
+async def test_a_list_that_fails_half_way_prunes_nothing(kube: Kube, api: FakeApi) -> None:
+    store, sync = parts(kube)
+    for index in range(3):
+        await kube.create(ROLLOUTS, f"m{index}", body())
+    await sync()
+    api.fail("GET", fault=Fault(500, "{}"))
+    with pytest.raises(ApiUnavailable):
+        await sync()
+    assert len(store) == 3

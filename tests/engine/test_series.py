@@ -1,0 +1,71 @@
+"""Series of single rollouts: what a status becomes, what is left out, and what a thousand of them cost."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from modelrollout.core.model import Key, Phase, Verdict, Weight
+from modelrollout.core.observation import ArmCounts, LedgerState
+from modelrollout.core.status import RolloutStatus, SliStatus
+from modelrollout.runtime.series import RolloutSeries
+
+FRAUD = Key("serving", "fraud")
+SLI = SliStatus("errors", True, Verdict.PASS, ArmCounts(100, 1), ArmCounts(900, 4), 1.5, 100, 1.0, "")
+STATUS = RolloutStatus(
+    phase=Phase.PROGRESSING,
+    weight=Weight(500),
+    slis=(SLI,),
+    budget=(LedgerState("errors", 8.0, spent=2.0), LedgerState("open", None)),
+)
+
+
+def lines(series: RolloutSeries) -> set[str]:
+    registry = CollectorRegistry()
+    registry.register(series)
+    return {line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")}
+
+
+def test_a_status_becomes_phase_weight_burn_events_and_budget() -> None:
+    series = RolloutSeries()
+    series.show(FRAUD, STATUS)
+    shown = lines(series)
+    run = 'rollout="fraud",rollout_namespace="serving"'
+    assert {line for line in shown if line.endswith(" 1.0") and "phase" in line} == {
+        f'modelrollout_rollout_phase{{phase="Progressing",{run}}} 1.0'
+    }
+    assert {line for line in shown if "rollout_phase" not in line} == {
+        f"modelrollout_rollout_weight_ratio{{{run}}} 0.05",
+        f'modelrollout_sli_burn_rate{{{run},sli="errors"}} 1.5',
+        f'modelrollout_sli_events{{arm="legacy",kind="total",{run},sli="errors"}} 900.0',
+        f'modelrollout_sli_events{{arm="legacy",kind="bad",{run},sli="errors"}} 4.0',
+        f'modelrollout_sli_events{{arm="candidate",kind="total",{run},sli="errors"}} 100.0',
+        f'modelrollout_sli_events{{arm="candidate",kind="bad",{run},sli="errors"}} 1.0',
+        f'modelrollout_budget_spent_ratio{{{run},sli="errors"}} 0.25',
+    }
+
+
+def test_what_is_unknown_has_no_series_and_the_newest_status_counts() -> None:
+    series = RolloutSeries()
+    series.show(FRAUD, STATUS)
+    series.show(FRAUD, replace(STATUS, weight=None, slis=(replace(SLI, burn=None),), budget=()))
+    assert not any(word in line for line in lines(series) for word in ("weight_ratio", "burn_rate", "spent_ratio"))
+    series.forget(FRAUD)
+    series.forget(FRAUD)
+    assert lines(series) == set()
+
+
+def test_a_rollout_costs_half_a_kilobyte_while_nobody_scrapes() -> None:
+    series = RolloutSeries()
+    count = 500
+    keys = [Key("serving", f"m{i}") for i in range(count)]
+    tracemalloc.start()
+    try:
+        for key in keys:
+            series.show(key, replace(STATUS, slis=()))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size / count < 512
