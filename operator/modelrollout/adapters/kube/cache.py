@@ -1,7 +1,7 @@
 """`ObjectCache`: what the watches have shown, as small projections, with the operator's own writes never forgotten.
 
-The shell feeds it: `refill` from a full LIST, page by page, then `apply` and `remove` from watch events. A kind counts as
-`live` from its first LIST on; until then readers ask the API server. Nothing here does I/O.
+The shell feeds it: `refill` from a full LIST, page by page, then `apply` and `remove` from watch events. A kind counts
+as `live` from its first LIST on; until then readers ask the API server. Nothing here does I/O.
 """
 
 from __future__ import annotations
