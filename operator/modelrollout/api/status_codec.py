@@ -23,6 +23,7 @@ from modelrollout.core import status as core
 from modelrollout.core.intents import ActionResult
 from modelrollout.core.model import Weight
 from modelrollout.core.observation import ArmCounts, LedgerState
+from modelrollout.core.wording import duration, exhausted_in
 
 __all__ = ["MAX_BYTES", "as_stored", "decode", "encode", "encode_result", "size"]
 
@@ -162,14 +163,16 @@ def _sli(sli: core.SliStatus, room: _Room) -> dict[str, Any]:
 
 
 def _budget(ledger: LedgerState) -> dict[str, Any]:
+    left = exhausted_in(ledger)
     share = 100 * ledger.spent / ledger.allowed if ledger.allowed else None
     return _slim(
         {
             "sli": cut(ledger.sli, NAME),
             "allowed": render_number(ledger.allowed),
             "spent": render_number(ledger.spent),
-            # For people only: it follows from the two before it.
+            # For people only: they follow from the others.
             "spentPercent": None if share is None else render_number(round(share, 1)),
+            "exhaustedIn": None if left is None else duration(left),
             "peak": render_number(ledger.peak),
             "variance": render_number(ledger.variance),
             "candidateBad": render_count(ledger.candidate_bad),

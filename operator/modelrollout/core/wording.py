@@ -15,6 +15,9 @@ from modelrollout.core.observation import (
     TierFinding,
 )
 
+LONG = 365 * 86400.0
+"""Seconds beyond which nobody asks when a budget is gone."""
+
 _CAUSES = {
     NoDataCause.STALE: "its newest sample is too old",
     NoDataCause.NO_TRAFFIC: "no requests were counted",
@@ -116,10 +119,11 @@ def ledger(state: LedgerState) -> str:
 
 
 def exhausted_in(state: LedgerState) -> float | None:
-    """Seconds until the rollout's share is gone at the present rate; None when it does not shrink."""
+    """Seconds until the rollout's share is gone at the present rate; None when it does not shrink or lasts a year."""
     if state.allowed is None or not state.rate or state.rate <= 0:
         return None
-    return max(0.0, (state.allowed - state.spent) / state.rate)
+    left = max(0.0, (state.allowed - state.spent) / state.rate)
+    return left if left <= LONG else None
 
 
 def phase_step(phase: Phase, index: int, count: int) -> str:

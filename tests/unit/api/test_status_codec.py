@@ -323,6 +323,34 @@ def test_strange_numbers_do_not_reach_the_api() -> None:
     assert status.preflight_since == 0.0
 
 
+@pytest.mark.parametrize(
+    ("spent", "rate", "text"),
+    [
+        (40.0, 0.125, "8m"),
+        (99.0, 0.125, "8s"),
+        (130.0, 0.125, "0s"),
+        (40.0, 0.0, None),
+        (40.0, -1.0, None),
+        (40.0, None, None),
+        (40.0, 1e-9, None),
+        (40.0, 5e-324, None),
+    ],
+)
+def test_when_the_budget_is_gone_is_told(spent: float, rate: float | None, text: str | None) -> None:
+    status = core.RolloutStatus(budget=(LedgerState("availability", 100.0, spent=spent, rate=rate),))
+    out = encode(status)
+    fits(merge_patched({}, out))
+    assert out["budget"][0].get("exhaustedIn") == text
+
+
+def test_a_rate_that_moves_is_not_worth_a_write() -> None:
+    first, later = (
+        core.RolloutStatus(budget=(LedgerState("availability", 100.0, spent=40.0, rate=rate),)) for rate in (0.1, 5.0)
+    )
+    assert encode(first)["budget"] != encode(later)["budget"]
+    assert not core.significant(as_stored(first), as_stored(later))
+
+
 def test_a_condition_type_twice_does_not_cost_the_status() -> None:
     first = core.Condition("Ready", "True", "A", "", 1.0, 1)
     stored = encode(core.RolloutStatus(conditions=(first, dataclasses.replace(first, reason="B"))))

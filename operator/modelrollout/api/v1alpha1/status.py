@@ -82,6 +82,9 @@ class Budget(ApiModel):
     allowed: DecimalText | None = Field(default=None, description="Bad events that the rollout may cost.")
     spent: DecimalText | None = Field(default=None, description="Bad events charged to the candidate.")
     spent_percent: DecimalText | None = Field(default=None, description="Spent, in percent of allowed.")
+    exhausted_in: Word | None = Field(
+        default=None, description="When allowed is gone at the present rate; absent: not within a year."
+    )
     peak: DecimalText | None = Field(default=None, description="Highest value of spent.")
     variance: DecimalText | None = Field(default=None, description="Variance of spent.")
     candidate_bad: Count | None = Field(default=None, description="Bad events of the candidate.")
