@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from e2e.cluster.provider import Cluster
@@ -19,11 +20,14 @@ def install(cluster: Cluster, *, prometheus: str, scrape: str = "1s") -> None:
     cluster.exec(["kubectl", "apply", "-f", "-"], input_text=json.dumps(source(prometheus, scrape)))
 
 
-def source(address: str, scrape: str) -> dict[str, Any]:
-    """The MetricSource of a local cluster."""
+def source(
+    address: str, scrape: str, *, name: str = "default", headers: Mapping[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """A MetricSource of a local cluster; `headers` go with every query, `spec` holds further fields."""
+    prometheus = {"address": address, "timeout": "5s", **({"headers": dict(headers)} if headers else {})}
     return {
         "apiVersion": "modelrollout.dev/v1alpha1",
         "kind": "MetricSource",
-        "metadata": {"name": "default"},
-        "spec": {"prometheus": {"address": address, "timeout": "5s"}, "arms": {"by": "pod"}, "scrapeInterval": scrape},
+        "metadata": {"name": name},
+        "spec": {"prometheus": prometheus, "arms": {"by": "pod"}, "scrapeInterval": scrape, **spec},
     }

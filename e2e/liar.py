@@ -1,6 +1,7 @@
 """A proxy before Prometheus that can lie: down, hanging, NaN, empty, partial. Run inside the cluster's network.
 
-`python -m e2e.liar --upstream URL --port 9900`; `POST /mode/NAME` switches, `GET /mode` tells.
+`python -m e2e.liar --upstream URL --port 9900`; `POST /mode/NAME` switches, `GET /mode` tells. With `?channel=C` that
+holds for the queries with the header `X-Scope-OrgID: C` alone, so that several ways to fail can be tried side by side.
 """
 
 from __future__ import annotations
@@ -8,25 +9,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 MODES = ("honest", "unavailable", "hang", "nan", "empty", "partial", "garbage")
+CHANNEL = "X-Scope-OrgID"
 
 
 class Liar:
     """Passes queries on, or answers them as `mode` says."""
 
     def __init__(self, upstream: str) -> None:
-        self.upstream, self.mode = upstream, "honest"
-        self.asked = 0
+        self.upstream = upstream
+        self.modes: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one query."""
-        self.asked += 1
-        match self.mode:
+        channel = request.headers.get(CHANNEL, "")
+        mode = self.modes.get(channel, "honest")
+        self.asked[channel] += 1
+        match mode:
             case "unavailable":
                 return web.Response(
                     status=503, text="secret-marker: upstream connect error", headers={"Retry-After": "30"}
@@ -39,15 +45,18 @@ class Liar:
                 return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": []}})
         body = await request.read()
         url = f"{self.upstream}{request.rel_url}"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(request.method, url, data=body, headers=_kept(request)) as upstream,
-        ):
-            answer: dict[str, Any] = await upstream.json()
-        if self.mode == "nan":
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.request(request.method, url, data=body, headers=_kept(request)) as upstream,
+            ):
+                answer: dict[str, Any] = await upstream.json()
+        except aiohttp.ClientError:
+            return web.Response(status=502)
+        if mode == "nan":
             for series in answer.get("data", {}).get("result", []):
                 series["values"] = [[t, "NaN"] for t, _ in series.get("values", [])]
-        if self.mode == "partial":
+        if mode == "partial":
             answer["warnings"] = ["secret-marker: 1 of 2 stores did not answer"]
         return web.json_response(answer, status=upstream.status)
 
@@ -56,12 +65,13 @@ class Liar:
         name = request.match_info["name"]
         if name not in MODES:
             return web.json_response({"error": f"modes: {', '.join(MODES)}"}, status=400)
-        self.mode = name
+        self.modes[request.query.get("channel", "")] = name
         return web.json_response({"mode": name})
 
-    async def tell(self, _: web.Request) -> web.Response:
+    async def tell(self, request: web.Request) -> web.Response:
         """Say the mode and how many queries came."""
-        return web.json_response({"mode": self.mode, "asked": self.asked})
+        channel = request.query.get("channel", "")
+        return web.json_response({"mode": self.modes.get(channel, "honest"), "asked": self.asked[channel]})
 
 
 def _kept(request: web.Request) -> dict[str, str]:

@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,14 @@ class Operator:
 
 
 class Stage:
-    """One namespace. `host` is the name its requests carry at the gateway."""
+    """One namespace. `host` is the name its requests carry at the gateway; `told` gives the end of the operator's log,
+    for the message when something does not come about.
+    """
 
-    def __init__(self, cluster: Cluster, namespace: str, directory: Path) -> None:
-        self.cluster, self.namespace, self.directory = cluster, namespace, directory
+    def __init__(
+        self, cluster: Cluster, namespace: str, directory: Path, *, told: Callable[[], str] | None = None
+    ) -> None:
+        self.cluster, self.namespace, self.directory, self._told = cluster, namespace, directory, told
         self.host = f"{namespace}.example.com"
         self._loads: list[Load] = []
         directory.mkdir(parents=True, exist_ok=True)
@@ -161,6 +166,13 @@ class Stage:
         """`kubectl apply` of some objects."""
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+    def refused(self, thing: Mapping[str, Any]) -> str:
+        """What `kubectl apply` says about an object that must be refused."""
+        argv = ["kubectl", "-n", self.namespace, "apply", "-f", "-"]
+        done = self.cluster.exec(argv, check=False, input_text=json.dumps(thing))
+        assert done.returncode != 0, done.stdout
+        return done.stderr.strip()
 
     def create(self) -> None:
         """Make the namespace."""
@@ -248,8 +260,18 @@ class Stage:
             found: dict[str, Any] = until(what, look, seconds=seconds)
             return found
         except Timeout as error:
-            kept = {k: last.get(k) for k in ("phase", "reason", "message", "weight", "step")}
-            raise Timeout(f"{error}; last status: {json.dumps(kept)}") from None
+            raise Timeout(f"{error}; {self._last(last)}") from None
+
+    def _last(self, status: Mapping[str, Any]) -> str:
+        kept = {k: status.get(k) for k in ("phase", "reason", "message", "weight", "step", "slis")}
+        lines = [f"last status: {json.dumps(kept)}"]
+        for c in status.get("conditions", ()):
+            lines.append(f"  {c['type']}={c['status']} {c['reason']}: {c['message']}")
+        for d in status.get("decisions", ())[-5:]:
+            lines.append(f"  {d['at']} {d['action']} {d['reason']}: {d['message']}")
+        if self._told is not None:
+            lines.append(f"the operator's log ends with:\n{self._told()}")
+        return "\n".join(lines)
 
     def wait_phase(self, phase: str, *, seconds: float, name: str = "tumour") -> dict[str, Any]:
         """Wait for a phase."""
@@ -267,6 +289,27 @@ class Stage:
         rules = [r for x in routes if name in (None, x["metadata"]["name"]) for r in x["spec"]["rules"]]
         return [[backend.get("weight", 1) for backend in rule["backendRefs"]] for rule in rules]
 
+    def wait_route(self, weights: list[list[int]], *, seconds: float) -> None:
+        """Wait until the rules of the routes have these weights."""
+        try:
+            until(f"weights {weights}", lambda: self.route_weights() == weights, seconds=seconds)
+        except Timeout as error:
+            raise Timeout(f"{error} but {self.route_weights()}; {self._last(self.status())}") from None
+
+    @contextmanager
+    def watched_weights(self) -> Iterator[list[int]]:
+        """Every weight of the candidate that the first HTTPRoute has meanwhile, in order, once the block has ended."""
+        what = r'{.spec.rules[0].backendRefs[1].weight}{"\n"}'
+        argv = ["kubectl", "-n", self.namespace, "get", "httproutes", "--watch", "-o", f"jsonpath={what}"]
+        path, seen = self.directory / "weights.txt", list[int]()
+        with path.open("wb") as out:
+            running = self.cluster.popen(argv, stdout=out.fileno())
+        try:
+            yield seen
+        finally:
+            running.stop(grace_s=1)
+        seen.extend(int(line) for line in path.read_text().split())
+
     def act(self, action: str, *, rollout: str = "tumour", reason: str = "test") -> str:
         """Create a RolloutAction and return its name."""
         thing = {
@@ -279,13 +322,15 @@ class Stage:
         name: str = json.loads(made)["metadata"]["name"]
         return name
 
-    def load(self, rate: float, *, duration: float, label: str = "load", extra: Sequence[str] = ()) -> Load:
-        """Start load through the gateway at this stage's host name."""
+    def load(
+        self, rate: float, *, duration: float, label: str = "load", host: str | None = None, extra: Sequence[str] = ()
+    ) -> Load:
+        """Start load through the gateway at this stage's host name, or another."""
         out, control = self.directory / f"{label}.jsonl", self.directory / f"{label}.sock"
         out.unlink(missing_ok=True)
         control.unlink(missing_ok=True)
         argv: list[str | Path] = [sys.executable, "-m", "e2e.models.load"]
-        argv += ["--url", f"http://{gateway.address(self.cluster)}/predict", "--host-header", self.host]
+        argv += ["--url", f"http://{gateway.address(self.cluster)}/predict", "--host-header", host or self.host]
         argv += ["--rate", f"{rate:g}", "--duration", f"{duration:g}", "--out", out, "--control-socket", control]
         argv += ["--feedback-delay", "2", "--linger", "0", *extra]
         with (self.directory / f"{label}.log").open("wb") as log:
@@ -297,7 +342,7 @@ class Stage:
 
     def _listens(self, load: Load) -> bool:
         if load.running.poll() is not None:
-            raise ClusterError(f"the load generator ended: {(self.directory / 'load.log').read_text()}")
+            raise ClusterError(f"the load generator ended: {load.out.with_suffix('.log').read_text()}")
         return load.control.exists()
 
     def pods(self, arm: str) -> list[dict[str, Any]]:

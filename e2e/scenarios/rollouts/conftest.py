@@ -50,13 +50,13 @@ class Liar:
         done = self.cluster.exec(["curl", "-sf", "--max-time", "5", *argv[:-1], url], check=False)
         return done.stdout if done.returncode == 0 else None
 
-    def mode(self, name: str) -> None:
-        """Answer so from now on."""
-        assert self._curl("-X", "POST", f"mode/{name}") is not None
+    def mode(self, name: str, *, channel: str = "") -> None:
+        """Answer so from now on: the queries of this channel (see `e2e.liar`), by default those without one."""
+        assert self._curl("-X", "POST", f"mode/{name}?channel={channel}") is not None
 
-    def asked(self) -> int:
+    def asked(self, *, channel: str = "") -> int:
         """Queries so far."""
-        told = self._curl("mode")
+        told = self._curl(f"mode?channel={channel}")
         assert told is not None
         count: int = json.loads(told)["asked"]
         return count
@@ -108,7 +108,7 @@ def stages(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Ite
 
     def make(name: str) -> Stage:
         namespace = f"{name}-{int(time.time()) % 100_000}"
-        stage = Stage(cluster, namespace, artifacts / namespace)
+        stage = Stage(cluster, namespace, artifacts / namespace, told=operator.tail)
         stage.create()
         made.append(stage)
         return stage

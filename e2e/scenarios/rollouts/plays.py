@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from e2e.cluster import gateway
+from e2e.models.manifests import Arm
 from e2e.stage import Load, Stage
 
 LEGACY, CANDIDATE = "tumour-v1", "tumour-v2"
@@ -37,6 +39,30 @@ def hold_at(weight: int) -> list[dict[str, Any]]:
     return [{"weight": weight, "minDuration": "1h"}, {"weight": 100, "minDuration": "1h"}]
 
 
+def arms(
+    stage: Stage,
+    *,
+    legacy: str = "good",
+    candidate: str = "good",
+    replicas: int = 1,
+    behaviour: Mapping[str, Any] | None = None,
+) -> tuple[Arm, Arm]:
+    """The two arms; `behaviour` is the candidate's from its start on, also after a crash."""
+    peers = [V1, V2]
+    return (
+        stage.arm(LEGACY, "legacy", legacy, V1, replicas=replicas, peers=peers),
+        stage.arm(
+            CANDIDATE, "candidate", candidate, V2, replicas=replicas, peers=peers, behaviour=dict(behaviour or {})
+        ),
+    )
+
+
+def managed(stage: Stage, name: str) -> dict[str, Any]:
+    """`spec.traffic` with a managed route on a host name of its own."""
+    parents = [{"name": gateway.GATEWAY, "namespace": gateway.NAMESPACE}]
+    return {"managedRoute": {"parentRefs": parents, "hostnames": [f"{name}.{stage.host}"]}, "settle": "1s"}
+
+
 def open_play(
     stage: Stage,
     *,
@@ -47,15 +73,12 @@ def open_play(
     rate: float = 100,
     duration: float = 300,
     replicas: int = 1,
+    behaviour: Mapping[str, Any] | None = None,
     analysis: Mapping[str, Any] = QUICK,
     **spec: Any,
 ) -> Load:
     """Deploy both arms, start load, apply the rollout."""
-    peers = [V1, V2]
-    stage.deploy(
-        stage.arm(LEGACY, "legacy", legacy, V1, replicas=replicas, peers=peers),
-        stage.arm(CANDIDATE, "candidate", candidate, V2, replicas=replicas, peers=peers),
-    )
+    stage.deploy(*arms(stage, legacy=legacy, candidate=candidate, replicas=replicas, behaviour=behaviour))
     stage.apply(
         stage.rollout(legacy=LEGACY, candidate=CANDIDATE, steps=wanted, slis=slis, analysis=dict(analysis), **spec)
     )
