@@ -277,6 +277,10 @@ class Stage:
         """Wait for a phase."""
         return self.wait_status(f"phase {phase}", lambda s: s.get("phase") == phase, seconds=seconds, name=name)
 
+    def wait_reason(self, reason: str, *, seconds: float, name: str = "tumour") -> dict[str, Any]:
+        """Wait for a reason."""
+        return self.wait_status(f"reason {reason}", lambda s: s.get("reason") == reason, seconds=seconds, name=name)
+
     def wait_weight(self, percent: int, *, seconds: float, name: str = "tumour") -> dict[str, Any]:
         """Wait until the status shows this weight."""
         return self.wait_status(

@@ -68,7 +68,7 @@ def test_a_weight_edited_by_hand_is_put_back_once_then_a_person_is_asked(stages:
     stage.wait_route([[60, 40]], seconds=15)
     stage.kubectl("annotate", "httproute", name, "team=fraud")
     stage.kubectl("patch", "httproute", name, "--type=json", "-p", edit)
-    status = stage.wait_status("asks", lambda s: s.get("reason") == "RouteConflict", seconds=15)
+    status = stage.wait_reason("RouteConflict", seconds=15)
     stalled = next(c for c in status["conditions"] if c["type"] == "Stalled")
     assert stalled["status"] == "True"
     time.sleep(6)
