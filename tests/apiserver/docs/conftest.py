@@ -160,6 +160,8 @@ def place(server: ApiServer, crds: None, tmp_path_factory: pytest.TempPathFactor
             server.kubectl("create", "-n", NAMESPACE, "-f", ROOT / "examples" / "actions" / "approve.yaml")
             answered = ("get", "rolloutactions", "-n", NAMESPACE, "-o", "jsonpath={.items[*].status.result}")
             wait_until(lambda: bool(server.kubectl(*answered).stdout), why="the action is answered")
+            events = ("get", "events", "-n", NAMESPACE, "-o", "jsonpath={.items[*].reason}")
+            wait_until(lambda: "RollbackCompleted" in server.kubectl(*events).stdout, why="its end is told")
             yield Place(stage, exporter, operator)
     finally:
         operator.end(signal.SIGKILL)
