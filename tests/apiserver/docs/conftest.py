@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +77,21 @@ class Reader:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
     """Namespace `serving` after a rollout `fraud` was taken back; the operator still runs, with its rights only."""
 
-    stage: Stage
-    exporter: Exporter
-    operator: Operator
+    def __init__(self, server: ApiServer, home: Path) -> None:
+        self.stage, self.exporter = Stage(server, NAMESPACE), Exporter(NAMESPACE)
+        self._credentials, self._log = credentials(server, home / "config"), home / "operator.log"
+        self.operator = self._started()
+
+    def start(self) -> None:
+        """Start the operator anew and wait until it is ready."""
+        self.operator = self._started()
+        wait_until(self.operator.ready, why="operator is ready")
+
+    def _started(self) -> Operator:
+        return Operator(self._credentials, self._log, "--log-format", "plain")
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -143,26 +150,24 @@ def crds(server: ApiServer) -> None:
 
 @pytest.fixture(scope="module")
 def place(server: ApiServer, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    exporter = Exporter(NAMESPACE)
-    stage = Stage(server, NAMESPACE)
+    made = Place(server, tmp_path_factory.mktemp("operator"))
+    stage = made.stage
     stage.arms()
-    home = tmp_path_factory.mktemp("operator")
-    operator = Operator(credentials(server, home / "config"), home / "operator.log", "--log-format", "plain")
     try:
-        with prometheus(exporter) as metrics, gateway(stage):
+        with prometheus(made.exporter) as metrics, gateway(stage):
             stage.apply(*source(metrics.url))
-            wait_until(operator.ready, why="operator is ready")
+            wait_until(made.operator.ready, why="operator is ready")
             # Client-side, as a reader applies it, or a later apply of the same file warns.
             server.kubectl("apply", "-f", "-", input_text=yaml.safe_dump(quick()))
             wait_until(lambda: stage.weights() == (95, 5), why="first step")
-            exporter.traffic["v8"].turn(HARM)
+            made.exporter.traffic["v8"].turn(HARM)
             wait_until(lambda: stage.phase() == "RolledBack", why="taken back")
             server.kubectl("create", "-n", NAMESPACE, "-f", ROOT / "examples" / "actions" / "approve.yaml")
             answered = ("get", "rolloutactions", "-n", NAMESPACE, "-o", "jsonpath={.items[*].status.result}")
             wait_until(lambda: bool(server.kubectl(*answered).stdout), why="the action is answered")
             events = ("get", "events", "-n", NAMESPACE, "-o", "jsonpath={.items[*].reason}")
             wait_until(lambda: "RollbackCompleted" in server.kubectl(*events).stdout, why="its end is told")
-            yield Place(stage, exporter, operator)
+            yield made
     finally:
-        operator.end(signal.SIGKILL)
-        exporter.close()
+        made.operator.end(signal.SIGKILL)
+        made.exporter.close()

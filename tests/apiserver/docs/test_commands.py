@@ -104,6 +104,43 @@ SPLIT = json.dumps(
 """A route in mid-rollout: 60 to 40."""
 
 
+def write(part: str) -> str:
+    """The one write command with this part."""
+    (found,) = (command for command in LISTED["write"] if part in command)
+    return found
+
+
+def test_the_way_back_by_hand_stays_when_the_operator_returns(place: Place, reader: Reader) -> None:
+    """The runbook "operator down and candidate bad", as its page tells it."""
+    stage, way_back = place.stage, write("patch httproute fraud-modelrollout --type=json")
+    place.exporter.traffic["v8"].turn(0.0)
+    reader.types(write("retry.yaml"))
+    wait_until(lambda: stage.weights() != (100, 0), limit=30, why="the retried revision starts")
+    assert place.operator.end() == 0
+    left = stage.weights()
+    assert left[1] > 0
+
+    complaint = reader.refused(way_back.replace('"fraud-v8"', '"fraud-v9"'))
+    assert "The request is invalid" in complaint
+    assert stage.weights() == left, "with other names it must change nothing"
+    reader.types(way_back)
+    assert stage.weights() == (100, 0)
+    lease = reader.types(next(command for command in LISTED["read"] if "get lease" in command))
+    assert re.match(r" \d{4}-", lease), "nobody holds it"
+    reader.types(write("abort.yaml"))
+
+    place.start()
+    seen = set()
+
+    def over() -> bool:
+        seen.add(stage.weights())
+        return stage.phase() == "RolledBack"
+
+    wait_until(over, limit=30, why="the abort is carried out")
+    assert seen == {(100, 0)}
+    assert stage.get("modelrollout", "fraud")["status"]["incident"]["reason"] == "Aborted"
+
+
 class Writes:
     """The write commands, typed in the order of the list; `next` types the next one and says what it printed."""
 
@@ -157,10 +194,6 @@ def test_writes(place: Place, reader: Reader) -> None:
     writes.next("scale deployment fraud-v7 --replicas=2", r"^deployment.apps/fraud-v7 scaled$")
     assert stage.get("deployment", "fraud-v7")["spec"]["replicas"] == 2
     stage.server.kubectl("patch", "httproute", "fraud-modelrollout", "-n", stage.namespace, "--type=json", "-p", SPLIT)
-    way_back = writes.left[0]
-    wrong = reader.refused(way_back.replace('"fraud-v8"', '"fraud-v9"'))
-    assert "The request is invalid" in wrong
-    assert stage.weights() == (60, 40), "with other names it must change nothing"
     writes.next("patch httproute fraud-modelrollout --type=json", r"^httproute\S+/fraud-modelrollout patched$")
     assert stage.weights() == (100, 0)
     assert stage.get("httproute", "fraud-modelrollout")["metadata"]["ownerReferences"]
