@@ -139,7 +139,7 @@ def next_steps(name: str) -> tuple[str, ...]:
         f"{kubectl} get mr -o wide",
         f"{kubectl} describe mr tumour",
         f"{kubectl} get events {ours}",
-        f"{kubectl} get mr tumour -o jsonpath='{{.status.incident.message}}'",
+        f"{kubectl} get mr tumour -o jsonpath='{{.status.incident.message}}{{\"\\n\"}}'",
         f"{kubectl} get httproute -o yaml",
         f"{run} curl -s 127.0.0.1:{PORT}/metrics",
     )

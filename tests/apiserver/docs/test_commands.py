@@ -38,9 +38,9 @@ READS: dict[str, tuple[str, ...]] = {
         rf"^\S+Z\tRollback\t{SENTENCE}",
     ),
     "{.status.incident}": (r'"reason":"HardGuard"', r'"weight":"5"', r'"openedAt":"', r'"closedAt":"'),
-    "{.status.revision}": (r"\A[0-9a-f]{10}\Z",),
+    "{.status.revision}": (r"\A[0-9a-f]{10}\n\Z",),
     "{.metadata.finalizers}": (rf'\A\["modelrollout.dev/route"\] HardGuard {SENTENCE}',),
-    "jsonpath='{.status.message}'": (rf"\A{SENTENCE}",),
+    "jsonpath='{.status.message}": (rf"\A{SENTENCE}",),
     "apply --dry-run=server": (r"^modelrollout.modelrollout.dev/fraud configured \(server dry run\)$",),
     "describe mr fraud": (
         r"^Kind: +ModelRollout$",
