@@ -230,5 +230,8 @@ class Metrics(Protocol):
         ...
 
     async def total(self, name: str, query: SeriesQuery, *, at: float) -> QueryResult:
-        """Per series, its increase over the whole window as one sample (for budgets over days; approximate)."""
+        """Per series, its increase over the whole window as one sample (for budgets over days; approximate).
+
+        May take far longer than a `read`, and never keeps one waiting.
+        """
         ...

@@ -9,8 +9,8 @@ import pytest
 
 from modelrollout.core.model import ErrorBudget, Key, Phase, ProfileRef, RolloutSpec
 from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
-from modelrollout.ports import ArmsByPod, SourceSpec
-from modelrollout.runtime.preflight import RETRY, Found, Preflights
+from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
+from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
 from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
 
 pytestmark = pytest.mark.looptime(start=0)
@@ -82,6 +82,42 @@ async def test_a_source_that_does_not_answer_is_unknown_and_not_failed(hang: boo
     assert isinstance(found.preflight, PreflightUnknown)
     assert found.unreachable == ("Timeout" if hang else "HTTP 503")
     assert found.unreachable in found.preflight.detail
+
+
+class DeafToTotals(FakeMetrics):
+    """Finds series, and hangs at every query over days."""
+
+    async def total(self, name: str, query: SeriesQuery, *, at: float) -> QueryResult:
+        if name == "slow":
+            await asyncio.sleep(3600)
+        return NoAnswer("Timeout")
+
+
+async def test_a_query_over_the_window_that_fails_is_told_apart_from_a_source_that_does_not_answer() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics = DeafToTotals()
+    bench.preflights = Preflights(bench.metrics, LoopClock(), bench.changed.append)
+    bench.metrics.serve(spec)
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightUnknown)
+    assert found.preflight.detail == (
+        "metric source 'default' does not answer the query over 30d for the error budget (Timeout)"
+    )
+
+
+async def test_a_source_that_hangs_takes_no_turns_of_the_others() -> None:
+    bench = Bench()
+    bench.metrics = DeafToTotals()
+    bench.preflights = Preflights(bench.metrics, LoopClock(), bench.changed.append)
+    for n in range(2 * AT_ONCE):
+        other = spec_named(f"slow{n}")
+        bench.metrics.serve(other)
+        bench.look(other, source=replace(SOURCE, name="slow"))
+    spec = spec_named("m")
+    bench.metrics.serve(spec)
+    await bench.looked(spec)
+    assert bench.changed == [spec.key]
+    await bench.preflights.stop()
 
 
 async def test_the_budget_is_what_legacy_left_of_it() -> None:

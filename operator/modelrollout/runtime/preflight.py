@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -24,6 +25,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.reasons import Reason
 from modelrollout.core.samples import Series
+from modelrollout.core.wording import duration
 from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of
@@ -39,8 +41,10 @@ DISCOVERY_WINDOW = 300.0
 RATE_WINDOW = 3600.0
 DEFAULT_SCRAPE = 15.0
 AT_ONCE = 8
-LIMIT = 30.0
-"""Seconds a whole look may take; a source that hangs longer has not answered."""
+DISCOVERY_LIMIT = 30.0
+"""Seconds the search for series may take; a source that hangs longer has not answered."""
+LIMIT = 300.0
+"""The same for a whole look: queries over the SLO window are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Preflights:
         self._clock = clock
         self._changed = changed
         self._entries: dict[Key, _Entry] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     def look(self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase) -> Found:
         """What is known now; starts a look in the background when one is due."""
@@ -102,7 +106,7 @@ class Preflights:
 
     async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry) -> None:
         try:
-            async with self._slots, asyncio.timeout(LIMIT):
+            async with self._slots[source.name], asyncio.timeout(LIMIT):
                 found = await self._discover(spec, source)
         except TimeoutError:
             found = _silent(source, "Timeout")
@@ -129,7 +133,8 @@ class Preflights:
                 return Found(PreflightFailed(names.reason, names.problem))
             pods = pods_of(spec, sli, source)
             queries.append(SeriesQuery(names, window, namespaces=(spec.key.namespace,), pods=pods))
-        results = await self._metrics.read(source.name, queries, at=at)
+        async with asyncio.timeout(DISCOVERY_LIMIT):
+            results = await self._metrics.read(source.name, queries, at=at)
         plans: list[SliPlan] = []
         notes: list[str] = []
         seen: list[Series] = []
@@ -148,7 +153,9 @@ class Preflights:
         for plan in plans:
             line = await self._budget(spec, source, plan, at)
             if isinstance(line, NoAnswer):
-                return _silent(source, line.kind)
+                return _silent(
+                    source, line.kind, f" the query over {duration(spec.budget.window)} for the error budget"
+                )
             if line is not None:
                 budgets.append(line)
         return Found(PreflightPassed(tuple(notes), tuple(budgets)), tuple(plans), scrape)
@@ -192,8 +199,9 @@ def _legacy(result: QueryResult, spec: RolloutSpec, source: SourceSpec, plan: Sl
     return Split(result.series).arms(spec, sli, source)[0]
 
 
-def _silent(source: SourceSpec, kind: str) -> Found:
-    return Found(PreflightUnknown(f"metric source {source.name!r} does not answer ({kind})"), unreachable=kind)
+def _silent(source: SourceSpec, kind: str, what: str = "") -> Found:
+    text = f"metric source {source.name!r} does not answer{what} ({kind})"
+    return Found(PreflightUnknown(text), unreachable=kind)
 
 
 def _token(spec: RolloutSpec, source: SourceSpec, revision: str) -> tuple[object, ...]:

@@ -63,7 +63,7 @@ class FakeWorld:
 class RealWorld:
     def __init__(self, prometheus: Prometheus, sources: Sources) -> None:
         self.now = float(int(time.time()))
-        self.metrics: Metrics = PrometheusMetrics(sources)
+        self.metrics: Metrics = PrometheusMetrics(sources, total_timeout=1.0)
         self._prometheus = prometheus
 
     def put(self, metric: str, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> None:

@@ -170,6 +170,45 @@ async def test_cancelled_read_frees_its_thread(sources: Sources) -> None:
         assert len(server.requests) == 2
 
 
+def slow_totals(connection: socket.socket, request: bytes, end: threading.Event) -> None:
+    """Answers reads at once, queries over days never."""
+    (silent if b"increase" in request else succeeding())(connection, request, end)
+
+
+async def test_a_query_over_days_is_given_more_time_than_a_tick(sources: Sources) -> None:
+    def behave(connection: socket.socket, request: bytes, end: threading.Event) -> None:
+        end.wait(0.5)
+        succeeding()(connection, request, end)
+
+    with Misbehaving(behave) as server:
+        await sources.update(source_object("p", server.url, timeout="100ms"))
+        metrics = PrometheusMetrics(sources)
+        month = SeriesQuery(("requests_total",), 30 * 86400.0)
+        assert await metrics.read("p", [QUERY], at=1.0) == [NoAnswer("Timeout")]
+        assert await metrics.total("p", month, at=1.0) == Answer(())
+        assert b"timeout=30000ms" in server.requests[-1] or b"timeout=29" in server.requests[-1]
+        await sources.update(source_object("p", server.url, timeout="100ms", maxConcurrency=1))
+        assert await metrics.total("p", month, at=1.0) == NoAnswer("Timeout")
+        sources.remove("p")
+
+
+async def test_queries_over_days_never_keep_a_tick_waiting_and_end_when_cancelled(sources: Sources) -> None:
+    with Misbehaving(slow_totals) as server:
+        await sources.update(source_object("p", server.url, timeout="2s", maxConcurrency=4))
+        metrics = PrometheusMetrics(sources)
+        totals = [asyncio.create_task(metrics.total("p", QUERY, at=1.0)) for _ in range(8)]
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.01)
+        started = time.monotonic()
+        assert await metrics.read("p", [QUERY] * 4, at=1.0) == [Answer(())] * 4
+        assert time.monotonic() - started < 1.5
+        for task in totals:
+            task.cancel()
+        await asyncio.gather(*totals, return_exceptions=True)
+        assert sum(b"increase" in request for request in server.requests) == 2
+        sources.remove("p")
+
+
 async def test_words_of_the_server_appear_nowhere(sources: Sources, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     bodies: list[Callable[[], Behaviour]] = [

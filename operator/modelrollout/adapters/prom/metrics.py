@@ -12,6 +12,8 @@ from modelrollout.adapters.prom.sources import Ask, Sources
 from modelrollout.core.observation import SpecProblem
 from modelrollout.ports import NoAnswer, QueryResult, SeriesQuery, SourceSpec
 
+TOTAL_TIMEOUT = 30.0
+"""Seconds for one query over days: it reads millions of samples where a tick reads dozens."""
 RENEW_AFTER = 10.0
 """Seconds between two looks at the Secret of a source that refuses its token."""
 
@@ -19,12 +21,13 @@ RENEW_AFTER = 10.0
 class PrometheusMetrics:
     """Asks the servers of a registry.
 
-    An answer or its absence arrives within the source's timeout, whatever the server does; all queries of one `read`
+    An answer to a `read` or its absence arrives within the source's timeout, whatever the server does; all its queries
     share that time. Raises SpecError for a query that can't be rendered, and nothing for what servers do.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, *, total_timeout: float = TOTAL_TIMEOUT) -> None:
         self._sources = sources
+        self._total_timeout = total_timeout
         self._renewed: dict[str, float] = {}
 
     def source(self, name: str) -> SourceSpec | SpecProblem:
@@ -40,8 +43,20 @@ class PrometheusMetrics:
         return await self._ask(name, [(render.samples(query), parse.matrix) for query in queries], at=at)
 
     async def total(self, name: str, query: SeriesQuery, *, at: float) -> QueryResult:
-        """Per series, its increase over the window as one sample at `at`. Approximate: see `render.increases`."""
-        return (await self._ask(name, [(render.increases(query), parse.totals)], at=at))[0]
+        """Per series, its increase over the window as one sample at `at`. Approximate: see `render.increases`.
+
+        Takes up to `total_timeout` seconds after its turn: half of the source's connections serve such queries at
+        most. Where there is but one, the source's own timeout holds.
+        """
+        await self._renew(name)
+        server = self._sources.server(name)
+        if server is None:
+            return NoAnswer("Unreachable")
+        connection = server.source.connection
+        seconds = self._total_timeout if connection.max_concurrency > 1 else connection.timeout
+        async with server.slow:
+            asks = [(render.increases(query), parse.totals)]
+            return (await server.ask(asks, at=at, deadline=time.monotonic() + seconds))[0]
 
     async def _ask(self, name: str, asks: Sequence[Ask], *, at: float) -> Sequence[QueryResult]:
         await self._renew(name)

@@ -49,6 +49,8 @@ class Server:
         self._calls: set[Call] = set()
         self._said: set[str] = set()
         self.unauthorised = False
+        self.slow = asyncio.Semaphore(max(1, source.connection.max_concurrency // 2))
+        """Turns of queries that may take long: the other threads are always free for the rounds."""
 
     async def ask(self, asks: Sequence[Ask], *, at: float, deadline: float) -> Sequence[QueryResult]:
         """A result per query, in order, not later than `deadline` (`time.monotonic`)."""
