@@ -48,7 +48,8 @@ test: venv lint crds-check ## everything that needs no full cluster, with a real
 	$(PY) -m pytest tests
 
 # What has been seen to pass on a full cluster. `make e2e-all` adds the scenarios that are still being played in.
-E2E ?= e2e/scenarios/test_gateway.py e2e/scenarios/test_cluster.py e2e/scenarios/rollouts/test_outcomes.py
+E2E ?= e2e/scenarios/test_gateway.py e2e/scenarios/test_cluster.py \
+  $(addprefix e2e/scenarios/rollouts/test_,outcomes.py kubectl.py timing.py writes.py)
 
 e2e: venv ## the full cluster, real traffic
 	$(PY) -m pytest $(E2E)

@@ -50,7 +50,7 @@ def node_images() -> list[Path]:
     return [images.pause(), *gateway.images()]
 
 
-def write_plan(layout: Layout, tier: Tier, border: Border) -> None:
+def write_plan(layout: Layout, tier: Tier, border: Border, *, scrape_interval: str) -> None:
     """Write all configuration of a cluster, and the supervisor's plan, into its run directory."""
     plane = make_control_plane(programs.kubernetes(), layout.control_plane, address=ADDRESS, audit=True, node=node.NODE)
     door = free_ports(1)[0]
@@ -63,7 +63,8 @@ def write_plan(layout: Layout, tier: Tier, border: Border) -> None:
     if tier == "fake":
         components += _fake_nodes(layout, plane)
     if tier == "full":
-        components += [*_real_node(layout, plane, border.cgroup), *_dns(layout, plane), *_metrics(layout, plane)]
+        components += [*_real_node(layout, plane, border.cgroup), *_dns(layout, plane)]
+        components += _metrics(layout, plane, scrape_interval)
     plan = Plan(
         run_dir=str(layout.path),
         node_tree=str(programs.node_tree()) if tier == "full" else None,
@@ -170,9 +171,9 @@ def _dns(layout: Layout, plane: ControlPlane) -> list[Component]:
     return [Component("coredns", argv, after=["kube-apiserver"], probe=probe)]
 
 
-def _metrics(layout: Layout, plane: ControlPlane) -> list[Component]:
+def _metrics(layout: Layout, plane: ControlPlane, scrape_interval: str) -> list[Component]:
     config = layout.node / "prometheus.yml"
-    config.write_text(scrape.kubernetes_config(plane.kubeconfig))
+    config.write_text(scrape.kubernetes_config(plane.kubeconfig, scrape_interval=scrape_interval))
     listen = f"{NODE_IP}:{PROMETHEUS_PORT}"
     argv = prometheus.command(config=config, data=layout.node / "prometheus", listen=listen)
     return [Component("prometheus", argv, after=["kube-apiserver"], probe=Probe("url", f"http://{listen}/-/ready"))]

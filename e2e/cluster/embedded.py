@@ -35,11 +35,15 @@ POLL_S = 0.03
 class EmbeddedCluster:
     """One cluster on this machine; see `provider.Cluster` for the contract."""
 
-    def __init__(self, name: str, *, ephemeral: bool = False) -> None:
-        """With `ephemeral` the cluster ends when this process does, however that ends."""
+    def __init__(self, name: str, *, ephemeral: bool = False, scrape: str = "1s") -> None:
+        """With `ephemeral` the cluster ends when this process does, however that ends.
+
+        `scrape`: interval at which Prometheus scrapes, such as "2s", when `up` starts it; found up, it keeps its own.
+        """
         self.name = check_name(name)
         self._layout = Layout(name)
         self._ephemeral = ephemeral
+        self._scrape = scrape
         self._outer: subprocess.Popen[bytes] | None = None
         self._owner: int | None = None
 
@@ -78,7 +82,7 @@ class EmbeddedCluster:
             steps = Steps()
             say(f"cluster {self.name}: starting tier {tier}")
             try:
-                self._outer, self._owner = launch(self._layout, tier, ephemeral=self._ephemeral)
+                self._outer, self._owner = launch(self._layout, tier, ephemeral=self._ephemeral, scrape=self._scrape)
                 follow(self._layout, self._outer, steps)
                 if tier == "full":
                     self._add_gateway(steps)

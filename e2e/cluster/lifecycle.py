@@ -44,7 +44,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.Popen[bytes], int | None]:
+def launch(layout: Layout, tier: Tier, *, ephemeral: bool, scrape: str) -> tuple[subprocess.Popen[bytes], int | None]:
     """Start the namespaces with their supervisor; returns the process around them.
 
     With `ephemeral` the second value is a descriptor whose end (by closing it, or by our death) ends the cluster.
@@ -57,7 +57,7 @@ def launch(layout: Layout, tier: Tier, *, ephemeral: bool) -> tuple[subprocess.P
     reading, writing = os.pipe() if ephemeral else (-1, None)
     inherited = [fd for fd in (host_network, reading) if fd >= 0]
     try:
-        write_plan(layout, tier, Border(group, host_network, reading))
+        write_plan(layout, tier, Border(group, host_network, reading), scrape_interval=scrape)
         with layout.log("supervisor").open("ab") as output:
             outer = subprocess.Popen(
                 ["unshare", *UNSHARE, sys.executable, "-m", SUPERVISOR, str(layout.plan)],

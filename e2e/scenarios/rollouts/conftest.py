@@ -18,13 +18,13 @@ from e2e.stage import ROOT, Operator, Stage, until
 
 OPERATOR_PORT = 9464
 LIAR_PORT = 9900
-SCRAPE = "1s"
+SCRAPE = "2s"
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedCluster]:
     """A full cluster of its own; gone with the test run, also when that is killed."""
-    made = EmbeddedCluster(f"e2e-{os.getpid()}", ephemeral=True)
+    made = EmbeddedCluster(f"e2e-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
     made.up("full")
     try:
         made.load_image(image.archive())

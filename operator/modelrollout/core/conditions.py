@@ -219,7 +219,10 @@ def _budget(s: Situation) -> Condition:
 
 
 def _promoted(s: Situation) -> Condition:
-    value = s.status.phase is Phase.PROMOTED
+    # What the spec asks for now: while the next revision waits for legacy, `kubectl wait` must not see the last one.
+    backends = (s.spec.legacy.service, s.spec.candidate.service)
+    asked = (s.obs.revision or s.status.revision, backends) == (s.status.revision, s.status.backends)
+    value = s.status.phase is Phase.PROMOTED and asked
     return _made(
         s,
         ConditionType.PROMOTED,

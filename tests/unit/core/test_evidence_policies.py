@@ -77,6 +77,18 @@ def test_burn_tiers(tier_index: int, attribution: Attribution, weight: int, phas
     assert (world.weight, world.state.phase, world.state.reason) == (weight, phase, reason)
 
 
+def test_rollback_by_a_tier_says_its_numbers_once() -> None:
+    """The incident repeated the sentence on the tier, and on several tiers named two."""
+    tiers = (finding(2, Attribution.CANDIDATE), finding(0, Attribution.CANDIDATE))
+    world = with_evidence(at_25(), assessed(Verdict.FAIL, tiers=tiers))
+    world.settle()
+    incident = world.state.incident
+    assert incident is not None
+    assert incident.message.count("burns over") == 1
+    assert "availability: burns over 12x" in incident.message
+    assert "legacy 0.500 % of 10000" in incident.message
+
+
 @pytest.mark.parametrize(("tier_index", "attribution"), [(0, Attribution.AWAITING), (2, Attribution.CANDIDATE)])
 def test_a_tier_still_true_after_one_more_short_window_reverts(tier_index: int, attribution: Attribution) -> None:
     world = with_evidence(at_25(), assessed(Verdict.WAIT, tiers=(finding(tier_index, attribution),)))

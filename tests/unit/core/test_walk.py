@@ -537,6 +537,19 @@ def test_a_rollout_made_anew_in_the_middle_begins_at_its_first_step() -> None:
     assert [w for w in world.writes if w.startswith("route")] == ["route 0", "route 500"]
 
 
+def test_promoted_is_not_told_of_a_revision_that_still_waits() -> None:
+    """`kubectl wait --for=condition=Promoted` after a change of the spec returned at once while legacy was down."""
+    world = started(100)
+    world.run(120)
+    world.legacy = replace(LEGACY, endpoints=0)
+    world.spec, world.revision = replace(world.spec, generation=world.spec.generation + 1), "rev-b"
+    world.settle()
+    assert (world.weight, world.state.phase, world.state.reason) == (100, Phase.PROMOTED, Reason.ROLLBACK_BLOCKED)
+    promoted = world.state.condition("Promoted")
+    assert promoted is not None
+    assert promoted.status == "False"
+
+
 def test_rolled_back_rollout_does_not_mind_that_the_candidate_is_removed() -> None:
     world = started(5, 100)
     world.run(20)
