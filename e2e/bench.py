@@ -200,7 +200,7 @@ def run(count: int, minutes: float, directory: Path) -> int:
         aborted = time.monotonic() - begun
         busy = Usage(operator_pid(operator.port)).peak()
         operator.stop()
-        begun = time.monotonic()
+        restarted, begun = time.time(), time.monotonic()
         operator.start()  # what a start costs with everything there
         restart = time.monotonic() - begun
         usage = Usage(operator_pid(operator.port))
@@ -214,7 +214,7 @@ def run(count: int, minutes: float, directory: Path) -> int:
             rss.append(usage.rss())
         share = (usage.cpu() - cpu) / (time.monotonic() - begun)
         peak = usage.peak()
-        seen = requests(cluster, since)
+        seen, all_since = requests(cluster, since), requests(cluster, restarted)
     except Timeout:
         print(f"phases: {dict(phases(cluster))}\n{operator.tail(20)}", file=sys.stderr)
         raise
@@ -229,6 +229,7 @@ def run(count: int, minutes: float, directory: Path) -> int:
         Figure("peak while all were first seen, MiB", busy),
         Figure("CPU at rest, cores", share, 0.05, 4),
         Figure("writes at rest, Lease aside", sum(written.values()), 0),
+        Figure("requests of a restart", sum((all_since - seen).values())),
         Figure("until all are first seen and written, s", first, digits=1),
         Figure("until all are aborted, s", aborted, digits=1),
         Figure("until ready after a restart, s", restart, digits=1),

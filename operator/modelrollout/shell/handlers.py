@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from modelrollout.adapters.kube.resources import DOMAIN, Body, Resource
 
@@ -99,6 +100,7 @@ class Watcher:
         await kopf.operator(
             registry=registry(self._kinds, take, inside=self._inside, started=lambda: call(self._started)),
             settings=settings(),
+            memories=NoMemories(),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=list(self._namespaces),
@@ -152,8 +154,41 @@ def settings() -> kopf.OperatorSettings:
     # Never used; a guard in case a later change makes kopf write after all.
     made.persistence.finalizer = f"{DOMAIN}/kopf"
     made.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{DOMAIN}")
-    made.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{DOMAIN}")
+    made.persistence.diffbase_storage = NoDiffBase()
     return made
+
+
+class NoMemories(ResourceMemories):
+    """Keeps nothing about objects: memos, throttles of failed handlers and timers are for handlers we don't have.
+
+    kopf keeps seven objects for each one that is watched, 8 MiB for a thousand rollouts and what belongs to them.
+    """
+
+    async def recall(
+        self,
+        raw_body: kopf.RawBody,
+        *,
+        memobase: Any = None,
+        noticed_by_listing: bool = False,
+        ephemeral: bool = False,
+    ) -> ResourceMemory:
+        """A new memory, forgotten with the event."""
+        return await super().recall(raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Remembers nothing: kopf would copy the whole body of every event for comparisons that nobody here asks for."""
+
+    def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:
+        """An essence without anything in it."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """No object was seen before."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is written."""
 
 
 def _quietly(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from modelrollout.shell.handlers import registry, settings
+from kopf import Body, Patch, RawBody
+
+from modelrollout.shell.handlers import NoMemories, registry, settings
 from modelrollout.shell.sync import WATCHED
 
 
@@ -18,3 +20,21 @@ def test_kopf_lets_bodies_go_soon() -> None:
     assert made.queueing.idle_timeout <= 0.1, "a worker keeps the last body of its object so long"
     assert made.watching.chunk_size is not None
     assert 0 < made.watching.chunk_size <= 100, "seven kinds are listed at once"
+
+
+def test_kopf_copies_no_body_for_comparisons_and_remembers_nothing_on_objects() -> None:
+    storage = settings().persistence.diffbase_storage
+    body, patch = Body({"metadata": {"name": "fraud"}, "spec": {"port": 8080}}), Patch()
+    essence = storage.build(body=body)
+    assert dict(essence) == {}
+    storage.store(body=body, patch=patch, essence=essence)
+    assert dict(patch) == {}
+    assert storage.fetch(body=body) is None
+
+
+async def test_kopf_keeps_nothing_about_objects() -> None:
+    memories = NoMemories()
+    body = RawBody({"metadata": {"name": "fraud", "uid": "u"}})
+    assert await memories.recall(body) is not await memories.recall(body)
+    assert list(memories.iter_all_memories()) == []
+    assert list(memories.iter_all_daemon_memories()) == []
