@@ -7,17 +7,21 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import kopf
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
+from modelrollout.adapters.kube.credentials import Credentials
 from modelrollout.adapters.kube.resources import DOMAIN, Body, Resource
+from modelrollout.errors import Denied
 
 log = logging.getLogger(__name__)
 
 Take = Callable[[str, str | None, Body], None]
+Login = Callable[[], Awaitable[Credentials]]
+"""Reads credentials anew; raises Denied when there are none."""
 PAUSE = 1.0
 """Seconds before a watch that failed is begun anew."""
 GRACE = 10.0
@@ -37,14 +41,14 @@ class Watcher:
         kinds: Iterable[Resource],
         take: Take,
         *,
-        inside: bool,
+        login: Login,
         namespaces: tuple[str, ...],
         started: Callable[[], None],
         failed: Callable[[], None],
     ) -> None:
         self._kinds = tuple(kinds)
         self._take = take
-        self._inside = inside
+        self._login = login
         self._namespaces = namespaces
         self._started = started
         self._failed = failed
@@ -98,7 +102,7 @@ class Watcher:
             call(self._take, kind, type, body)
 
         await kopf.operator(
-            registry=registry(self._kinds, take, inside=self._inside, started=lambda: call(self._started)),
+            registry=registry(self._kinds, take, login=self._login, started=lambda: call(self._started)),
             settings=settings(),
             memories=NoMemories(),
             standalone=True,
@@ -109,14 +113,17 @@ class Watcher:
 
 
 def registry(
-    kinds: Iterable[Resource], take: Take, *, inside: bool, started: Callable[[], None]
+    kinds: Iterable[Resource], take: Take, *, login: Login, started: Callable[[], None]
 ) -> kopf.OperatorRegistry:
-    """Handlers that pass every event of `kinds` to `take`. `inside`: credentials of the pod, else of KUBECONFIG."""
+    """Handlers that pass every event of `kinds` to `take`. kopf logs in at its start and whenever it meets a 401."""
     made = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=made)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) if inside else kopf.login_with_kubeconfig(**kwargs)
+    async def enter(**_: Any) -> kopf.ConnectionInfo:
+        try:
+            return connection(await login())
+        except Denied as error:
+            raise kopf.TemporaryError(error.message, delay=PAUSE) from None
 
     @kopf.on.startup(registry=made)
     async def startup(**_: Any) -> None:
@@ -125,6 +132,20 @@ def registry(
     for kind in kinds:
         _watch(made, kind, take)
     return made
+
+
+def connection(found: Credentials) -> kopf.ConnectionInfo:
+    """The credentials as kopf takes them."""
+    return kopf.ConnectionInfo(
+        server=found.server,
+        ca_path=found.ca or None,
+        insecure=not found.verify,
+        scheme=found.scheme or None,
+        token=found.secret or None,
+        certificate_path=found.certificate or None,
+        private_key_path=found.key or None,
+        proxy_url=found.proxy or None,
+    )
 
 
 def _watch(made: kopf.OperatorRegistry, kind: Resource, take: Take) -> None:

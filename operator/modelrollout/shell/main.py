@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
 
 from modelrollout.adapters.kube.client import KubeClient
+from modelrollout.adapters.kube.credentials import credentials
 from modelrollout.errors import Denied
 from modelrollout.shell import handlers
 from modelrollout.shell.app import App
@@ -36,9 +36,6 @@ def run(flags: Mapping[str, object]) -> int:
 
 async def serve(settings: Settings) -> int:
     """Build everything, watch, and take everything down again."""
-    if settings.kubeconfig is not None:
-        # kopf's own login reads it from there.
-        os.environ["KUBECONFIG"] = str(settings.kubeconfig)
     try:
         client = await KubeClient.connect(settings.kubeconfig)
     except Denied as error:
@@ -64,7 +61,7 @@ async def _serve(settings: Settings, client: KubeClient) -> int:
             watcher = handlers.Watcher(
                 WATCHED,
                 app.feed.event,
-                inside=settings.kubeconfig is None,
+                login=lambda: credentials(settings.kubeconfig),
                 namespaces=settings.namespace,
                 started=app.watching,
                 failed=app.watch_failed,

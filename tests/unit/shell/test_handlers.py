@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from kopf import Body, Patch, RawBody
 
+from modelrollout.adapters.kube.credentials import Credentials
+from modelrollout.errors import Denied
 from modelrollout.shell.handlers import NoMemories, registry, settings
 from modelrollout.shell.sync import WATCHED
 
 
+async def never() -> Credentials:
+    raise Denied("nobody logs in here")
+
+
 def test_kopf_holds_no_event_back_until_every_kind_is_listed() -> None:
     # With an index kopf keeps each listed body until all kinds are listed: 150 MiB at a thousand rollouts.
-    made = registry(WATCHED, lambda *_: None, inside=False, started=lambda: None)
+    made = registry(WATCHED, lambda *_: None, login=never, started=lambda: None)
     assert made._indexing.get_all_handlers() == []
     assert len(made._watching.get_all_handlers()) == len(WATCHED)
 

@@ -6,8 +6,9 @@ are ours, so that a server newer than the models can't break reading.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any, Self
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException
 
 from modelrollout import __version__
+from modelrollout.adapters.kube.credentials import BEARER, configuration
 from modelrollout.adapters.kube.failures import Expired, failure
 from modelrollout.adapters.kube.resources import MANAGER, Body, Resource
 from modelrollout.errors import ApiUnavailable, Denied
@@ -57,10 +59,22 @@ class KubeClient:
 
     Every call raises Gone, Conflict, Denied, Throttled, ApiUnavailable or Bug (`failures.failure`). After
     ApiUnavailable a write may or may not have happened: read again.
+
+    A call that the server does not know the sender of (401) is repeated once if newer credentials are to be had:
+    tokens end while the process goes on.
     """
 
-    def __init__(self, api: ApiClient, *, timeout: float = CALL_TIMEOUT, manager: str = MANAGER) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        renew: Callable[[], Awaitable[Configuration]],
+        timeout: float = CALL_TIMEOUT,
+        manager: str = MANAGER,
+    ) -> None:
         self._api = api
+        self._renew = renew
+        self._renewing = asyncio.Lock()
         self._api.user_agent = f"{manager}/{__version__}"
         self._manager = manager
         self._timeout = timeout
@@ -80,18 +94,8 @@ class KubeClient:
 
         Raises Denied when there are no usable credentials.
         """
-        configuration = Configuration()
-        try:
-            if kubeconfig is None:
-                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # no types there
-            else:
-                await load_kube_config(  # type: ignore[no-untyped-call]  # no types there
-                    str(kubeconfig), context=context, client_configuration=configuration, persist_config=False
-                )
-        except ConfigException as error:
-            raise Denied(f"no usable cluster credentials: {error}") from error
-        configuration.retries = None
-        return cls(ApiClient(configuration), timeout=timeout, manager=manager)
+        api = ApiClient(await configuration(kubeconfig, context))
+        return cls(api, renew=lambda: configuration(kubeconfig, context), timeout=timeout, manager=manager)
 
     async def __aenter__(self) -> Self:
         return self
@@ -223,25 +227,45 @@ class KubeClient:
     ) -> Body:
         subject = resource.subject(namespace, name)
         limit = aiohttp.ClientTimeout(total=timeout or self._timeout, connect=CONNECT_TIMEOUT)
-        try:
-            # `param_serialize` adds the credentials; a token file that has gone away is an OSError here.
-            verb, url, headers, payload, _ = await self._api.param_serialize(
-                method,
-                resource.path(namespace, name, subresource),
-                query_params=list((query or {}).items()),
-                header_params={"Accept": JSON, "Content-Type": content},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = await self._api.call_api(verb, url, headers, payload, _request_timeout=limit)
-            raw: bytes = await answer.read()  # type: ignore[no-untyped-call]  # no types there
-        except TimeoutError as error:
-            raise ApiUnavailable(f"no answer within {limit.total:g} s", subject=subject) from error
-        except (aiohttp.ClientError, OSError, ConfigException) as error:
-            raise ApiUnavailable(f"not reachable ({type(error).__name__})", subject=subject) from error
+        for again in (True, False):
+            try:
+                # `param_serialize` adds the credentials; a token file that has gone away is an OSError here.
+                verb, url, headers, payload, _ = await self._api.param_serialize(
+                    method,
+                    resource.path(namespace, name, subresource),
+                    query_params=list((query or {}).items()),
+                    header_params={"Accept": JSON, "Content-Type": content},
+                    body=body,
+                    auth_settings=["BearerToken"],
+                )
+                used = self._secret()
+                answer = await self._api.call_api(verb, url, headers, payload, _request_timeout=limit)
+                raw: bytes = await answer.read()  # type: ignore[no-untyped-call]  # no types there
+            except TimeoutError as error:
+                raise ApiUnavailable(f"no answer within {limit.total:g} s", subject=subject) from error
+            except (aiohttp.ClientError, OSError, ConfigException) as error:
+                raise ApiUnavailable(f"not reachable ({type(error).__name__})", subject=subject) from error
+            if not (again and answer.status == 401 and await self._renewed(used)):
+                break
         if not 200 <= answer.status < 300:
             raise failure(answer.status, answer.headers, raw, subject=subject)
         return _decoded(raw, subject)
+
+    def _secret(self) -> str | None:
+        secret: str | None = self._api.configuration.api_key.get(BEARER)
+        return secret
+
+    async def _renewed(self, refused: str | None) -> bool:
+        """Whether there are other credentials now than those that were refused."""
+        async with self._renewing:
+            if self._secret() == refused:
+                try:
+                    newest = await self._renew()
+                except Denied:
+                    return False
+                self._api.configuration.api_key = newest.api_key
+                self._api.configuration.refresh_api_key_hook = newest.refresh_api_key_hook
+            return self._secret() != refused
 
 
 def _decoded(raw: bytes, subject: str) -> Body:
