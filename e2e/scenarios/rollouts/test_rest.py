@@ -16,6 +16,8 @@ from e2e.stage import Operator, Stage
 pytestmark = pytest.mark.timeout(1800)
 
 QUIET = 300.0
+OURS = ("modelrollout-operator", "kopf/")
+"""User agents of the operator: its own client, and the framework's, which must not write at all."""
 
 
 def test_promoted_and_rolled_back_rollouts_cost_no_write_in_five_minutes(
@@ -40,7 +42,7 @@ def test_promoted_and_rolled_back_rollouts_cost_no_write_in_five_minutes(
     leases = 0
     for event in cluster.audit():
         at = datetime.fromisoformat(str(event["stageTimestamp"])).timestamp()
-        mine = str(event.get("userAgent", "")).startswith("modelrollout-operator")
+        mine = str(event.get("userAgent", "")).startswith(OURS)
         if not (mine and begun <= at <= ended) or event.get("verb") in ("get", "list", "watch"):
             continue
         about = event.get("objectRef")
