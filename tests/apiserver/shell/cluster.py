@@ -199,13 +199,15 @@ class Stage:
                 | {"availableReplicas": 1},
             )
 
-    def source(self, address: str) -> None:
+    def source(self, address: str, *, token: str | None = None) -> None:
+        """The MetricSource `default`; `token`: name of the Secret with its bearer token."""
+        auth = {} if token is None else {"auth": {"bearerToken": {"secret": token, "key": "token"}}}
         self.apply(
             {
                 "apiVersion": "modelrollout.dev/v1alpha1",
                 "kind": "MetricSource",
                 "metadata": {"name": "default"},
-                "spec": {"prometheus": {"address": address}, "scrapeInterval": "1s"},
+                "spec": {"prometheus": {"address": address, **auth}, "scrapeInterval": "1s"},
             }
         )
 

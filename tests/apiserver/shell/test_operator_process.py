@@ -161,6 +161,26 @@ def test_an_abort_is_carried_out_while_prometheus_hangs(
         metrics.wake()
 
 
+def test_a_secret_that_comes_late_is_found_and_only_ever_read_by_name(
+    stage: Stage, operators: list[Operator], tmp_path: Path, metrics: Prometheus
+) -> None:
+    stage.source(metrics.url, token="late-token")
+    started(stage, operators, tmp_path)
+    stage.rollout()
+    wait_until(lambda: stage.phase() == "Invalid", limit=30, why="the Secret is missing")
+    conditions = stage.get("modelrollout", "fraud")["status"]["conditions"]
+    (resolved,) = [each for each in conditions if each["type"] == "ResolvedRefs"]
+    assert resolved["status"] == "False"
+    assert "Secret late-token in the operator's namespace has no readable key token" in resolved["message"]
+    stage.server.kubectl("create", "secret", "generic", "late-token", "-n", NAMESPACE, "--from-literal=token=t0ken")
+    try:
+        wait_until(lambda: stage.weights() == (95, 5), limit=60, why="first step")
+    finally:
+        stage.server.kubectl("delete", "secret", "late-token", "-n", NAMESPACE)
+    verbs = {verb for verb, resource in requests_of(stage.server, OURS) if resource == "secrets"}
+    assert verbs == {"get"}
+
+
 def test_deleting_gives_the_traffic_back(stage: Stage, operators: list[Operator], tmp_path: Path) -> None:
     started(stage, operators, tmp_path)
     stage.rollout(hold="60s")
