@@ -207,6 +207,23 @@ async def test_a_standby_writes_nothing_and_takes_over_where_the_leader_stopped(
     await standby.stop()
 
 
+async def test_a_new_leader_looks_first_at_rollouts_that_move() -> None:
+    """Every first look asks the API server: many at rest would hold up the one that may have to be reverted."""
+    world = build()
+    world.api.watch = None
+    for name, there in (("a", Phase.PROMOTED), ("b", Phase.ROLLED_BACK), ("c", Phase.PROGRESSING), ("d", Phase.IDLE)):
+        spec = quick(name)
+        world.api.create(spec)
+        world.api.edit(spec.key, status=RolloutStatus(phase=there))
+        world.store.put(world.api.objects[spec.key])
+    new = quick("e")
+    world.api.create(new)
+    world.store.put(world.api.objects[new.key])
+    world.engine.lead(True)
+    order = [(await world.queue.take()).key.name for _ in range(5)]
+    assert order == ["c", "e", "a", "b", "d"]
+
+
 async def test_a_leader_that_loses_the_lease_stops_writing() -> None:
     spec = quick("fraud")
     world = await running(spec)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision
+from modelrollout.core.lifecycle import AT_REST
 from modelrollout.core.model import Epoch, Key, RolloutSpec
 from modelrollout.core.observation import Observation
 from modelrollout.core.status import RolloutStatus
@@ -80,7 +81,10 @@ class Engine:
         for key in self._p.store:
             # What an earlier leader wrote last may not have reached the watch yet.
             self._p.store.doubt(key)
-            self.enqueue(key)
+            # Each look asks the API server: a thousand at rest must not stand before one that moves traffic.
+            obj = self._p.store.peek(key)
+            resting = obj is not None and obj.status is not None and obj.status.phase in AT_REST
+            self.enqueue(key, Priority.RESYNC if resting else Priority.NORMAL)
         self._p.queue.open()
 
     def enqueue(self, key: Key, priority: Priority = Priority.NORMAL) -> None:
