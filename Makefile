@@ -49,7 +49,8 @@ test: venv lint crds-check ## everything that needs no full cluster, with a real
 
 # What has been seen to pass on a full cluster. `make e2e-all` adds the scenarios that are still being played in.
 E2E ?= e2e/scenarios/test_gateway.py e2e/scenarios/test_cluster.py e2e/scenarios/test_tutorial.py \
-  $(addprefix e2e/scenarios/rollouts/test_,outcomes.py kubectl.py rest.py timing.py writes.py)
+  $(addprefix e2e/scenarios/rollouts/test_,outcomes.py kubectl.py rest.py timing.py writes.py \
+  prometheus.py faults.py routes.py bad_input.py)
 
 e2e: venv ## the full cluster, real traffic
 	$(PY) -m pytest $(E2E)
