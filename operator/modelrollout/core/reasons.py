@@ -55,6 +55,7 @@ class Reason(StrEnum):
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
     METRIC_NOT_FOUND = "MetricNotFound"
     BOUNDARY_MISSING = "BoundaryMissing"
+    DENIED = "Denied"
     # Conditions at rest.
     ACCEPTED = "Accepted"
     RESOLVED = "Resolved"

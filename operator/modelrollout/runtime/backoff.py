@@ -13,6 +13,8 @@ IMMEDIATE = 5
 """Conflicts retried at once before they count as failures: two writers would otherwise chase each other for ever."""
 SLOW = 60.0
 """After a refusal that only a person can lift."""
+SLOW_ROLLBACK = 5.0
+"""The same, while users get bad answers."""
 
 
 class Backoff:

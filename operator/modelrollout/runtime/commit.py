@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from modelrollout.core.intents import AddFinalizer, Decision, DropFinalizer, Move, SetWeight, ShapeRoute
 from modelrollout.core.model import Epoch, Key, RolloutSpec, Weight
 from modelrollout.core.observation import Evidence, Route, RouteSeen
 from modelrollout.core.status import RolloutStatus, significant
-from modelrollout.errors import Bug, Conflict, Gone, RolloutError
+from modelrollout.errors import Bug, Conflict, Denied, Gone, RolloutError, SpecError
 from modelrollout.ports import Announcer, Clock, RolloutObject, Rollouts, Routing
 from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.gather import Gathered
+from modelrollout.runtime.refusals import Refusals
 from modelrollout.runtime.store import Store
 
 log = logging.getLogger(__name__)
@@ -58,17 +59,26 @@ class Commit:
     clock: Clock
     epoch: Callable[[], Epoch | None]
     newest: Callable[[Key], Evidence]
+    refusals: Refusals = field(default_factory=Refusals)
 
     async def __call__(self, seen: Gathered, decision: Decision) -> Committed:
         """Carry out `decision`.
 
         Raises Conflict (read again, decide again), Deposed, Gone (the rollout is gone), and what the ports raise; a
-        key whose write failed is in doubt afterwards.
+        key whose write failed is in doubt afterwards. What was refused is in the status' conditions until it is done.
         """
         act = _Act(self, seen, decision)
+        if decision.intent is None:
+            self.refusals.clear(seen.obj.key)
         try:
-            return await act.run()
+            committed = await act.run()
+            self.refusals.clear(seen.obj.key)
+            return committed
         except Gone:
+            raise
+        except (Denied, SpecError) as error:
+            self.store.doubt(seen.obj.key)
+            await act.refused(error)
             raise
         except RolloutError:
             self.store.doubt(seen.obj.key)
@@ -124,7 +134,7 @@ class _Act:
 
     async def status(self, *, announce: bool = True) -> None:
         """Write the status if a reader would care; announce what it tells as soon as it is stored."""
-        old, new = self.obj.status, self.decision.status
+        old, new = self.obj.status, self.commit.refusals.told(self.obj.key, self.decision.status)
         # The epoch alone is not worth a write to every object at each change of leader.
         if old is not None and not significant(old, replace(new, leader_epoch=old.leader_epoch)):
             return
@@ -134,10 +144,26 @@ class _Act:
         if announce:
             self.announce()
 
+    async def refused(self, error: Denied | SpecError) -> None:
+        """Tell in the status what was refused; without a status yet, or if that is refused too, the log must do."""
+        self.commit.refusals.note(self.obj.key, error, self.commit.clock.now())
+        old = self.obj.status
+        if old is None:
+            return
+        new = self.commit.refusals.told(self.obj.key, old)
+        if not significant(old, new):
+            return
+        try:
+            epoch = self.commit.fence(self.obj)
+            await self.commit.rollouts.write_status(self.obj, replace(new, leader_epoch=epoch))
+        except RolloutError as second:
+            log.warning("%s: the refusal could not be written: %s", self.obj.key, second)
+
     async def raised(self, intent: SetWeight) -> None:
         """Record the raise, then raise the route if it is still as it was decided on and nothing bad came up since."""
         before = self.obj.status
         self.refuse_if_alarmed()
+        self.commit.refusals.rest(self.obj.key, self.commit.clock.now())
         await self.status(announce=False)
         stored = self.obj.status
         if stored is None or stored.weight is None or stored.weight < intent.weight:
@@ -152,16 +178,27 @@ class _Act:
             await self.commit.routing.set_weight(self.needed(), fresh, intent.weight, segments=intent.segments)
         except Gone as error:
             raise Conflict("the route went away", subject=str(self.obj.key)) from error
+        except (Denied, SpecError) as error:
+            # A record that the route does not follow would look like somebody else's edit.
+            self.commit.refusals.note(self.obj.key, error, self.commit.clock.now())
+            if self.wrote and before is not None:
+                await self.unsay(before)
+            raise
         finally:
             if self.wrote:
                 self.announce()
 
     async def recall(self, before: RolloutStatus) -> None:
         """Bad evidence came between the record and the route: unsay the raise, so that this evidence still counts."""
+        await self.unsay(before)
+        self.refuse_if_alarmed()
+
+    async def unsay(self, before: RolloutStatus) -> None:
+        """Write the status as it was before a raise that was not made."""
         self.wrote = False
         epoch = self.commit.fence(self.obj)
-        self.stored(await self.commit.rollouts.write_status(self.obj, replace(before, leader_epoch=epoch)))
-        self.refuse_if_alarmed()
+        status = replace(self.commit.refusals.told(self.obj.key, before), leader_epoch=epoch)
+        self.stored(await self.commit.rollouts.write_status(self.obj, status))
 
     def alarmed(self) -> bool:
         """Whether evidence has come since the decision that is likely to take traffic off."""

@@ -15,12 +15,13 @@ from modelrollout.core.observation import Observation
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Bug, Conflict, Denied, Gone, SpecError, Throttled, Transient
 from modelrollout.ports import Clock, Journal
-from modelrollout.runtime.backoff import SLOW, Backoff
+from modelrollout.runtime.backoff import SLOW, SLOW_ROLLBACK, Backoff
 from modelrollout.runtime.commit import Commit, Committed, Deposed
 from modelrollout.runtime.gather import Gather, Gathered
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, Work, WorkQueue
 from modelrollout.runtime.record import entry
+from modelrollout.runtime.refusals import Resting
 from modelrollout.runtime.rounds import Rounds
 from modelrollout.runtime.store import Store
 from modelrollout.runtime.telemetry import Telemetry
@@ -98,6 +99,7 @@ class Engine:
         self._p.rounds.drop(key)
         self._p.preflights.forget(key)
         self._p.backoff.reset(key)
+        self._p.commit.refusals.clear(key)
         self._p.telemetry.forget(key)
         self._spins.pop(key, None)
 
@@ -194,8 +196,11 @@ class Engine:
                 queue.add_after(key, backoff.failed(key, urgent=urgent), work.priority)
                 log.warning("%s: %s: %s", key, type(error).__name__, error)
                 return "transient"
+            case Resting(seconds=seconds):
+                queue.add_after(key, seconds, work.priority)
+                return "refused"
             case SpecError() | Denied():
-                queue.add_after(key, SLOW, work.priority)
+                queue.add_after(key, SLOW_ROLLBACK if urgent else SLOW, work.priority)
                 log.error("%s: %s: %s", key, type(error).__name__, error)
                 return "refused"
             case _:

@@ -11,8 +11,9 @@ import pytest
 
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
-from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
-from tests.apiserver.shell.pod import NAMESPACE, RBAC, USER, Pod, token
+from e2e.cluster.prometheus import Prometheus
+from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, wait_until
+from tests.apiserver.shell.pod import ACCOUNT, NAMESPACE, RBAC, USER, Pod, token
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(240)]
 
@@ -28,16 +29,23 @@ def server() -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="module")
-def stage(server: ApiServer) -> Iterator[Stage]:
-    """Namespace `first` with its arms, their metrics and a gateway."""
-    exporter = Exporter("first")
-    made = named(server, "first")
+def stages(server: ApiServer) -> Iterator[tuple[Stage, Stage]]:
+    """Namespaces `first` and `second` with arms, their metrics in one Prometheus, and gateways."""
+    first, second = Exporter("first"), Exporter("second")
+    more = second.config().partition("scrape_configs:\n")[2].replace("job_name: ", "job_name: second-")
+    made = named(server, "first"), named(server, "second")
     try:
-        with prometheus(exporter) as metrics, gateway(made):
-            made.source(metrics.url)
+        with Prometheus(config=first.config() + more) as metrics, gateway(made[0]), gateway(made[1]):
+            made[0].source(metrics.url)
             yield made
     finally:
-        exporter.close()
+        first.close()
+        second.close()
+
+
+@pytest.fixture
+def stage(stages: tuple[Stage, Stage]) -> Stage:
+    return stages[0]
 
 
 def named(server: ApiServer, namespace: str) -> Stage:
@@ -66,7 +74,8 @@ def start(server: ApiServer, tmp_path: Path) -> Iterator[Callable[..., Pod]]:
         where = (item["metadata"]["name"], "-n", item["metadata"]["namespace"])
         server.kubectl("patch", "modelrollout", *where, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         server.kubectl("delete", "modelrollout", *where)
-    # A deleted rollout leaves its route.
+    # A deleted rollout leaves its route, and its actions.
+    server.kubectl("delete", "rolloutactions", "--all", "--all-namespaces")
     server.kubectl("delete", "httproutes", "--all", "--all-namespaces")
 
 
@@ -106,6 +115,53 @@ def test_the_rights_of_the_manifest_are_enough(stage: Stage, start: Callable[...
     users = {event["user"]["username"] for event in answers(server, OURS, 200, since=begun)}
     assert users == {USER}
     assert "Traceback" not in pod.log.read_text()
+
+
+def test_a_right_that_is_missing_is_named_and_stops_no_other_rollout(
+    stages: tuple[Stage, Stage], start: Callable[..., Pod]
+) -> None:
+    first, second = stages
+    server = first.server
+    pod = start()
+    for stage in stages:
+        stage.rollout(hold="10s")
+    wait_until(lambda: first.weights() == second.weights() == (95, 5), why="first step")
+    may_patch(server, "second")
+    try:
+        wait_until(lambda: second.weights() == (50, 50), limit=40, why="the other rollout goes on")
+        wait_until(lambda: told(first)["Ready"]["reason"] == "Denied", limit=40, why="the refusal is told")
+        ready = told(first)["Ready"]
+        for part in (USER, 'cannot patch resource "httproutes"', 'namespace "first"', "HTTPRoute first/fraud"):
+            assert part in ready["message"]
+            assert part in pod.log.read_text()
+        assert (ready["status"], told(first)["Stalled"]["status"]) == ("False", "True")
+        assert told(second)["Ready"]["status"] == "True"
+        assert first.weights() == (95, 5)
+        assert first.get("modelrollout", "fraud")["status"]["weight"] == "5"
+    finally:
+        server.kubectl("apply", "-f", RBAC)
+    first.act("Abort")
+    wait_until(lambda: first.weights() == (100, 0), limit=15, why="aborted as soon as the right is back")
+    wait_until(lambda: told(first)["Ready"]["reason"] == "RolledBack", limit=10, why="the refusal is over")
+    assert "Traceback" not in pod.log.read_text()
+
+
+def told(stage: Stage) -> dict[str, dict[str, str]]:
+    """The conditions of rollout `fraud` by type."""
+    conditions = stage.get("modelrollout", "fraud")["status"]["conditions"]
+    return {condition["type"]: condition for condition in conditions}
+
+
+def may_patch(server: ApiServer, namespace: str) -> None:
+    """From now on routes may be changed in this namespace only."""
+    role = json.loads(server.kubectl("get", "clusterrole", ACCOUNT, "-o", "json").stdout)
+    (rule,) = (rule for rule in role["rules"] if rule["resources"] == ["httproutes"])
+    given = ("-n", namespace, "--verb=get,patch", "--resource=httproutes.gateway.networking.k8s.io")
+    server.kubectl("create", "role", "routes", *given)
+    account = f"--serviceaccount={NAMESPACE}:{ACCOUNT}"
+    server.kubectl("create", "rolebinding", "routes", "-n", namespace, "--role=routes", account)
+    rule["verbs"].remove("patch")
+    server.kubectl("replace", "-f", "-", input_text=json.dumps(role))
 
 
 def test_a_token_that_ends_is_replaced_by_the_one_that_lies_there_then(stage: Stage, start: Callable[..., Pod]) -> None:
