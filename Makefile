@@ -45,7 +45,8 @@ unit: venv ## tests that need no server
 	$(PY) -m pytest tests -m "not apiserver"
 
 test: venv lint crds-check ## everything that needs no full cluster, with a real API server
-	$(PY) -m pytest tests
+	@$(PY) -m e2e.cluster prepare
+	$(PY) -m pytest tests -n 2 --dist loadfile
 
 # Those with clusters of their own come first, so that no other cluster stands beside the one that the rollouts share.
 E2E ?= $(sort $(wildcard e2e/scenarios/test_*.py)) e2e/scenarios/rollouts

@@ -1,4 +1,4 @@
-"""Command line: `python -m e2e.cluster up|status|exec|load-image|logs|forward|down`."""
+"""Command line: `python -m e2e.cluster up|status|exec|load-image|logs|forward|down|prepare`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2e.cluster import programs, prometheus
 from e2e.cluster.artifacts import BuildError, drop_build_cache
 from e2e.cluster.layout import known_clusters
 from e2e.cluster.processes import ClusterError
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     forward.add_argument("url")
     commands.add_parser("down", parents=[shared], help="remove the cluster and every trace of it")
     commands.add_parser("list", help="clusters of provider embedded on this machine")
+    commands.add_parser("prepare", help="build what the tests below end to end need, one after the other")
     commands.add_parser("drop-build-cache", help="remove Go's intermediate files; programs stay")
     return parser
 
@@ -56,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "drop-build-cache":
         drop_build_cache()
+        return 0
+    if arguments.command == "prepare":
+        programs.kubernetes()
+        programs.gateway_api_crds()
+        prometheus.binary()
         return 0
     if arguments.command == "list":
         for layout in known_clusters():

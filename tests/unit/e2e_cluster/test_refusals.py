@@ -24,7 +24,7 @@ from e2e.cluster.provider import Tier
 from e2e.cluster.providers import open_cluster
 
 EVERYTHING = (*TOOLS, *PACKAGE_TOOLS, *ENGINES, *KIND_TOOLS)
-SOUND = Machine(system="Linux", root=True, tools=EVERYTHING, cache=Path("/root/.cache/modelrollout"))
+SOUND = Machine(system="Linux", root=True, tools=EVERYTHING, cache=Path("/var/cache/modelrollout"))
 
 
 @pytest.fixture(autouse=True)
