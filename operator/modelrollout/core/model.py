@@ -152,6 +152,24 @@ class ArmLabels:
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """What counts as "not worse": candidate's bad share <= `ratio` * legacy's + `difference` (a fraction of 1)."""
+
+    ratio: float = 1.25
+    difference: float = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels that come late. A PASS takes labels of `min_coverage` of the predictions; none is waited for longer than
+    `max_delay` seconds.
+    """
+
+    min_coverage: float = 0.8
+    max_delay: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
 class Sli:
     """One service level indicator. `allowed` is the bad share that the objective permits (99.9 % -> 0.001)."""
 
@@ -161,6 +179,8 @@ class Sli:
     critical: bool = True
     threshold: float | None = None
     arms: ArmLabels | None = None
+    margin: Margin = Margin()
+    labels: Labels | None = None
 
 
 class BurnAction(StrEnum):
@@ -216,11 +236,19 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged."""
+    """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged.
+
+    `false_rollback`: risk of reverting a candidate that is not worse than its margin, per rollout, all SLIs and looks
+    together. `false_promote`: risk per SLI that one beyond the margin passes a step. `tolerance`: extra bad share of
+    ALL traffic that the next step may risk.
+    """
 
     metric_source: str = "default"
     interval: float = 5.0
     warmup: float = 30.0
+    false_rollback: float = 0.01
+    false_promote: float = 0.05
+    tolerance: float = 0.0005
     no_data: Hold = Hold(600.0, Outcome.ROLLBACK)
     inconclusive: Hold = Hold(21600.0, Outcome.PAUSE)
 
@@ -237,6 +265,7 @@ class RolloutSpec:
     port: int
     traffic: Traffic
     steps: tuple[Step, ...]
+    """Of `spec.steps`, or the ladder that `spec.ramp` stands for."""
     slis: tuple[Sli, ...]
     budget: ErrorBudget = ErrorBudget()
     analysis: Analysis = Analysis()

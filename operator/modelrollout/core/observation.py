@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Verdict, Weight
+from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Margin, Verdict, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,51 @@ class ArmCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with bounds that hold at all looks at once with 95 %; None where nothing is known (no requests)."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How much worse the candidate is than legacy, over this step, compared within strata of time (Mantel-Haenszel).
+
+    `ratio`, `difference`: of the bad shares. `size`: Cohen's h of the two shares, None without requests of both.
+    """
+
+    ratio: Interval
+    difference: Interval
+    size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Evidence of the sequential tests, as natural logs of e-values ("odds against chance" is exp of it).
+
+    `worse`: against "not worse than the margin", over the whole rollout; FAIL at `worse_limit`. `fine`: against "worse
+    than the margin of this step", over the step; PASS at `fine_limit`. `margin`: the one of this step.
+    """
+
+    worse: float
+    worse_limit: float
+    fine: float
+    fine_limit: float
+    margin: Margin
+
+
+@dataclass(frozen=True, slots=True)
+class SliCheckpoint:
+    """Evidence of one SLI up to `tick` (epoch seconds), as float64 values of a versioned layout; see `stats`."""
+
+    sli: str
+    tick: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SliAssessment:
     """What the evidence says about one SLI now.
 
@@ -141,6 +186,9 @@ class SliAssessment:
     hard_guard: HardGuardFinding | None = None
     tiers: tuple[TierFinding, ...] = ()
     note: str = ""
+    effect: Effect | None = None
+    odds: Odds | None = None
+    """None where there is no comparison: legacy has had no traffic beside the candidate's in this step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +220,7 @@ class EvidenceSeen:
     tick: float
     slis: tuple[SliAssessment, ...]
     ledgers: tuple[LedgerState, ...] = ()
+    checkpoints: tuple[SliCheckpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
