@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from modelrollout.api.scalars import render_weight
 from modelrollout.api.status_decode import decode
+from modelrollout.api.status_evidence import MAX_VALUES, encode_checkpoint, encode_effect, encode_odds
 from modelrollout.api.status_text import cut, render_count, render_number, render_time
 from modelrollout.api.v1alpha1.rollout import MAX_SLIS
 from modelrollout.api.v1alpha1.status import MAX_CONDITIONS, MAX_NOTES, NAME, TEXT, WORD
@@ -34,14 +35,23 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much is written: characters of a message, and of those of older decisions and revisions; how many entries."""
+    """How much is written: characters of a message, and of those of older decisions and revisions; how many entries.
+
+    `effects`: what SLIs differ by and their odds. `figures`: other numbers for people. `state`: values of a checkpoint
+    beyond which it is left out.
+    """
 
     text: int
     old: int
     decisions: int = core.MAX_DECISIONS
     history: int = core.MAX_HISTORY
-    counts: bool = True
+    effects: bool = True
+    figures: bool = True
+    state: int = MAX_VALUES
 
+
+_SENTENCE = 48
+"""The first thing that people read keeps so many characters in any case."""
 
 _RECENT = 3
 """So many of the newest decisions and revisions keep their whole message longest."""
@@ -50,10 +60,14 @@ _ROOMS = (
     _Room(TEXT, TEXT),
     _Room(256, 128),
     _Room(160, 48),
+    _Room(128, 24),
     _Room(128, 48, decisions=12, history=5),
     _Room(96, 32, decisions=6, history=3),
     _Room(48, 16, decisions=3, history=2),
-    _Room(16, 16, decisions=1, history=1, counts=False),
+    _Room(48, 16, decisions=3, history=2, effects=False),
+    _Room(16, 16, decisions=1, history=1, effects=False, figures=False),
+    # What remains must fit whatever the names: ten SLIs with the evidence of all of them.
+    _Room(0, 0, decisions=1, history=1, effects=False, figures=False, state=45),
 )
 
 
@@ -88,15 +102,15 @@ def _encode(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
         "observedGeneration": render_count(status.observed_generation),
         "phase": status.phase.value,
         "reason": cut(status.reason, WORD),
-        "message": cut(status.message, room.text),
+        "message": cut(status.message, max(room.text, _SENTENCE)),
         "revision": cut(status.revision, WORD),
         "attempt": render_count(status.attempt),
         "weight": _weight(status.weight),
         "step": _step(status.step),
         "summary": _summary(status.summary),
         "slis": [_sli(sli, room) for sli in status.slis[:MAX_SLIS]],
-        "notes": [cut(note, room.text) for note in status.notes[:MAX_NOTES]],
-        "budget": [_budget(ledger) for ledger in status.budget[:MAX_SLIS]],
+        "notes": [cut(note, room.text) for note in status.notes[:MAX_NOTES] if room.text],
+        "budget": [_budget(ledger, room) for ledger in status.budget[:MAX_SLIS]],
         "decisions": [_decision(*entry) for entry in _aged(status.decisions[-room.decisions :], room)],
         "history": [_history(*entry) for entry in _aged(status.history[-room.history :], room)],
         "rejectedRevisions": [_rejected(entry) for entry in status.rejected[-core.MAX_REJECTED :]],
@@ -104,7 +118,7 @@ def _encode(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
         "conditions": [_condition(entry, room) for entry in _distinct(status.conditions)],
         "handledActions": [cut(uid, WORD) for uid in status.handled[-core.MAX_HANDLED :]],
         "leaderEpoch": render_count(status.leader_epoch),
-        "checkpoint": _checkpoint(status),
+        "checkpoint": _checkpoint(status, room),
     }
 
 
@@ -151,18 +165,20 @@ def _sli(sli: core.SliStatus, room: _Room) -> dict[str, Any]:
             "name": cut(sli.name, NAME),
             "critical": sli.critical,
             "verdict": sli.verdict.value,
-            "candidate": _counts(sli.candidate) if room.counts else None,
-            "legacy": _counts(sli.legacy) if room.counts else None,
-            "burn": render_number(sli.burn),
-            "needed": render_count(sli.needed),
-            "sampleAge": render_number(sli.sample_age),
+            "candidate": _counts(sli.candidate) if room.figures else None,
+            "legacy": _counts(sli.legacy) if room.figures else None,
+            **(encode_effect(sli.effect) if room.effects else {}),
+            **(encode_odds(sli.odds) if room.effects else {}),
+            "burn": render_number(sli.burn) if room.figures else None,
+            "needed": render_count(sli.needed) if room.figures else None,
+            "sampleAge": render_number(sli.sample_age) if room.figures else None,
             "noData": None if sli.no_data is None else sli.no_data.value,
-            "message": cut(sli.message, room.text),
+            "message": cut(sli.message, room.text) or None,
         }
     )
 
 
-def _budget(ledger: LedgerState) -> dict[str, Any]:
+def _budget(ledger: LedgerState, room: _Room) -> dict[str, Any]:
     left = exhausted_in(ledger)
     share = 100 * ledger.spent / ledger.allowed if ledger.allowed else None
     return _slim(
@@ -171,15 +187,15 @@ def _budget(ledger: LedgerState) -> dict[str, Any]:
             "allowed": render_number(ledger.allowed),
             "spent": render_number(ledger.spent),
             # For people only: they follow from the others.
-            "spentPercent": None if share is None else render_number(round(share, 1)),
-            "exhaustedIn": None if left is None else duration(left),
+            "spentPercent": None if share is None or not room.figures else render_number(round(share, 1)),
+            "exhaustedIn": None if left is None or not room.figures else duration(left),
             "peak": render_number(ledger.peak),
             "variance": render_number(ledger.variance),
             "candidateBad": render_count(ledger.candidate_bad),
             "candidateTotal": render_count(ledger.candidate_total),
             "lower": render_number(ledger.lower),
             "grossOver": ledger.gross_over,
-            "rate": render_number(ledger.rate),
+            "rate": render_number(ledger.rate) if room.figures else None,
             "tick": render_time(ledger.tick),
         }
     )
@@ -247,11 +263,13 @@ def _condition(entry: core.Condition, room: _Room) -> dict[str, Any]:
     }
 
 
-def _checkpoint(status: core.RolloutStatus) -> dict[str, Any]:
+def _checkpoint(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
     holds = status.holds
     legacy, candidate = status.backends
     return {
         "grid": render_time(status.grid) if status.grid else None,
+        # Too long a state would cost the whole status; evidence that is gone is gathered again.
+        "evidence": [encode_checkpoint(x) for x in status.checkpoints[:MAX_SLIS] if 0 < len(x.values) <= room.state],
         "plan": cut(status.plan, WORD),
         "legacyHash": cut(status.legacy_hash, WORD),
         "backends": {"legacy": cut(legacy, NAME), "candidate": cut(candidate, NAME)},

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from modelrollout.api.reading import count, epoch, mapping, text
 from modelrollout.api.scalars import parse_weight
+from modelrollout.api.status_evidence import decode_checkpoint, decode_effect, decode_odds
 from modelrollout.api.status_text import parse_number
 from modelrollout.core import status as core
 from modelrollout.core.model import ZERO, Epoch, Phase, Verdict, Weight
-from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause
+from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause, SliCheckpoint
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -50,6 +51,7 @@ def decode(raw: object) -> core.RolloutStatus | None:
         slis=tuple(_sli(item) for item in _items(raw, "slis", "name")),
         notes=_texts(raw, "notes"),
         budget=tuple(_ledger(item) for item in _items(raw, "budget", "sli")),
+        checkpoints=_checkpoints(checkpoint),
         decisions=tuple(_decision(item) for item in _items(raw, "decisions"))[-core.MAX_DECISIONS :],
         history=tuple(_history(item) for item in _items(raw, "history"))[-core.MAX_HISTORY :],
         rejected=tuple(_rejected(item) for item in _items(raw, "rejectedRevisions", "revision"))[-core.MAX_REJECTED :],
@@ -146,7 +148,14 @@ def _sli(raw: Mapping[str, Any]) -> core.SliStatus:
         sample_age=_number(raw, "sampleAge"),
         message=text(raw, "message"),
         no_data=_one_of(NoDataCause, raw, "noData"),
+        effect=decode_effect(raw),
+        odds=decode_odds(raw),
     )
+
+
+def _checkpoints(raw: Mapping[str, Any]) -> tuple[SliCheckpoint, ...]:
+    found = (decode_checkpoint(item) for item in _items(raw, "evidence"))
+    return tuple(entry for entry in found if entry is not None)
 
 
 def _ledger(raw: Mapping[str, Any]) -> LedgerState:

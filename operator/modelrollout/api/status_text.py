@@ -43,6 +43,6 @@ def render_count(value: int) -> int:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, valid as UTF-8; an ellipsis where something was cut."""
-    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    """At most `limit` characters, valid as UTF-8; an ellipsis where something was cut and there is room for one."""
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…" if limit else ""
     return short.encode("utf-8", "replace").decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from modelrollout.core.model import NO_EPOCH, Epoch, Phase, Verdict, Weight
-from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause
+from modelrollout.core.observation import ArmCounts, Effect, LedgerState, NoDataCause, Odds, SliCheckpoint
 
 MAX_DECISIONS = 20
 MAX_HISTORY = 10
@@ -63,6 +63,8 @@ class SliStatus:
     sample_age: float | None
     message: str
     no_data: NoDataCause | None = None
+    effect: Effect | None = None
+    odds: Odds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class RolloutStatus:
     slis: tuple[SliStatus, ...] = ()
     notes: tuple[str, ...] = ()
     budget: tuple[LedgerState, ...] = ()
+    checkpoints: tuple[SliCheckpoint, ...] = ()
+    """The evidence as it was when the step began; whoever takes over reads the ticks since."""
     decisions: tuple[DecisionRecord, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     rejected: tuple[Rejected, ...] = ()

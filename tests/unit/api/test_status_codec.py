@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import struct
+import sys
 from typing import Any
 
 import jsonschema
@@ -17,8 +20,8 @@ from modelrollout.api.v1alpha1.rollout import MAX_SLIS
 from modelrollout.api.v1alpha1.status import MAX_CONDITIONS, MAX_NOTES
 from modelrollout.core import status as core
 from modelrollout.core.intents import ActionResult
-from modelrollout.core.model import Epoch, Phase, Verdict, Weight
-from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause
+from modelrollout.core.model import Epoch, Margin, Phase, Verdict, Weight
+from modelrollout.core.observation import ArmCounts, Effect, Interval, LedgerState, NoDataCause, Odds, SliCheckpoint
 
 RELAXED = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
 
@@ -38,6 +41,10 @@ def words() -> st.SearchStrategy[str]:
 
 def numbers() -> st.SearchStrategy[float]:
     return st.floats(allow_nan=False, allow_infinity=False).map(lambda value: value + 0.0)
+
+
+def values() -> st.SearchStrategy[tuple[float, ...]]:
+    return st.lists(st.floats(allow_nan=False), min_size=1, max_size=8).map(tuple)
 
 
 def counts() -> st.SearchStrategy[int]:
@@ -65,6 +72,10 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
     arm = st.builds(ArmCounts, counts(), counts())
     step = st.builds(core.StepState, counts(), counts(), moments(), weights())
     hold_fields = {field.name: optional(moments()) for field in dataclasses.fields(core.Holds)}
+    interval = st.builds(Interval, optional(numbers()), optional(numbers()), optional(numbers()))
+    evidence = numbers() | st.just(-math.inf)
+    limit = numbers() | st.just(math.inf)
+    odds = st.builds(Odds, evidence, limit, evidence, limit, st.builds(Margin, numbers(), numbers()))
     sli = st.builds(
         core.SliStatus,
         name=keys(),
@@ -77,6 +88,8 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         sample_age=optional(numbers()),
         message=words(),
         no_data=optional(st.sampled_from(NoDataCause)),
+        effect=optional(st.builds(Effect, interval, interval, optional(numbers()))),
+        odds=optional(odds),
     )
     ledger = st.builds(
         LedgerState,
@@ -127,6 +140,7 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         "slis": tuples(sli, MAX_SLIS),
         "notes": tuples(words(), MAX_NOTES),
         "budget": tuples(ledger, MAX_SLIS),
+        "checkpoints": tuples(st.builds(SliCheckpoint, keys(), moments(), values()), MAX_SLIS),
         "decisions": tuples(decision, core.MAX_DECISIONS),
         "history": tuples(history, core.MAX_HISTORY),
         "rejected": tuples(st.builds(core.Rejected, keys(), words(), moments()), core.MAX_REJECTED),
@@ -191,6 +205,8 @@ def full(text: str = "x" * 2000, word: str = "MetricsUnreachable") -> core.Rollo
                 number,
                 text,
                 NoDataCause.NO_TRAFFIC,
+                Effect(Interval(number, number, number), Interval(number, number, number), number),
+                Odds(number, number, number, number, Margin(number, number)),
             )
             for index in range(MAX_SLIS + 1)
         ),
@@ -200,6 +216,10 @@ def full(text: str = "x" * 2000, word: str = "MetricsUnreachable") -> core.Rollo
                 "n" * 63, number, number, number, number, 10**8, 10**9, number, gross_over=True, rate=number, tick=hour
             )
             for _ in range(MAX_SLIS + 1)
+        ),
+        checkpoints=tuple(
+            SliCheckpoint(f"{index:02d}" + "n" * 61, hour + index, (-math.inf, *[math.pi * 1e-9] * 44))
+            for index in range(MAX_SLIS + 1)
         ),
         decisions=tuple(
             core.DecisionRecord(hour + index, word, word, text, Weight(1234), revision, 12)
@@ -267,7 +287,11 @@ def test_a_full_status_fits(text: str) -> None:
         assert getattr(status, field) == getattr(given_, field)
     assert status.rejected == given_.rejected[-core.MAX_REJECTED :]
     assert status.handled == given_.handled[-core.MAX_HANDLED :]
-    assert status.budget == given_.budget[:MAX_SLIS]
+    assert status.checkpoints == given_.checkpoints[:MAX_SLIS]
+    assert [
+        dataclasses.replace(x, rate=entry.rate) for x, entry in zip(status.budget, given_.budget, strict=False)
+    ] == [*given_.budget[:MAX_SLIS]]
+    assert len(status.message) >= 48
     assert status.decisions[-1].at == given_.decisions[-1].at
     assert status.history[-1].ended == given_.history[-1].ended
 
@@ -279,6 +303,9 @@ def usual(slis: int) -> core.RolloutStatus:
     return dataclasses.replace(
         status,
         slis=tuple(dataclasses.replace(sli, name=f"latency-{i}") for i, sli in enumerate(status.slis[:slis])),
+        checkpoints=tuple(
+            dataclasses.replace(entry, sli=f"latency-{i}") for i, entry in enumerate(status.checkpoints[:slis])
+        ),
         budget=tuple(dataclasses.replace(entry, sli=f"latency-{i}") for i, entry in enumerate(status.budget[:slis])),
         notes=(text,),
         conditions=status.conditions[:12],
@@ -287,13 +314,113 @@ def usual(slis: int) -> core.RolloutStatus:
 
 
 def test_an_ordinary_status_keeps_every_decision() -> None:
-    stored = encode(usual(3))
+    stored = encode(usual(2))
     assert size(stored) < MAX_BYTES
     assert len(stored["decisions"]) == core.MAX_DECISIONS
+    assert all("ratio" in sli and "evidence" in sli for sli in stored["slis"])
     assert len(stored["history"]) == core.MAX_HISTORY
     # What people read first is whole.
     assert not stored["message"].endswith("…")
     assert not any(entry["message"].endswith("…") for entry in (*stored["decisions"][-3:], *stored["history"][-3:]))
+
+
+def test_more_slis_cost_the_oldest_decisions_not_the_evidence() -> None:
+    stored = encode(usual(5))
+    assert size(stored) < MAX_BYTES
+    assert len(stored["decisions"]) < core.MAX_DECISIONS
+    assert all("ratio" in sli and "evidence" in sli for sli in stored["slis"])
+    assert len(stored["checkpoint"]["evidence"]) == 5
+
+
+def checkpoint(*values: float) -> core.RolloutStatus:
+    return core.RolloutStatus(checkpoints=(SliCheckpoint("a", 1_760_000_000.125, values),))
+
+
+@RELAXED
+@given(bits=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=60))
+def test_a_checkpoint_keeps_every_bit(bits: list[int]) -> None:
+    packed = struct.pack(f"<{len(bits)}Q", *bits)
+    found = as_stored(checkpoint(*struct.unpack(f"<{len(bits)}d", packed)))
+    assert struct.pack(f"<{len(bits)}d", *found.checkpoints[0].values) == packed
+
+
+def test_a_state_is_little_endian_float64_in_base64() -> None:
+    (entry,) = encode(checkpoint(1.0, -math.inf))["checkpoint"]["evidence"]
+    assert entry == {"sli": "a", "tick": "2025-10-09T08:53:20.125Z", "state": "AAAAAAAA8D8AAAAAAADw/w=="}
+
+
+def test_the_longest_state_fits_and_a_longer_one_does_not_cost_the_status() -> None:
+    longest = merge_patched({}, encode(checkpoint(*[math.pi] * 60)))
+    fits(longest)
+    assert decode(longest) == checkpoint(*[math.pi] * 60)
+    assert as_stored(checkpoint(*[math.pi] * 61)) == core.RolloutStatus()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"sli": "a", "tick": "2025-10-09T08:53:20Z"},
+        {"sli": "a", "tick": "2025-10-09T08:53:20Z", "state": "AAAAAAAA8D"},
+        {"sli": "a", "tick": "2025-10-09T08:53:20Z", "state": "AAAAAAAA8Pé="},
+        {"sli": "a", "tick": "2025-10-09T08:53:20Z", "state": "AAAAAAAA"},
+        {"sli": "a", "tick": "2025-10-09T08:53:20Z", "state": "A" * 1024},
+        {"sli": "a", "tick": "today", "state": "AAAAAAAA8D8="},
+        {"tick": "2025-10-09T08:53:20Z", "state": "AAAAAAAA8D8="},
+    ],
+    ids=["no state", "padding", "letters", "half a value", "too long", "no tick", "no name"],
+)
+def test_a_garbled_checkpoint_is_none(entry: dict[str, str]) -> None:
+    whole = {"sli": "b", "tick": "2025-10-09T08:53:20Z", "state": "AAAAAAAA8D8="}
+    found = decode({"checkpoint": {"evidence": [entry, whole]}})
+    assert found is not None
+    assert found.checkpoints == (SliCheckpoint("b", 1_760_000_000.0, (1.0,)),)
+
+
+def with_evidence(effect: Effect | None, odds: Odds | None) -> core.RolloutStatus:
+    none = ArmCounts(0, 0)
+    sli = core.SliStatus("a", True, Verdict.WAIT, none, none, None, 0, None, "", effect=effect, odds=odds)
+    return core.RolloutStatus(slis=(sli,))
+
+
+def test_effects_and_odds_as_people_read_them() -> None:
+    effect = Effect(Interval(1.5, 0.5, 3.25), Interval(0.0005, -1e-05, None), 0.02)
+    (sli,) = encode(with_evidence(effect, Odds(1.5, 4.6, -0.25, 3.0, Margin(1.25, 0.002))))["slis"]
+    assert sli["ratio"] == {"value": "1.5", "low": "0.5", "high": "3.25"}
+    assert sli["difference"] == {"value": "0.0005", "low": "-1e-05"}
+    assert sli["effectSize"] == "0.02"
+    assert sli["evidence"] == {
+        "worse": "1.5",
+        "worseLimit": "4.6",
+        "fine": "-0.25",
+        "fineLimit": "3",
+        "margin": {"ratio": "1.25", "difference": "0.002"},
+    }
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("strange", [math.inf, -math.inf, NAN])
+def test_what_is_not_finite_never_breaks_the_write(strange: float) -> None:
+    interval = Interval(strange, strange, strange)
+    odds = Odds(strange, strange, strange, strange, Margin(strange, 0.5))
+    stored = merge_patched({}, encode(with_evidence(Effect(interval, interval, strange), odds)))
+    fits(stored)
+    found = decode(stored)
+    assert found is not None
+    nothing = Interval(None, None, None)
+    assert found.slis[0].effect == Effect(nothing, nothing)
+    # Without its margin the evidence is about nothing.
+    assert found.slis[0].odds is None
+
+
+@pytest.mark.parametrize(
+    ("strange", "evidence", "limit"),
+    [(math.inf, sys.float_info.max, math.inf), (-math.inf, -math.inf, math.inf), (NAN, -math.inf, math.inf)],
+)
+def test_odds_that_are_not_finite_promote_nobody(strange: float, evidence: float, limit: float) -> None:
+    found = as_stored(with_evidence(None, Odds(strange, strange, strange, strange, Margin())))
+    assert found.slis[0].odds == Odds(evidence, limit, evidence, limit, Margin())
 
 
 def test_size_counts_bytes() -> None:

@@ -16,12 +16,14 @@ from modelrollout.api.v1alpha1.rollout import MAX_SLIS
 from modelrollout.core.status import MAX_DECISIONS, MAX_HANDLED, MAX_HISTORY, MAX_REJECTED
 
 MAX_NOTES = 10
-MAX_CONDITIONS = 16
+MAX_CONDITIONS = 12
 WORD = 64
 """Longest reason, revision, hash or pre-rendered column, in characters."""
 NAME = 63
 TEXT = 512
 """Longest message, in characters."""
+STATE = 1024
+"""Longest state of one SLI's evidence, in characters."""
 
 Word = Annotated[str, Field(strict=True, max_length=WORD)]
 Name = Annotated[str, Field(strict=True, max_length=NAME)]
@@ -58,6 +60,35 @@ class ArmCounts(ApiModel):
     bad: Count | None = Field(default=None, description="Bad events.")
 
 
+class Interval(ApiModel):
+    """A value with bounds that hold at all looks at once."""
+
+    value: DecimalText | None = Field(default=None, description="The estimate; absent: not known.")
+    low: DecimalText | None = Field(default=None, description="Lower bound, 95 %; absent: none is known.")
+    high: DecimalText | None = Field(default=None, description="Upper bound, 95 %; absent: none is known.")
+
+
+class StepMargin(ApiModel):
+    """Candidate's bad share that is not worse: at most ratio times legacy's plus difference."""
+
+    ratio: DecimalText | None = Field(default=None, description="Multiple of legacy's bad share.")
+    difference: DecimalText | None = Field(default=None, description="Absolute part, a fraction of 1.")
+
+
+class Evidence(ApiModel):
+    """What the sequential tests have, as natural logarithms of odds against chance."""
+
+    worse: DecimalText | None = Field(
+        default=None, description="For worse than the SLI's margin, over the whole rollout; absent: nothing."
+    )
+    worse_limit: DecimalText | None = Field(default=None, description="FAIL from here on; absent: never.")
+    fine: DecimalText | None = Field(
+        default=None, description="For within the margin of this step, over this step; absent: nothing."
+    )
+    fine_limit: DecimalText | None = Field(default=None, description="PASS from here on; absent: never.")
+    margin: StepMargin | None = Field(default=None, description="The margin of this step.")
+
+
 class SliStatus(ApiModel):
     """The last assessment of one SLI that was worth writing down."""
 
@@ -72,6 +103,16 @@ class SliStatus(ApiModel):
     needed: Count | None = Field(default=None, description="Candidate events that a PASS takes.")
     sample_age: DecimalText | None = Field(default=None, description="Seconds since the candidate's newest sample.")
     no_data: Word | None = Field(default=None, description="Why there is no data.")
+    ratio: Interval | None = Field(
+        default=None, description="Candidate's bad share in multiples of legacy's, compared within strata of time."
+    )
+    difference: Interval | None = Field(
+        default=None, description="Candidate's bad share less legacy's, compared within strata of time."
+    )
+    effect_size: DecimalText | None = Field(default=None, description="Cohen's h of the two bad shares.")
+    evidence: Evidence | None = Field(
+        default=None, description="Evidence against its limits; absent: nothing to compare with."
+    )
     message: Text | None = Field(default=None, description="The verdict with its numbers.")
 
 
@@ -172,10 +213,23 @@ class Backends(ApiModel):
     candidate: Name | None = Field(default=None, description="The candidate's Service.")
 
 
+class SliCheckpoint(ApiModel):
+    """Evidence of one SLI as it was when the step began."""
+
+    sli: Name = Field(description="The SLI.")
+    tick: Timestamp | None = Field(default=None, description="Newest tick in it.")
+    state: Annotated[str, Field(strict=True, max_length=STATE)] | None = Field(
+        default=None, description="Base64 of little-endian float64 values."
+    )
+
+
 class Checkpoint(ApiModel):
     """The operator's own memory; not meant for reading, never to be edited."""
 
     grid: Timestamp | None = Field(default=None, description="Origin of the tick grid.")
+    evidence: list[SliCheckpoint] | None = Field(
+        default=None, max_length=MAX_SLIS, description="Per SLI, at the start of the step."
+    )
     plan: Word | None = Field(default=None, description="Hash of steps and SLIs.")
     legacy_hash: Word | None = Field(default=None, description="Hash of legacy's pod template.")
     backends: Backends | None = Field(default=None, description="Services that the route was last given.")
