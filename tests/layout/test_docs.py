@@ -112,7 +112,7 @@ def test_make_targets_exist() -> None:
 
 def test_commands_are_listed() -> None:
     listed = tomllib.loads((DOCS / "commands.toml").read_text())
-    assert set(listed) == {"demo", "read", "write", "operator"}
+    assert set(listed) == {"demo", "read", "write", "operator", "offline"}
     everything = [command for group in listed.values() for command in group]
     assert len(everything) == len(set(everything)), "a command is listed twice"
     used = {text for _, text in commands() if text.startswith(LISTED)}

@@ -91,7 +91,7 @@ def test_metrics_are_documented() -> None:
 def test_flags_are_documented() -> None:
     words = in_code(FLAG, "shell", "cli") | {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
     assert "--kubeconfig" in words
-    assert missing(words, REFERENCE / "flags.md") == set()
+    assert missing(words, REFERENCE / "flags.md") & missing(words, REFERENCE / "cli.md") == set()
 
 
 def test_profiles_are_documented() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelrollout import __version__
+from modelrollout.cli.replay import replay
 
 app = typer.Typer(
     name="modelrollout",
@@ -62,6 +63,9 @@ def run(
         "allow_loopback_sources": allow_loopback_sources,
     }
     raise typer.Exit(serve(flags))
+
+
+app.command()(replay)
 
 
 @app.command()
