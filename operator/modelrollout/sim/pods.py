@@ -1,0 +1,174 @@
+"""A virtual pod: it answers requests at random and counts them. Arrivals are Poisson and each request picks its pod at
+random, so the pods' counts are independent Poisson counts; nothing is lost by drawing them pod by pod.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from modelrollout.sim.scenario import ArmName, LateLabels
+from modelrollout.sim.streams import Histogram, Stream
+
+SIGMA = 0.5
+"""Spread of response times: standard deviation of their logarithm."""
+TINY = 1e-9
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an arm is at one moment: bad share by SLI, and the factor on response times by SLI of a histogram."""
+
+    bad: dict[str, float]
+    times: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    at: float
+    stream: Stream
+    bad: tuple[int, ...]
+    total: int
+
+
+class Pod:
+    """One pod with its counters: `counters` maps (sorted labels with `__name__`) to the value, children as they appear.
+
+    `tell` hears of every count: arm, SLI, events, bad events. `until`: the counters are complete up to that time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arm: ArmName,
+        streams: Sequence[Stream],
+        late: dict[str, LateLabels],
+        *,
+        born: float,
+        dispersion: float,
+        rng: np.random.Generator,
+        tell: Callable[[ArmName, str, int, int], None],
+    ) -> None:
+        self.name = name
+        self.arm = arm
+        self.born = born
+        self.up = True
+        self.until = born
+        self.counters: dict[Labels, float] = {}
+        self._streams = streams
+        self._late = late
+        self._waiting: list[_Due] = []
+        self._dispersion = dispersion
+        self._rng = rng
+        self._tell = tell
+
+    def serve(self, expected: float, t: float, health: Health) -> int:
+        """Answer the requests since `until`, `expected` of them on average, and count them up to `t`; how many came."""
+        n = int(self._rng.poisson(expected)) if expected > 0 else 0
+        for stream in self._streams if n else ():
+            late = self._late.get(stream.slis[0])
+            total = n if late is None or late.share >= 1.0 else int(self._rng.binomial(n, late.share))
+            bad = self._bad(stream, total, health)
+            if late is None:
+                self._count(stream, total, bad, health)
+            else:
+                # One moment for the events of a few seconds: spread is longer than that, or does not matter.
+                middle = (self.until + t) / 2 + late.delay + self._rng.exponential(late.spread)
+                self._waiting.append(_Due(middle, stream, bad, total))
+        if self._waiting:
+            for due in [d for d in self._waiting if d.at <= t]:
+                self._count(due.stream, due.total, due.bad, health)
+            self._waiting = [d for d in self._waiting if d.at > t]
+        self.until = t
+        return n
+
+    def inherit(self, other: Pod) -> None:
+        """Labels of another pod's predictions will be counted here."""
+        self._waiting += other._waiting
+        other._waiting = []
+
+    def restart(self, t: float) -> None:
+        """A new process: it counts from zero."""
+        self.counters = {}
+        self.born = self.until = t
+        self.up = True
+
+    def stock(self, expected: float, health: Health) -> None:
+        """Counters of a past in which everything went as expected; `expected` requests of it. Nobody is told."""
+        for stream in self._streams:
+            shares = [health.bad[kind.sli] for kind in stream.kinds]
+            bad = [expected * share for share in shares]
+            good = self._children(stream, expected, bad)
+            for histogram in stream.histograms:
+                at_most = good * np.append(_cdf(histogram, health), 1.0)
+                self._observe(histogram, [float(x) for x in at_most], stream)
+
+    def _bad(self, stream: Stream, n: int, health: Health) -> tuple[int, ...]:
+        """Bad events of each kind; kinds exclude each other where they are parts of the same total."""
+        found = []
+        left = n
+        for kind in stream.kinds:
+            e = min(self._draw(n, health.bad[kind.sli]), n if kind.apart else left)
+            left -= 0 if kind.apart else e
+            found.append(e)
+        return tuple(found)
+
+    def _draw(self, n: int, share: float) -> int:
+        if n == 0 or share <= 0.0:
+            return 0
+        if self._dispersion > 1.0 and n > 1 and share < 1.0:
+            # A beta-binomial count has (1 + (n-1) rho) times the variance of a binomial one.
+            rho = min(0.999, (self._dispersion - 1.0) / (n - 1))
+            share = float(self._rng.beta(share * (1 / rho - 1), (1 - share) * (1 / rho - 1)))
+        return int(self._rng.binomial(n, min(1.0, share)))
+
+    def _count(self, stream: Stream, n: int, bad: Sequence[int], health: Health) -> None:
+        good = int(self._children(stream, n, bad))
+        for kind, e in zip(stream.kinds, bad, strict=True):
+            self._tell(self.arm, kind.sli, n, e)
+        for histogram in stream.histograms:
+            shares = np.diff(np.concatenate(([0.0], _cdf(histogram, health), [1.0])))
+            buckets = self._rng.multinomial(good, shares)
+            at_most = np.cumsum(buckets)
+            self._observe(histogram, [float(x) for x in at_most], stream)
+            fast = int(at_most[histogram.bounds.index(histogram.threshold)])
+            self._tell(self.arm, histogram.sli, n, n - fast)
+
+    def _children(self, stream: Stream, n: float, bad: Sequence[float]) -> float:
+        """Count into the children of a total and of its bad events; returns how many were good."""
+        good = n - sum(e for kind, e in zip(stream.kinds, bad, strict=True) if not kind.apart)
+        self._add(stream, stream.metric, stream.labels, good)
+        for kind, e in zip(stream.kinds, bad, strict=True):
+            self._add(stream, kind.metric, kind.labels, e)
+        return good
+
+    def _observe(self, histogram: Histogram, at_most: Sequence[float], stream: Stream) -> None:
+        name = f"{histogram.name}_bucket"
+        edges = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
+        for edge, value in zip(edges, at_most, strict=True):
+            self._add(stream, name, (("le", edge),), value, lazy=False)
+        self._add(stream, f"{histogram.name}_count", (), at_most[-1], lazy=False)
+
+    def _add(self, stream: Stream, metric: str, labels: Labels, value: float, *, lazy: bool = True) -> None:
+        if lazy and value <= 0:
+            return  # a child with labels is created by its first event
+        extra: Labels = (("__name__", metric),)
+        if stream.arms is not None:
+            extra = (*extra, (stream.arms.label, getattr(stream.arms, self.arm.value)))
+        key = (*extra, *labels)
+        self.counters[key] = self.counters.get(key, 0.0) + value
+
+
+def _cdf(histogram: Histogram, health: Health) -> NDArray[np.float64]:
+    """Shares of good events that took at most each bound: lognormal, with the SLI's bad share over the threshold."""
+    slow = min(1.0 - TINY, max(TINY, health.bad[histogram.sli]))
+    middle = math.log(histogram.threshold) - SIGMA * float(ndtri(1.0 - slow))
+    middle += math.log(health.times.get(histogram.sli, 1.0))
+    return np.asarray(ndtr((np.log(histogram.bounds) - middle) / SIGMA))

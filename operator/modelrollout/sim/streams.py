@@ -1,0 +1,131 @@
+"""Which counters the virtual pods expose, so that the SLIs of a rollout have something to count.
+
+SLIs that count the same total share one stream of events: a request is good or bad of one kind, and slow or not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from modelrollout.catalog.profiles import Counter, LatencyEntry, builtin
+from modelrollout.core.model import ArmLabels, Counts, RolloutSpec, Selector, Sli
+from modelrollout.errors import SpecError
+
+_OPPOSITES = MappingProxyType({"false": "true", "true": "false", "5xx": "2xx", "error": "success", "failed": "ok"})
+"""What a label of good events says where that of bad ones says so; "200" or "other" beside anything else."""
+BAD_VALUES = ("500", "503", "false", "error", "5xx", "failed", "failure", "timeout", "429", "404", "true", "bad")
+"""Label values to try where a selector gives a regular expression."""
+BUCKETS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
+"""Boundaries of histograms in multiples of the threshold."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Bad events of one SLI: the child that counts them. `apart`: in a metric that is no part of the total."""
+
+    sli: str
+    metric: str
+    labels: Pairs
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Response times of good events. `bounds` and `threshold` in the histogram's units, ascending, without +Inf."""
+
+    sli: str
+    name: str
+    threshold: float
+    bounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Events of one total counter; the good child carries `labels`. `arms`: a label that names the arm."""
+
+    metric: str
+    labels: Pairs
+    kinds: tuple[Kind, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
+    arms: ArmLabels | None = None
+    slis: tuple[str, ...] = field(default=())
+
+
+def streams(spec: RolloutSpec) -> tuple[Stream, ...]:
+    """The streams behind the SLIs, in their order. SLIs of profiles that can't tell arms apart get none.
+
+    Raises SpecError where no label value can be made for a regular expression.
+    """
+    found: dict[str, Stream] = {}
+    for sli in spec.slis:
+        if isinstance(sli.source, Counts):
+            total, bad = sli.source.total, sli.source.bad
+            _put(found, sli, total, _kind(sli, total, bad))
+            continue
+        profile = builtin().profiles.get(sli.source.server)
+        entry = profile.slis.get(sli.source.sli) if profile and profile.arms else None
+        if entry is None:
+            continue
+        total = _selector(entry.total)
+        if isinstance(entry, LatencyEntry):
+            stream = _put(found, sli, total, None)
+            threshold = (sli.threshold or 0.0) * entry.per_second
+            bounds = tuple(threshold * factor for factor in BUCKETS)
+            histogram = Histogram(sli.name, entry.histogram[0], threshold, bounds)
+            found[total.metric] = replace(stream, histograms=_merged(stream.histograms, histogram))
+        else:
+            bad = _selector(replace(entry.bad, names=entry.bad.names or entry.total.names))
+            _put(found, sli, total, _kind(sli, total, bad))
+    return tuple(found.values())
+
+
+def _merged(known: tuple[Histogram, ...], new: Histogram) -> tuple[Histogram, ...]:
+    """One histogram serves every SLI that reads it: the first one's response times, everybody's boundaries."""
+    same = next((h for h in known if h.name == new.name), None)
+    if same is None:
+        return (*known, new)
+    wider = replace(same, bounds=tuple(sorted({*same.bounds, *new.bounds})))
+    return tuple(wider if h is same else h for h in known)
+
+
+def _selector(counter: Counter) -> Selector:
+    return Selector(counter.names[0], counter.equal, counter.regex)
+
+
+def _put(found: dict[str, Stream], sli: Sli, total: Selector, kind: Kind | None) -> Stream:
+    stream = found.get(total.metric) or Stream(total.metric, _values(sli, total), arms=sli.arms)
+    labels = dict(stream.labels)
+    kinds = stream.kinds
+    if kind is not None:
+        same = next((k for k in kinds if (k.metric, k.labels) == (kind.metric, kind.labels)), None)
+        kinds = kinds if same else (*kinds, kind)
+        for name, bad in kind.labels:
+            if not kind.apart and name not in dict(_values(sli, total)):
+                labels[name] = _OPPOSITES.get(bad, "200" if bad.isdigit() else "other")
+    stream = replace(stream, labels=tuple(sorted(labels.items())), kinds=kinds, slis=(*stream.slis, sli.name))
+    found[total.metric] = stream
+    return stream
+
+
+def _kind(sli: Sli, total: Selector, bad: Selector) -> Kind:
+    apart = bad.metric != total.metric
+    labels = dict(_values(sli, bad)) if apart else {**dict(_values(sli, total)), **dict(_values(sli, bad))}
+    return Kind(sli.name, bad.metric, tuple(sorted(labels.items())), apart)
+
+
+def _values(sli: Sli, selector: Selector) -> Pairs:
+    values = dict(selector.equal)
+    for name, pattern in selector.regex:
+        value = next((v for v in BAD_VALUES if re.fullmatch(pattern, v)), None)
+        if value is None:
+            raise SpecError(
+                f"no label value of a simulated pod matches {name}=~{pattern!r}; try an equal match, or one of "
+                f"{', '.join(BAD_VALUES)}",
+                field=f"slis[{sli.name}]",
+            )
+        values[name] = value
+    return tuple(sorted(values.items()))
