@@ -22,6 +22,9 @@ MOST = 1e15
 """Requests that stand for "never": the information is nothing."""
 LEAST_EXPOSURE = 1e-6
 HALVINGS = 52
+SEARCHES = 24
+"""Halvings of a search for a margin: to one part in a million."""
+FINEST_DIFFERENCE = 1e-7
 WIDEST_RATIO = 1e4
 """The largest ratio that is looked for; a margin beyond it is no margin."""
 
@@ -93,10 +96,10 @@ def provable_ratio(requests: Any, share: Any, exposure: Any, difference: Any, al
 def provable_difference(requests: Any, share: Any, exposure: Any, ratio: Any, alpha: float) -> Any:
     """The smallest difference that `requests` of the candidate prove, on average; infinite when there is none."""
     return _smallest(
-        lambda tried: needed_for_pass(share, exposure, ratio, tried, alpha) <= requests,
+        lambda tried: needed_for_pass(share, exposure, ratio, np.exp(tried), alpha) <= requests,
         np.broadcast_shapes(*(np.shape(v) for v in (requests, share, exposure, ratio))),
-        (0.0, 1.0),
-        np.asarray,
+        (log(FINEST_DIFFERENCE), 0.0),
+        np.exp,
     )
 
 
@@ -104,7 +107,7 @@ def _smallest(proves: Any, shape: tuple[int, ...], between: tuple[float, float],
     low, high = (np.full(shape, end) for end in between)
     possible = proves(high)
     high = np.where(proves(low), low, high)
-    for _ in range(HALVINGS):
+    for _ in range(SEARCHES):
         tried = 0.5 * (low + high)
         enough = proves(tried)
         low, high = np.where(enough, low, tried), np.where(enough, tried, high)

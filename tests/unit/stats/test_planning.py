@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from modelrollout.stats.planning import (
+    FINEST_DIFFERENCE,
     MOST,
     information,
     late,
@@ -160,7 +161,7 @@ def test_the_smallest_provable_margin_is_proven_and_no_smaller_one() -> None:
 
 
 def test_no_more_is_asked_for_than_equality() -> None:
-    assert provable_difference(1e6, 0.001, 0.05, 1.25, 0.05) == 0
+    assert provable_difference(1e6, 0.001, 0.05, 1.25, 0.05) == pytest.approx(FINEST_DIFFERENCE)
     assert provable_ratio(1e6, 0.001, 0.05, 0.01, 0.05) == 1
 
 
