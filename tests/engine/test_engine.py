@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision
-from modelrollout.core.model import ActionVerb, Epoch, Key, Phase, RolloutSpec, Step, Weight
+from modelrollout.core.model import ActionVerb, Epoch, Key, Margin, Phase, RolloutSpec, Step, Weight
 from modelrollout.core.observation import ActionRequest, Observation, SpecProblem, WorkloadSeen
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable
@@ -68,6 +68,24 @@ async def test_a_bad_candidate_is_off_the_traffic_soon_after_it_shows() -> None:
     assert done - turned <= 15
     await world.until(lambda: phase(world, spec.key) is Phase.ROLLED_BACK)
     assert [w.weight for w in world.api.writes if w.what == "route"][-1] == 0
+    await world.stop()
+
+
+async def test_what_can_not_be_proven_is_told_in_accepted_and_stops_nothing() -> None:
+    spec = quick("fraud")
+    strict = replace(spec.slis[0], allowed=0.01, margin=Margin(1.25, 0.0))
+    spec = replace(spec, slis=(strict,), analysis=replace(spec.analysis, tolerance=0.00001))
+    world = build()
+    world.api.create(spec)
+    world.metrics.serve(spec, legacy=Load(rate=20, errors=0.001))
+    await world.start()
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    status = world.api.status(spec.key)
+    accepted = status.condition("Accepted")
+    assert accepted is not None
+    assert accepted.status == "True"
+    assert accepted.message == "; ".join(status.notes)
+    assert "availability: margin 1.25 + 2e-05 is not provable at 5 % of 20 requests/s" in accepted.message
     await world.stop()
 
 

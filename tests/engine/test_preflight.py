@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import ErrorBudget, Key, Phase, ProfileRef, RolloutSpec
+from modelrollout.core.model import ErrorBudget, Key, Margin, Phase, ProfileRef, RolloutSpec
 from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
@@ -186,3 +187,43 @@ async def test_a_forgotten_rollout_is_not_told_of() -> None:
     bench.preflights.forget(spec.key)
     await asyncio.sleep(1)
     assert bench.changed == []
+
+
+def modest(spec: RolloutSpec, margin: Margin) -> RolloutSpec:
+    return replace(
+        spec,
+        slis=(replace(spec.slis[0], margin=margin),),
+        analysis=replace(spec.analysis, tolerance=0.00001),
+    )
+
+
+async def test_a_margin_that_can_not_be_proven_in_time_is_told_with_the_ways_out() -> None:
+    bench, spec = Bench(), modest(spec_named("m"), Margin(1.25, 0.0))
+    bench.metrics.serve(spec, legacy=Load(rate=20, errors=0.001))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed), "it is a note, not a refusal to start"
+    [note] = found.preflight.notes
+    assert re.fullmatch(
+        r"availability: margin 1\.25 \+ 4e-05 is not provable at 5 % of 20 requests/s with 0\.1\d+ % bad within 6h "
+        r"\(step 1, also step 2\): it would take about \d+h; provable: margin\.ratio [\d.]+, or margin\.difference "
+        r"[\d.]+, or maxDuration and analysis\.inconclusive\.hold \d+h",
+        note,
+    )
+    assert found.plans
+
+
+async def test_the_rate_is_the_present_one_where_the_window_is_longer_than_the_service_is_old() -> None:
+    """20 requests a second for an hour are not 0.03 a second for a month."""
+    bench, spec = Bench(), modest(spec_named("m"), Margin(2.0, 0.001))
+    bench.metrics.serve(spec, legacy=Load(rate=20, errors=0.001))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.notes == ()
+
+
+async def test_a_margin_that_can_be_proven_is_not_mentioned() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec, legacy=Load(rate=20, errors=0.001))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.notes == ()

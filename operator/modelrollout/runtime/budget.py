@@ -1,11 +1,16 @@
-"""Arithmetic of guard G0: what is left of the SLO window's error budget, and what this rollout may cost."""
+"""Arithmetic of guard G0: what is left of the SLO window's error budget, and what this rollout may cost.
+
+The same events tell legacy's load, from which follows what the rollout can prove.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from modelrollout.core.model import ErrorBudget, Selector, Sli
+from modelrollout.core.outlook import Load
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.samples import Series
 
@@ -15,15 +20,32 @@ def counted(plan: SliPlan, series: Sequence[Series]) -> tuple[float, float]:
     return _sum(plan.total, series), max(0.0, _sum(plan.bad, series))
 
 
-def outlook(sli: Sli, budget: ErrorBudget, *, total: float, bad: float) -> tuple[str, float, float] | None:
-    """Name, remaining share of the window's budget (negative when overspent), bad events this rollout may cost.
+@dataclass(frozen=True, slots=True)
+class History:
+    """What legacy's events of the SLO window say about one SLI.
 
-    None without events: nothing can be said about a service that had no requests.
+    `remaining`: share of the window's budget that is left (negative when overspent). `allowance`: bad events that this
+    rollout may cost. `load`: its requests a second and bad share.
     """
-    allowed = sli.allowed * total
+
+    sli: str
+    remaining: float
+    allowance: float
+    load: Load
+
+
+def history(sli: Sli, budget: ErrorBudget, *, total: float, bad: float, lately: float) -> History | None:
+    """`total` and `bad` events of the whole window; `lately`: requests a second of its newest part.
+
+    A young service is held to have had its present rate all the time. None without events: nothing can be said about a
+    service that had no requests.
+    """
+    rate = max(total / budget.window, lately)
+    allowed = sli.allowed * rate * budget.window
     if allowed <= 0:
         return None
-    return sli.name, 1.0 - bad / allowed, budget.rollout_share * allowed
+    load = Load(rate, min(1.0, bad / total) if total > 0 else 0.0)
+    return History(sli.name, 1.0 - bad / allowed, budget.rollout_share * allowed, load)
 
 
 def _sum(terms: Sequence[Term], series: Sequence[Series]) -> float:

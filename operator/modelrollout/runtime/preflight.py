@@ -1,4 +1,4 @@
-"""Before the first step: are the metrics there, and how much error budget is left (guard G0)?
+"""Before the first step: are the metrics there, how much error budget is left (guard G0), what can be proven in time?
 
 Discovery asks Prometheus, so it runs beside the workers: a decision takes what is known now, and the rollout is looked
 at again when an answer arrives. The plans found here are what the evidence rounds read afterwards.
@@ -29,7 +29,8 @@ from modelrollout.core.wording import duration
 from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of
-from modelrollout.runtime.budget import counted, outlook
+from modelrollout.runtime.budget import History, counted, history
+from modelrollout.stats.forecast import forecast
 
 log = logging.getLogger(__name__)
 
@@ -149,21 +150,23 @@ class Preflights:
             notes.extend(resolved.notes)
             seen.extend((*legacy, *candidate))
         scrape = source.scrape_interval or _scrape(seen)
-        budgets: list[tuple[str, float, float]] = []
+        known: list[History] = []
         for plan in plans:
-            line = await self._budget(spec, source, plan, at)
+            line = await self._history(spec, source, plan, at)
             if isinstance(line, NoAnswer):
                 return _silent(
                     source, line.kind, f" the query over {duration(spec.budget.window)} for the error budget"
                 )
             if line is not None:
-                budgets.append(line)
-        return Found(PreflightPassed(tuple(notes), tuple(budgets)), tuple(plans), scrape)
+                known.append(line)
+        outlook = forecast(spec, {line.sli: line.load for line in known}, scrape=scrape, regressions=())
+        budgets = tuple((line.sli, line.remaining, line.allowance) for line in known)
+        return Found(PreflightPassed((*notes, *outlook.refusals), budgets), tuple(plans), scrape)
 
-    async def _budget(
+    async def _history(
         self, spec: RolloutSpec, source: SourceSpec, plan: SliPlan, at: float
-    ) -> tuple[str, float, float] | NoAnswer | None:
-        """Remaining share and this rollout's allowance of one SLI; None when legacy has had no events to count."""
+    ) -> History | NoAnswer | None:
+        """What legacy's events of the SLO window say; None when it has had none to count."""
         sli = next(s for s in spec.slis if s.name == plan.sli)
         window = spec.budget.window
         whole, recent = [
@@ -185,12 +188,7 @@ class Preflights:
                 return result
         total, bad = counted(plan, _legacy(whole, spec, source, plan))
         lately, _ = counted(plan, _legacy(recent, spec, source, plan))
-        return outlook(
-            sli,
-            spec.budget,
-            total=max(total, lately * window / min(window, RATE_WINDOW)),
-            bad=bad,
-        )
+        return history(sli, spec.budget, total=total, bad=bad, lately=lately / min(window, RATE_WINDOW))
 
 
 def _legacy(result: QueryResult, spec: RolloutSpec, source: SourceSpec, plan: SliPlan) -> Sequence[Series]:
