@@ -6,15 +6,17 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from modelrollout.cli.manifest import Manifest
     from modelrollout.sim.journal import Unread
+    from modelrollout.sim.recorded import Replayed
     from modelrollout.sim.redecide import Again
 
-SAME, ERROR, USAGE, DIFFERS = 0, 1, 2, 7
+SAME, ERROR, USAGE, ROLLED_BACK, UNDECIDED, DIFFERS = 0, 1, 2, 3, 4, 7
 
 
 class Output(StrEnum):
@@ -25,15 +27,42 @@ class Output(StrEnum):
 
 
 def replay(
-    journal: Annotated[Path, typer.Option(help="The operator's journal (`modelrollout run --journal`).")],
-    rollout: Annotated[str | None, typer.Option(help="Only this rollout, <namespace>/<name>.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show decisions that come out the same, too.")] = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(help="ModelRollout to run on --data or --csv; its MetricSource may be in the same file."),
+    ] = None,
+    journal: Annotated[Path | None, typer.Option(help="The operator's journal (`modelrollout run --journal`).")] = None,
+    rollout: Annotated[str | None, typer.Option(help="Of the journal: only this one, <namespace>/<name>.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Of the journal: show decisions that come out the same, too.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Recorded samples (`modelrollout record`).")] = None,
+    counts: Annotated[Path | None, typer.Option("--csv", help="Counts per tick: time,arm,sli,total,bad.")] = None,
+    lead: Annotated[
+        float | None,
+        typer.Option(help="Seconds of data before the rollout begins. Default: a tenth, 300 at most."),
+    ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
 ) -> None:
-    """Decide again what the operator decided, and say where it comes out differently.
+    """Decide again what the operator decided, or run a rollout on recorded data.
 
-    Exit codes: 0 all the same, 7 some differ, 1 lines that can't be read or nothing to replay, 2 usage.
+    Exit codes with --journal: 0 all the same, 7 some differ, 1 lines that can't be read or nothing to replay.
+    With --data or --csv: 0 promoted, 3 rolled back, 4 the data end before, 1 error. 2 usage.
     """
+    if sum(each is not None for each in (journal, data, counts)) != 1:
+        fail("give one of --journal, --data and --csv", USAGE)
+    if journal is not None:
+        if manifest is not None:
+            fail("a journal holds the rollouts; give a manifest only with --data or --csv", USAGE)
+        _replay_journal(journal, rollout, every=every, output=output)
+    if manifest is None:
+        fail("name the manifest of the ModelRollout that is to run on the data", USAGE)
+    if rollout is not None or every:
+        fail("--rollout and --all belong to --journal", USAGE)
+    _replay_data(manifest, data=data, counts=counts, lead=lead, output=output)
+
+
+def _replay_journal(journal: Path, rollout: str | None, *, every: bool, output: Output) -> None:
     from modelrollout.cli.journal_report import Summary, as_json, as_text
 
     summary = Summary(str(journal), rollout)
@@ -58,7 +87,49 @@ def _decided_again(journal: Path) -> Iterator[Again | Unread]:
             yield again(line) if isinstance(line, Entry) else line
 
 
-def fail(text: str, code: int = ERROR) -> None:
+def _replay_data(path: Path, *, data: Path | None, counts: Path | None, lead: float | None, output: Output) -> None:
+    from modelrollout.cli.data_report import as_json, as_text
+    from modelrollout.cli.manifest import load
+    from modelrollout.core.model import Phase
+    from modelrollout.errors import SpecError
+    from modelrollout.sim.recording import BadRecording
+
+    file = data or counts
+    assert file is not None
+    try:
+        result = _result(load(path), data=data, counts=counts, lead=lead)
+    except SpecError as error:
+        fail(str(error))
+    except BadRecording as error:
+        fail(f"{file}: {error}")
+    except OSError as error:
+        fail(f"{file}: {error.strerror or type(error).__name__}; name a file that can be read")
+    except UnicodeDecodeError:
+        fail(f"{file}: is no UTF-8 text")
+    sys.stdout.write(as_json(result) if output is Output.JSON else as_text(result))
+    codes = {Phase.PROMOTED: SAME, Phase.ROLLED_BACK: ROLLED_BACK}
+    raise typer.Exit(codes.get(result.status.phase, UNDECIDED))
+
+
+def _result(manifest: Manifest, *, data: Path | None, counts: Path | None, lead: float | None) -> Replayed:
+    from modelrollout.ports import ArmsByPod, SourceSpec
+    from modelrollout.sim import counts as csv_counts
+    from modelrollout.sim.recorded import replay as run
+    from modelrollout.sim.recording import read
+
+    if data is not None:
+        with data.open("rb") as file:
+            recording = read(file)
+        header = recording.header
+        source = manifest.source or SourceSpec("recorded", header.arms or ArmsByPod(), header.scrape)
+        return run(manifest.spec, recording, source, lead=lead)
+    assert counts is not None
+    with counts.open(encoding="utf-8-sig", newline="") as text:
+        spec, source, recording = csv_counts.recording(manifest.spec, csv_counts.read(text))
+    return run(spec, recording, source, lead=lead)
+
+
+def fail(text: str, code: int = ERROR) -> NoReturn:
     """Say what is wrong on stderr and end. Raises typer.Exit."""
     typer.echo(f"error: {text}", err=True)
     raise typer.Exit(code)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout.documents import DOCS, ROOT
+from tests.unit.cli.test_replay_data import counts
 from tests.unit.sim.test_journal import under_way, written
 
 OFFLINE: list[str] = tomllib.loads((DOCS / "commands.toml").read_text())["offline"]
@@ -22,6 +23,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (".venv", "examples"):
         (place / name).symlink_to(ROOT / name)
     (place / "journal.jsonl").write_text(json.dumps(written(under_way())) + "\n")
+    counts(place / "counts.csv", total=20000)
     return place
 
 
