@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelrollout import __version__
+from modelrollout.cli.record import record
 from modelrollout.cli.replay import replay
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ def run(
     raise typer.Exit(serve(flags))
 
 
+app.command()(record)
 app.command()(replay)
 
 
