@@ -21,6 +21,16 @@ FEW_DURATIONS = st.sampled_from(
     ["0s", "0.5s", "1s", "59.999s", "60s", "1m1s", "100ms", "99ms", "5s", "5001ms", "1h", "1d", "-1s", ""]
 )
 FEW_PERCENTS = st.sampled_from(["0%", "0.0001%", "100%", "100.0001%", "50%", "2", "%", ""])
+FEW_TOLERANCES = st.sampled_from(["0.001%", "0.0009%", "10%", "10.0001%", "0%", "0.05", ""])
+FEW_RATIOS = st.sampled_from(["0.5", "0.499999", "1", "1.0", "1.000001", "10", "10.000001", "0", "-1", "1e0", ""])
+FEW_DIFFERENCES = st.sampled_from(["0", "0.000000", "0.000001", "0.5", "0.500001", "1", ".1", ""])
+FEW_RATES = st.sampled_from(["0", "0.0001", "0.000099", "0.001", "0.000999", "0.1", "0.100001", "0.2", "0.200001", "1"])
+FEW_FACTORS = st.sampled_from(
+    [1, 2, 10, 11, -1, "1.2", "1.199", "2.7", "10", "10.0", "10.001", "02", "2.7000", "2.", "x", ""]
+)
+FEW_STARTS = st.sampled_from(
+    [0, 1, 50, 51, 100, -1, "0.01", "0", "50", "50.00", "50.01", "100", "101", "0.001", "x", "05"]
+)
 FEW_OBJECTIVES = st.sampled_from(["0", "0.000001", "99.999999", "100", "101", "000", "99.9%", "-1", ""])
 FEW_WEIGHTS = st.sampled_from(
     [0, 1, 5, 50, 100, 101, -1, "0", "0.01", "5.0", "5", "99.99", "100.0", "100.01", "x", "05", "1."]
@@ -37,12 +47,21 @@ FEW_HEADERS = st.sampled_from(
 def specialised(schema: dict[str, Any], name: str = "") -> st.SearchStrategy[Any]:
     """Like `drawn`, but near the edges of the rules, where random text would hardly ever get."""
     edges: dict[str, st.SearchStrategy[Any]] = {
-        "weight": FEW_WEIGHTS,
+        # Half of these are right, or a list of them would hardly ever be.
+        "weight": st.just(100) | FEW_WEIGHTS,
         "deployment": NAMES,
         "service": st.sampled_from(["a", "b"]),
-        "objective": FEW_OBJECTIVES,
+        "objective": st.just("99") | FEW_OBJECTIVES,
         "rolloutShare": FEW_PERCENTS,
         "minRemaining": FEW_PERCENTS,
+        "minCoverage": FEW_PERCENTS,
+        "tolerance": FEW_TOLERANCES,
+        "ratio": FEW_RATIOS,
+        "difference": FEW_DIFFERENCES,
+        "falseRollback": FEW_RATES,
+        "falsePromote": FEW_RATES,
+        "growth": FEW_FACTORS,
+        "from": FEW_STARTS,
         "match": st.dictionaries(FEW_KEYS, st.just("v"), max_size=2),
         "headers": st.dictionaries(FEW_HEADERS, st.just("v"), max_size=2),
         "legacy": st.sampled_from(["a", "b"]),
@@ -62,6 +81,7 @@ def specialised(schema: dict[str, Any], name: str = "") -> st.SearchStrategy[Any
     if kind == "object" and "properties" in schema:
         required = set(schema.get("required", ()))
         children = {key: specialised(child, key) for key, child in schema["properties"].items()}
+        children |= {key: st.just({}) | children[key] for key in ("margin", "labels") if key in children}
         return st.fixed_dictionaries(
             {key: value for key, value in children.items() if key in required},
             optional={key: value for key, value in children.items() if key not in required},
@@ -100,7 +120,9 @@ CASES = [
     ("ModelRollout", ROLLOUT, ("legacy", "candidate")),
     ("ModelRollout", ROLLOUT, ("traffic",)),
     ("ModelRollout", ROLLOUT, ("steps", "stepDefaults")),
+    ("ModelRollout", {key: value for key, value in ROLLOUT.items() if key != "steps"}, ("ramp",)),
     ("ModelRollout", ROLLOUT, ("slis",)),
+    ("ModelRollout", ROLLOUT, ("analysis",)),
     ("ModelRollout", ROLLOUT, ("errorBudget", "analysis", "candidateDeadline", "port")),
     ("MetricSource", {}, ("prometheus",)),
     ("MetricSource", {"prometheus": {"address": "http://p"}}, ("arms", "allowedNamespaces", "scrapeInterval")),

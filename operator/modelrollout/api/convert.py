@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from modelrollout.api import v1alpha1
+from modelrollout.api.ladder import ladder
 from modelrollout.api.reading import INVALID_SPEC, count, epoch, mapping, parse, text
-from modelrollout.api.scalars import parse_allowed, parse_duration, parse_percent, parse_weight
+from modelrollout.api.scalars import parse_allowed, parse_decimal, parse_duration, parse_percent
 from modelrollout.api.source import Connection, SecretKey, Source
 from modelrollout.api.v1alpha1 import rollout as api
 from modelrollout.api.v1alpha1 import sli as api_sli
 from modelrollout.api.v1alpha1 import source as api_source
+from modelrollout.api.v1alpha1 import steps as api_steps
 from modelrollout.api.v1alpha1 import traffic as api_traffic
 from modelrollout.core import model
 from modelrollout.core.observation import ActionRequest, SpecProblem
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
 
 DEFAULT_PORT = 8080
-MIN_DURATION = 60.0
-MAX_DURATION = 21_600.0
 
 
 def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpec | SpecProblem:
@@ -36,8 +36,11 @@ def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpe
     parsed = parse(v1alpha1.RolloutSpec, obj, strict=strict)
     if isinstance(parsed, SpecProblem):
         return parsed
-    steps = _steps(parsed)
-    problem = _step_problem(parsed, steps) or _header_problem(parsed.traffic)
+    steps = ladder(parsed)
+    if isinstance(steps, SpecProblem):
+        return steps
+    slis = _slis(parsed)
+    problem = _margin_problem(slis) or _header_problem(parsed.traffic)
     if problem:
         return SpecProblem(INVALID_SPEC, problem)
     return model.RolloutSpec(
@@ -49,9 +52,9 @@ def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpe
         port=DEFAULT_PORT if parsed.port is None else parsed.port,
         traffic=_traffic(parsed.traffic),
         steps=steps,
-        slis=tuple(_sli(sli) for sli in parsed.slis),
+        slis=slis,
         budget=_budget(parsed.error_budget or api.ErrorBudget()),
-        analysis=_analysis(parsed.analysis or api.Analysis()),
+        analysis=_analysis(parsed.analysis or api.Analysis(), parsed.ramp),
         candidate_deadline=_seconds(parsed.candidate_deadline, 600.0),
         paused=parsed.paused is True,
         blocking=parsed.gitops is not None and parsed.gitops.blocking is True,
@@ -116,6 +119,10 @@ def _seconds(text: str | None, default: float) -> float:
     return default if text is None else parse_duration(text)
 
 
+def _number(text: str | None, default: float) -> float:
+    return default if text is None else parse_decimal(text)
+
+
 def _pairs(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((labels or {}).items()))
 
@@ -178,33 +185,38 @@ def _header_problem(traffic: api_traffic.Traffic) -> str | None:
     return None
 
 
-def _steps(spec: api.RolloutSpec) -> tuple[model.Step, ...]:
-    defaults = spec.step_defaults or api.StepDefaults()
-    shortest = _seconds(defaults.min_duration, MIN_DURATION)
-    longest = _seconds(defaults.max_duration, MAX_DURATION)
-    return tuple(
-        model.Step(
-            weight=parse_weight(step.weight),
-            min_duration=_seconds(step.min_duration, shortest),
-            max_duration=_seconds(step.max_duration, longest),
-            approval=step.approval is True,
-        )
-        for step in spec.steps
-    )
+def _slis(spec: api.RolloutSpec) -> tuple[model.Sli, ...]:
+    usual = _margin(spec.analysis.margin if spec.analysis else None, model.Margin())
+    return tuple(_sli(sli, usual) for sli in spec.slis)
 
 
-def _step_problem(spec: api.RolloutSpec, steps: Sequence[model.Step]) -> str | None:
-    for index, (written, step) in enumerate(zip(spec.steps, steps, strict=True)):
-        if step.min_duration > step.max_duration:
-            field = "maxDuration" if written.min_duration is None else "minDuration"
+def _margin(margin: api_sli.Margin | None, known: model.Margin) -> model.Margin:
+    if margin is None:
+        return known
+    return model.Margin(_number(margin.ratio, known.ratio), _number(margin.difference, known.difference))
+
+
+def _margin_problem(slis: Sequence[model.Sli]) -> str | None:
+    # The schema's rule sees one margin only; half of this one may come from analysis.
+    for index, sli in enumerate(slis):
+        if sli.margin.ratio <= 1 and sli.margin.difference == 0:
             return (
-                f"spec.steps[{index}].{field}: the step would last at least {step.min_duration:g}s and at most"
-                f" {step.max_duration:g}s; set both durations, or change stepDefaults"
+                f"spec.slis[{index}].margin: together with analysis.margin the ratio is {sli.margin.ratio:g} and the"
+                f" difference 0; {api_sli.UNPROVABLE}"
             )
     return None
 
 
-def _sli(sli: api_sli.Sli) -> model.Sli:
+def _labels(labels: api_sli.Labels) -> model.Labels:
+    known = model.Labels()
+    coverage = labels.min_coverage
+    return model.Labels(
+        min_coverage=known.min_coverage if coverage is None else parse_percent(coverage),
+        max_delay=_seconds(labels.max_delay, known.max_delay),
+    )
+
+
+def _sli(sli: api_sli.Sli, margin: model.Margin) -> model.Sli:
     arms = sli.arms
     return model.Sli(
         name=sli.name,
@@ -213,6 +225,8 @@ def _sli(sli: api_sli.Sli) -> model.Sli:
         critical=sli.critical is not False,
         threshold=None if sli.threshold is None else parse_duration(sli.threshold),
         arms=model.ArmLabels(arms.label, arms.legacy, arms.candidate) if arms else None,
+        margin=_margin(sli.margin, margin),
+        labels=None if sli.labels is None else _labels(sli.labels),
     )
 
 
@@ -245,14 +259,18 @@ def _tiers(preset: Literal["standard"]) -> tuple[model.BurnTier, ...]:
             return model.STANDARD_TIERS
 
 
-def _analysis(analysis: api.Analysis) -> model.Analysis:
+def _analysis(analysis: api.Analysis, ramp: api_steps.Ramp | None) -> model.Analysis:
     known = model.Analysis()
+    tolerance = analysis.tolerance if ramp is None or ramp.tolerance is None else ramp.tolerance
     no_data = analysis.no_data or api.NoData()
     undecided = analysis.inconclusive or api.Inconclusive()
     return model.Analysis(
         metric_source=analysis.metric_source or known.metric_source,
         interval=_seconds(analysis.interval, known.interval),
         warmup=_seconds(analysis.warmup, known.warmup),
+        false_rollback=_number(analysis.false_rollback, known.false_rollback),
+        false_promote=_number(analysis.false_promote, known.false_promote),
+        tolerance=known.tolerance if tolerance is None else parse_percent(tolerance),
         no_data=_hold(no_data.hold, no_data.then, known.no_data),
         inconclusive=_hold(undecided.hold, undecided.then, known.inconclusive),
     )

@@ -25,6 +25,9 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _WEIGHT = re.compile(r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)", re.ASCII)
 _WEIGHT_HELP = 'must be more than 0 and at most 100, an integer or a string with at most two decimals such as "0.25"'
 
+_GROWTH = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?", re.ASCII)
+_GROWTH_HELP = 'must be at least 1.2 and at most 10, an integer or a string such as "2.7"'
+
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
@@ -37,6 +40,11 @@ def parse_duration(text: str) -> float:
 def parse_percent(text: str) -> float:
     """Fraction of 1 for `"2%"` or `"99.9"`."""
     return float(Decimal(text.removesuffix("%")) / 100)
+
+
+def parse_decimal(text: str) -> float:
+    """Number of a decimal string."""
+    return float(Decimal(text))
 
 
 def parse_allowed(objective: str) -> float:
@@ -53,6 +61,14 @@ def parse_weight(value: int | str) -> Weight:
     raise ValueError(_WEIGHT_HELP)
 
 
+def parse_growth(value: int | str) -> Decimal:
+    """Factor of a ramp: `3` or `"2.7"`. Raises ValueError for anything outside 1.2 <= growth <= 10."""
+    text = isinstance(value, str) and _GROWTH.fullmatch(value)
+    if (text or type(value) is int) and Decimal("1.2") <= Decimal(value) <= 10:
+        return Decimal(value)
+    raise ValueError(_GROWTH_HELP)
+
+
 def render_weight(weight: int) -> str:
     """Percent of a weight in hundredths of a percent: 2500 -> "25", 25 -> "0.25"."""
     whole, rest = divmod(weight, 100)
@@ -65,6 +81,14 @@ def _valid_weight(value: Any) -> int | str:
     except ValueError as error:
         raise PydanticCustomError("weight", "{message}", {"message": str(error)}) from None
     return value  # type: ignore[no-any-return]  # parse_weight has seen to it
+
+
+def _valid_growth(value: Any) -> int | str:
+    try:
+        parse_growth(value)
+    except ValueError as error:
+        raise PydanticCustomError("growth", "{message}", {"message": str(error)}) from None
+    return value  # type: ignore[no-any-return]  # parse_growth has seen to it
 
 
 def when(pattern: str, cel: str, *, field: str = "self") -> str:
@@ -121,15 +145,59 @@ StepWeight = Annotated[
     ),
 ]
 
-_DECIMAL = r"^[0-9]{1,3}([.][0-9]{1,6})?$"
+DECIMAL = r"^[0-9]{1,3}([.][0-9]{1,6})?$"
 
 Objective = Annotated[
     str,
-    Field(strict=True, max_length=10, pattern=_DECIMAL),
+    Field(strict=True, max_length=10, pattern=DECIMAL),
     Rule(
-        when(_DECIMAL, "double(self) > 0.0 && double(self) < 100.0"),
+        when(DECIMAL, "double(self) > 0.0 && double(self) < 100.0"),
         'must be a percentage between 0 and 100, both excluded, such as "99.9"',
         lambda text: 0 < Decimal(text) < 100,
+    ),
+]
+
+
+def _between(low: str, high: str, example: str) -> Rule:
+    """Bounds, both included, of a decimal string."""
+    return Rule(
+        when(DECIMAL, f"double(self) >= {_cel(low)} && double(self) <= {_cel(high)}"),
+        f'must be at least {low} and at most {high}, such as "{example}"',
+        lambda text: Decimal(low) <= Decimal(text) <= Decimal(high),
+    )
+
+
+def _cel(number: str) -> str:
+    # A literal without a point is an integer to CEL, and those do not compare with doubles.
+    return number if "." in number else f"{number}.0"
+
+
+_DecimalText = Annotated[str, Field(strict=True, max_length=10, pattern=DECIMAL)]
+
+MarginRatio = Annotated[_DecimalText, _between("0.5", "10", "1.25")]
+MarginDifference = Annotated[_DecimalText, _between("0", "0.5", "0.0005")]
+FalseRollback = Annotated[_DecimalText, _between("0.0001", "0.1", "0.01")]
+FalsePromote = Annotated[_DecimalText, _between("0.001", "0.2", "0.05")]
+
+RampStart = Annotated[
+    StepWeight,
+    Rule(
+        "type(self) == int ? int(self) <= 50 :"
+        " !string(self).matches('^[0-9]{1,3}([.][0-9]{1,2})?$') || double(string(self)) <= 50.0",
+        "must be at most 50",
+        lambda weight: parse_weight(weight) <= 5_000,
+    ),
+]
+
+Growth = Annotated[
+    int | str,
+    PlainValidator(_valid_growth),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 6}),
+    Rule(
+        "type(self) == int ? int(self) >= 2 && int(self) <= 10 :"
+        " string(self).matches('^[0-9]{1,2}([.][0-9]{1,3})?$')"
+        " && double(string(self)) >= 1.2 && double(string(self)) <= 10.0",
+        _GROWTH_HELP,
     ),
 ]
 
@@ -150,6 +218,15 @@ PositivePercent = Annotated[
         when(_PERCENT, f"{_NUMBER} > 0.0 && {_NUMBER} <= 100.0"),
         'must be more than 0 and at most 100, such as "2%"',
         lambda text: 0 < _percent(text) <= 100,
+    ),
+]
+
+Tolerance = Annotated[
+    _PercentText,
+    Rule(
+        when(_PERCENT, f"{_NUMBER} >= 0.001 && {_NUMBER} <= 10.0"),
+        'must be at least 0.001 and at most 10, such as "0.05%"',
+        lambda text: Decimal("0.001") <= _percent(text) <= 10,
     ),
 ]
 

@@ -120,9 +120,12 @@ Policy = Callable[[Situation], Draft | None]
 
 
 def plan_hash(spec: RolloutSpec) -> str:
-    """Identity of steps and SLIs: when it changes in mid-rollout, the evidence of the step starts again."""
+    """Identity of what evidence is about: steps, SLIs with their margins, error rates. When it changes in mid-rollout,
+    the evidence starts again.
+    """
     steps = tuple((s.weight, s.min_duration, s.max_duration, s.approval) for s in spec.steps)
-    return hashlib.blake2b(repr((steps, spec.slis)).encode(), digest_size=5).hexdigest()
+    rates = (spec.analysis.false_rollback, spec.analysis.false_promote, spec.analysis.tolerance)
+    return hashlib.blake2b(repr((steps, spec.slis, rates)).encode(), digest_size=5).hexdigest()
 
 
 def stay(

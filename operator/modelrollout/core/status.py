@@ -137,10 +137,10 @@ class RolloutStatus:
     """Everything that must survive a restart, and what people read.
 
     `weight` never claims less candidate traffic than the router gives: it is raised before the route and lowered
-    after it. `grid`: origin of the tick grid, set when the revision starts. `plan`: hash of steps and SLIs.
-    `handled`: uids of actions already carried out. `approved`: highest step index a person approved for this revision.
-    `overridden`: a person approved starting on a spent budget. `lapses`: how often the candidate lost all its ready
-    endpoints at this step.
+    after it. `grid`: origin of the tick grid, set when the revision starts. `plan`: hash of steps, SLIs and error
+    rates. `handled`: uids of actions already carried out. `approved`: highest step index a person approved for this
+    revision. `overridden`: a person approved starting on a spent budget. `lapses`: how often the candidate lost all
+    its ready endpoints at this step.
     """
 
     observed_generation: int = 0

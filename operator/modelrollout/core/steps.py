@@ -15,7 +15,7 @@ from modelrollout.core.wording import assessment, duration, percent
 
 
 def changed_plan(s: Situation) -> Draft | None:
-    """Steps or SLIs edited, or legacy's pods replaced, in mid-rollout: same weight, evidence starts anew."""
+    """Steps, SLIs or rates edited, or legacy's pods replaced, in mid-rollout: same weight, evidence starts anew."""
     if not s.under_way or s.status.step is None:
         return None
     step = s.status.step
@@ -23,17 +23,27 @@ def changed_plan(s: Situation) -> Draft | None:
     if plan != s.status.plan:
         below = [i for i, wanted in enumerate(s.spec.steps) if wanted.weight <= step.weight]
         index = below[-1] if below else -1
-        text = f"steps or slis were edited: the weight stays at {percent(step.weight)} %, the evidence starts anew"
+        kept = percent(step.weight)
+        text = f"steps, slis or error rates were edited: the weight stays at {kept} %, the evidence starts anew"
         moved = replace(step, index=index, count=len(s.spec.steps), started=s.now)
         status = replace(
-            s.status, plan=plan, step=moved, holds=Holds(foreign=s.status.holds.foreign), slis=blank_slis(s.spec)
+            s.status,
+            plan=plan,
+            step=moved,
+            holds=Holds(foreign=s.status.holds.foreign),
+            slis=blank_slis(s.spec),
+            checkpoints=(),
         )
         return _restarted(s, replace(s, status=status), Reason.SPEC_CHANGED, text)
     legacy = s.obs.legacy
     if isinstance(legacy, WorkloadSeen) and legacy.template_hash != s.status.legacy_hash:
         text = f"the pod template of legacy deployment {s.spec.legacy.deployment!r} changed: the evidence starts anew"
         status = replace(
-            s.status, legacy_hash=legacy.template_hash, step=replace(step, started=s.now), slis=blank_slis(s.spec)
+            s.status,
+            legacy_hash=legacy.template_hash,
+            step=replace(step, started=s.now),
+            slis=blank_slis(s.spec),
+            checkpoints=(),
         )
         return _restarted(s, replace(s, status=status), Reason.LEGACY_CHANGED, text)
     return None

@@ -105,6 +105,8 @@ def test_full_in_detail() -> None:
         model.Selector("predictions_labeled_total", equal=(("correct", "false"),)),
     )
     assert spec.slis[2].arms == model.ArmLabels("arm", "legacy", "candidate")
+    assert [sli.margin for sli in spec.slis] == [model.Margin(), model.Margin(), model.Margin(1.0, 0.01)]
+    assert [sli.labels for sli in spec.slis] == [None, None, model.Labels()]
 
 
 def test_a_label_value_is_never_an_expression() -> None:
@@ -144,6 +146,9 @@ def test_adopted_route() -> None:
         ("port", 80, "port", 80),
         ("legacy.service", "stable", "legacy.service", "stable"),
         ("analysis.metricSource", "team-a", "analysis.metric_source", "team-a"),
+        ("analysis.falseRollback", "0.001", "analysis.false_rollback", 0.001),
+        ("analysis.falsePromote", "0.2", "analysis.false_promote", 0.2),
+        ("analysis.tolerance", "0.1%", "analysis.tolerance", 0.001),
     ],
 )
 def test_what_is_set_counts(path: str, value: Any, attribute: str, expected: Any) -> None:
@@ -151,6 +156,123 @@ def test_what_is_set_counts(path: str, value: Any, attribute: str, expected: Any
     for part in attribute.split("."):
         found = getattr(found, part)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("usual", "own", "expected"),
+    [
+        (None, None, model.Margin(1.25, 0.0005)),
+        ({"ratio": "1.5"}, None, model.Margin(1.5, 0.0005)),
+        ({"difference": "0"}, None, model.Margin(1.25, 0.0)),
+        ({"ratio": "1.5", "difference": "0.01"}, {"ratio": "2"}, model.Margin(2.0, 0.01)),
+        ({"ratio": "1.5", "difference": "0.01"}, {"difference": "0.002"}, model.Margin(1.5, 0.002)),
+        ({"ratio": "1.5", "difference": "0.01"}, {}, model.Margin(1.5, 0.01)),
+        (None, {"ratio": "0.8"}, model.Margin(0.8, 0.0005)),
+        ({"ratio": "1", "difference": "0.1"}, {"ratio": "3", "difference": "0"}, model.Margin(3.0, 0.0)),
+    ],
+)
+def test_what_an_sli_leaves_open_of_its_margin_comes_from_analysis(
+    usual: Any, own: Any, expected: model.Margin
+) -> None:
+    obj = changed(changed(SMALLEST, "analysis.margin", usual), "slis.0.margin", own)
+    assert spec_of(obj).slis[0].margin == expected
+
+
+@pytest.mark.parametrize(
+    ("usual", "own", "ratio"),
+    [({"difference": "0"}, {"ratio": "1"}, "1"), ({"ratio": "0.9"}, {"difference": "0.0"}, "0.9")],
+)
+def test_two_halves_of_a_margin_that_nothing_could_prove(usual: Any, own: Any, ratio: str) -> None:
+    obj = changed(changed(SMALLEST, "analysis.margin", usual), "slis.0.margin", own)
+    assert problem_of(obj).startswith(
+        f"spec.slis[0].margin: together with analysis.margin the ratio is {ratio} and the difference 0; with a ratio"
+        " of 1 or less, difference must be more than 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (None, None),
+        ({}, model.Labels(0.8, 1800.0)),
+        ({"minCoverage": "95.5%"}, model.Labels(0.955, 1800.0)),
+        ({"maxDelay": "2h"}, model.Labels(0.8, 7200.0)),
+    ],
+)
+def test_labels(labels: Any, expected: model.Labels | None) -> None:
+    assert spec_of(changed(SMALLEST, "slis.0.labels", labels)).slis[0].labels == expected
+
+
+def ramped(ramp: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {**SMALLEST, "spec": {**SMALLEST["spec"], "steps": None, "ramp": ramp, **spec}}
+
+
+@pytest.mark.parametrize(
+    ("ramp", "weights"),
+    [
+        ({}, [100, 270, 729, 1968, 5314, 10_000]),
+        ({"from": "0.25", "growth": 10}, [25, 250, 2500, 10_000]),
+        ({"from": 5, "growth": "5"}, [500, 2500, 10_000]),
+        # 84 % would leave less than a factor of 1.2, 83.3 % does not.
+        ({"from": 42, "growth": 2}, [4200, 10_000]),
+        ({"from": "41.65", "growth": 2}, [4165, 8330, 10_000]),
+        ({"from": 50, "growth": "1.2"}, [5000, 6000, 7200, 10_000]),
+        # What rounds to the same weight is one step.
+        (
+            {"from": "0.01", "growth": "1.7"},
+            [1, 2, 3, 5, 8, 14, 24, 41, 70, 119, 202, 343, 583, 990, 1684, 2862, 4866, 8272, 10_000],
+        ),
+    ],
+)
+def test_a_ramp_is_a_ladder(ramp: dict[str, Any], weights: list[int]) -> None:
+    assert spec_of(ramped(ramp)).steps == tuple(model.Step(model.Weight(weight), 60.0, 21600.0) for weight in weights)
+
+
+def test_the_steps_of_a_ramp_last_as_step_defaults_say() -> None:
+    steps = spec_of(ramped({"growth": 10}, stepDefaults={"minDuration": "2m", "maxDuration": "1h"})).steps
+    assert [(step.min_duration, step.max_duration) for step in steps] == [(120.0, 3600.0)] * 3
+    assert not any(step.approval for step in steps)
+
+
+@given(start=st.integers(1, 5000), growth=st.integers(1200, 10_000))
+def test_every_ramp_rises_to_all_traffic_or_says_what_to_change(start: int, growth: int) -> None:
+    ramp = {"from": f"{start / 100:.2f}", "growth": f"{growth / 1000:.3f}"}
+    found = to_spec(ramped(ramp), strict=True)
+    if isinstance(found, SpecProblem):
+        assert "spec.ramp.growth" in found.problem
+        wider = found.problem.partition("set growth to ")[2].split()[0]
+        assert float(wider) > growth / 1000
+        found = spec_of(ramped(ramp | {"growth": wider}))
+    weights = [step.weight for step in found.steps]
+    assert weights == sorted(set(weights))
+    assert (weights[0], weights[-1]) == (start, 10_000)
+    assert len(weights) <= 20
+    assert weights[-2] * 1.2 <= 10_000 + 0.6
+
+
+def test_too_many_steps_of_a_ramp() -> None:
+    assert problem_of(ramped({"from": "0.01", "growth": "1.2"})) == (
+        "spec.ramp.growth: from 0.01 % by factors of 1.2 it takes 46 steps, at most 20 are possible; set growth to"
+        " 1.7 or more, or from to a higher weight"
+    )
+
+
+def test_the_tolerance_of_a_ramp_is_that_of_the_rollout() -> None:
+    analysis = {"tolerance": "0.1%"}
+    assert spec_of(ramped({}, analysis=analysis)).analysis.tolerance == 0.001
+    assert spec_of(ramped({"tolerance": "0.02%"}, analysis=analysis)).analysis.tolerance == 0.0002
+    assert spec_of(ramped({})).analysis.tolerance == 0.0005
+
+
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [
+        ({"minDuration": "7h"}, "spec.stepDefaults.minDuration: the step would last at least 25200s"),
+        ({"maxDuration": "30s"}, "spec.stepDefaults.maxDuration: the step would last at least 60s and at most 30s"),
+    ],
+)
+def test_durations_that_no_step_of_a_ramp_can_have(defaults: dict[str, str], said: str) -> None:
+    assert problem_of(ramped({}, stepDefaults=defaults)).startswith(said)
 
 
 def test_step_defaults_fill_only_what_is_absent() -> None:
@@ -177,6 +299,9 @@ def test_step_defaults_fill_only_what_is_absent() -> None:
         ("slis.0.objective", 99, "spec.slis[0].objective: must be a string (in quotes)"),
         ("legacy", [], "spec.legacy: must be an object"),
         ("steps", {}, "spec.steps: must be a list"),
+        ("ramp", {"from": 1}, "spec.steps: exactly one of steps and ramp must be set"),
+        ("analysis.margin", {"ratio": "1", "difference": "0"}, "spec.analysis.margin.difference: with a ratio of 1 or"),
+        ("analysis.tolerance", "0.0005", "spec.analysis.tolerance: string should match"),
         ("port", "http", "spec.port: must be a whole number"),
         ("port", 10**400, "spec.port: input should be less than or equal to 65535"),
         ("paused", "yes", "spec.paused: must be a boolean"),
@@ -196,13 +321,13 @@ def test_a_header_can_not_be_matched_twice() -> None:
 
 def test_many_problems_are_cut() -> None:
     said = problem_of({"metadata": SMALLEST["metadata"], "spec": {}})
-    assert said == ("spec.legacy: must be set; spec.candidate: must be set; spec.traffic: must be set (and 2 more)")
+    assert said == ("spec.legacy: must be set; spec.candidate: must be set; spec.traffic: must be set (and 1 more)")
 
 
 def test_unknown_fields_are_for_linting_only() -> None:
-    obj = changed(SMALLEST, "analysis.falsePromote", "0.05")
+    obj = changed(SMALLEST, "analysis.falseAlarm", "0.05")
     assert isinstance(to_spec(obj), model.RolloutSpec)
-    assert problem_of(obj, strict=True) == "spec.analysis.falsePromote: unknown field"
+    assert problem_of(obj, strict=True) == "spec.analysis.falseAlarm: unknown field"
 
 
 def test_no_problem_repeats_a_long_value() -> None:
@@ -313,6 +438,7 @@ SPEC_SCHEMA = crd.definition(crd.KINDS[0])["spec"]["versions"][0]["schema"]["ope
 @given(spec=drawn(SPEC_SCHEMA), weights=st.lists(st.integers(1, 9999), min_size=1, max_size=5, unique=True))
 def test_total_on_what_the_schema_takes(spec: dict[str, Any], weights: list[int]) -> None:
     ladder = [*sorted(weights), 10_000]
+    spec.pop("ramp", None)
     spec["steps"] = [{"weight": f"{weight // 100}.{weight % 100:02d}"} for weight in ladder]
     found = to_spec({"metadata": {"name": "a", "namespace": "b"}, "spec": spec}, strict=True)
     if isinstance(found, model.RolloutSpec):

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Hold, Outcome, Phase, Step, Verdict, Weight
+from modelrollout.core.model import (
+    FULL,
+    ZERO,
+    ActionVerb,
+    Analysis,
+    Hold,
+    Labels,
+    Margin,
+    Outcome,
+    Phase,
+    Step,
+    Verdict,
+    Weight,
+)
 from modelrollout.core.observation import (
     EvidenceSeen,
     EvidenceUnreachable,
@@ -15,6 +29,7 @@ from modelrollout.core.observation import (
     PreflightUnknown,
     RouteSeen,
     RouteUnusable,
+    SliCheckpoint,
     SpecProblem,
     WorkloadAbsent,
 )
@@ -249,12 +264,45 @@ def test_edited_steps_keep_the_weight_and_restart_the_evidence() -> None:
     assert world.weight == 50
 
 
+SLI = make_spec().slis[0]
+ANALYSIS = make_spec().analysis
+OLD_EVIDENCE = (SliCheckpoint("availability", 1.0, (1.0,)),)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"slis": (replace(SLI, margin=Margin(1.5, 0.0005)),)},
+        {"slis": (replace(SLI, margin=Margin(1.25, 0.001)),)},
+        {"slis": (replace(SLI, labels=Labels()),)},
+        {"analysis": replace(ANALYSIS, false_rollback=0.02)},
+        {"analysis": replace(ANALYSIS, false_promote=0.1)},
+        {"analysis": replace(ANALYSIS, tolerance=0.001)},
+    ],
+    ids=["ratio", "difference", "labels", "falseRollback", "falsePromote", "tolerance"],
+)
+def test_an_edit_of_what_evidence_is_held_against_restarts_it(edit: dict[str, Any]) -> None:
+    world = started(5, 25, 100)
+    world.run(30)
+    began = world.state.step
+    world.status = replace(world.state, checkpoints=OLD_EVIDENCE)
+    world.spec = replace(world.spec, **edit, generation=2)
+    world.step()
+    assert began is not None
+    assert world.state.step == replace(began, started=world.now)
+    assert world.state.checkpoints == ()
+    assert world.weight == 5
+    assert EventReason.EVIDENCE_RESTARTED in reasons(world)
+
+
 def test_legacy_template_change_restarts_the_evidence() -> None:
     world = started(5, 25, 100)
     world.run(55)
+    world.status = replace(world.state, checkpoints=OLD_EVIDENCE)
     world.legacy = replace(LEGACY, template_hash="other")
     world.run(55)
     assert world.weight == 5
+    assert world.state.checkpoints == ()
     assert EventReason.EVIDENCE_RESTARTED in reasons(world)
     world.run(10)
     assert world.weight == 25

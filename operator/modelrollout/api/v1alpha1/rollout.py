@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from modelrollout.api.rules import ApiModel, Rule, UniqueBy
 from modelrollout.api.scalars import (
-    DURATION,
     Duration,
+    FalsePromote,
+    FalseRollback,
     Flag,
     Interval,
     Label,
@@ -18,17 +18,14 @@ from modelrollout.api.scalars import (
     PositiveDuration,
     PositivePercent,
     ShortText,
-    StepWeight,
     Subdomain,
+    Tolerance,
     Window,
-    parse_duration,
-    parse_weight,
-    when,
 )
-from modelrollout.api.v1alpha1.sli import Sli
+from modelrollout.api.v1alpha1.sli import Margin, Sli
+from modelrollout.api.v1alpha1.steps import Ramp, StepDefaults, Steps
 from modelrollout.api.v1alpha1.traffic import Traffic
 
-MAX_STEPS = 20
 MAX_SLIS = 10
 SERVICE_NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
@@ -60,71 +57,6 @@ class Arm(ApiModel):
     service: Label | None = Field(default=None, description="Name of its Service; absent: the Deployment's name.")
     model: Model | None = Field(default=None, description="The model it serves, for people and for the revision.")
 
-
-def _ordered(step: StepDefaults | Step) -> bool:
-    if step.min_duration is None or step.max_duration is None:
-        return True
-    return parse_duration(step.min_duration) <= parse_duration(step.max_duration)
-
-
-_MIN_BEFORE_MAX = Rule(
-    "!has(self.minDuration) || !has(self.maxDuration) || "
-    + when(DURATION, "", field="self.minDuration")
-    + when(DURATION, "duration(self.minDuration) <= duration(self.maxDuration)", field="self.maxDuration"),
-    "minDuration must not be longer than maxDuration",
-    _ordered,
-)
-
-
-class StepDefaults(ApiModel):
-    """Durations of steps that do not set their own."""
-
-    RULES = (_MIN_BEFORE_MAX,)
-
-    min_duration: Duration | None = Field(default=None, description="Absent: 1m.")
-    max_duration: PositiveDuration | None = Field(default=None, description="Absent: 6h.")
-
-
-class Step(ApiModel):
-    """One rung of the ladder."""
-
-    RULES = (_MIN_BEFORE_MAX,)
-
-    weight: StepWeight = Field(
-        description='Percent of traffic for the candidate: an integer, or a string such as "0.25".'
-    )
-    min_duration: Duration | None = Field(default=None, description="Stay at least this long; absent: stepDefaults.")
-    max_duration: PositiveDuration | None = Field(
-        default=None, description="Without a verdict by then, analysis.inconclusive applies; absent: stepDefaults."
-    )
-    approval: Flag | None = Field(
-        default=None, description="Wait for a RolloutAction Approve before this weight is set; absent: false."
-    )
-
-
-def _rising(steps: list[Step]) -> bool:
-    weights = [parse_weight(step.weight) for step in steps]
-    return all(a < b for a, b in pairwise(weights))
-
-
-# A weight that is no number is told by its own rule; without this guard the list's rules would end in a CEL error.
-_NUMBERS = r"self.all(s, type(s.weight) == int || string(s.weight).matches('^[0-9]{1,3}([.][0-9]{1,2})?$'))"
-
-Steps = Annotated[
-    list[Step],
-    Field(min_length=1, max_length=MAX_STEPS),
-    Rule(
-        f"!{_NUMBERS} || self.map(s, double(s.weight)).isSorted()"
-        " && self.all(s, self.exists_one(other, double(other.weight) == double(s.weight)))",
-        "weights must rise from step to step",
-        _rising,
-    ),
-    Rule(
-        f"!{_NUMBERS} || self.size() == 0 || double(self[self.size() - 1].weight) == 100.0",
-        "the last step must have weight 100",
-        lambda steps: parse_weight(steps[-1].weight) == 10_000,
-    ),
-]
 
 Slis = Annotated[
     list[Sli],
@@ -181,6 +113,20 @@ class Analysis(ApiModel):
     metric_source: Subdomain | None = Field(default=None, description="Name of the MetricSource; absent: default.")
     interval: Interval | None = Field(default=None, description="Time between two looks; absent: 5s.")
     warmup: Duration | None = Field(default=None, description="Pods younger than this are not judged; absent: 30s.")
+    margin: Margin | None = Field(
+        default=None, description='What counts as not worse than legacy; absent: ratio "1.25", difference "0.0005".'
+    )
+    false_rollback: FalseRollback | None = Field(
+        default=None,
+        description="Risk that the comparison with legacy reverts a candidate that is within its margins: per rollout,"
+        ' all SLIs and looks together; absent: "0.01".',
+    )
+    false_promote: FalsePromote | None = Field(
+        default=None, description='Risk per SLI that a candidate beyond the margin passes a step; absent: "0.05".'
+    )
+    tolerance: Tolerance | None = Field(
+        default=None, description='Extra bad share of all traffic that the next step may risk; absent: "0.05%".'
+    )
     no_data: NoData | None = Field(default=None, description="Metrics without data.")
     inconclusive: Inconclusive | None = Field(default=None, description="Evidence that decides neither way.")
 
@@ -210,6 +156,12 @@ class RolloutSpec(ApiModel):
             lambda s: (s.legacy.service or s.legacy.deployment) != (s.candidate.service or s.candidate.deployment),
             path=".candidate.service",
         ),
+        Rule(
+            "has(self.steps) != has(self.ramp)",
+            "exactly one of steps and ramp must be set",
+            lambda s: (s.steps is None) != (s.ramp is None),
+            path=".steps",
+        ),
     )
 
     legacy: Arm = Field(description="What users get today, and where a revert goes.")
@@ -218,7 +170,11 @@ class RolloutSpec(ApiModel):
         default=None, description="Service port of both arms; absent: 8080."
     )
     traffic: Traffic = Field(description="How requests reach the two arms.")
-    steps: Steps = Field(description="Weights in rising order, the last one 100.")
+    steps: Steps | None = Field(default=None, description="Weights in rising order, the last one 100.")
+    ramp: Ramp | None = Field(
+        default=None,
+        description="Instead of steps: weights that grow by a factor; durations are those of stepDefaults.",
+    )
     step_defaults: StepDefaults | None = Field(
         default=None, description="Durations of steps that do not set their own."
     )

@@ -7,7 +7,26 @@ from typing import Annotated
 from pydantic import Field
 
 from modelrollout.api.rules import ApiModel, Rule
-from modelrollout.api.scalars import Flag, Label, LabelName, LabelValue, MetricName, Objective, PositiveDuration
+from modelrollout.api.scalars import (
+    DECIMAL,
+    Flag,
+    Label,
+    LabelName,
+    LabelValue,
+    MarginDifference,
+    MarginRatio,
+    MetricName,
+    Objective,
+    PositiveDuration,
+    PositivePercent,
+    parse_decimal,
+    when,
+)
+
+UNPROVABLE = (
+    "with a ratio of 1 or less, difference must be more than 0: no number of requests could prove that one version is"
+    " not the least bit worse than its equal"
+)
 
 Profile = Annotated[
     str,
@@ -68,6 +87,46 @@ class ArmLabels(ApiModel):
     candidate: LabelValue = Field(description="Its value for the candidate.")
 
 
+def _provable(margin: Margin) -> bool:
+    if margin.ratio is None or margin.difference is None:
+        return True
+    return parse_decimal(margin.ratio) > 1 or parse_decimal(margin.difference) > 0
+
+
+class Margin(ApiModel):
+    """Not worse: candidate's bad share is at most ratio times legacy's plus difference."""
+
+    RULES = (
+        Rule(
+            "!has(self.ratio) || !has(self.difference) || "
+            + when(DECIMAL, "", field="self.ratio")
+            + when(DECIMAL, "double(self.ratio) > 1.0 || double(self.difference) > 0.0", field="self.difference"),
+            UNPROVABLE,
+            _provable,
+            path=".difference",
+        ),
+    )
+
+    ratio: MarginRatio | None = Field(
+        default=None,
+        description='Below "1" the candidate must be better than legacy; absent: that of analysis, there "1.25".',
+    )
+    difference: MarginDifference | None = Field(
+        default=None, description="A fraction of 1 on top; absent: that of analysis, there 0.0005."
+    )
+
+
+class Labels(ApiModel):
+    """Labels that come late, such as the truth about a prediction."""
+
+    min_coverage: PositivePercent | None = Field(
+        default=None, description="A PASS takes labels of so many of the predictions; absent: 80%."
+    )
+    max_delay: PositiveDuration | None = Field(
+        default=None, description="No label is waited for longer than this; absent: 30m."
+    )
+
+
 class Sli(ApiModel):
     """One indicator with its objective."""
 
@@ -97,3 +156,5 @@ class Sli(ApiModel):
     )
     objective: Objective = Field(description='Percent of events that must be good, such as "99.9".')
     arms: ArmLabels | None = Field(default=None, description="Absent: as the MetricSource says.")
+    margin: Margin | None = Field(default=None, description="What counts as not worse; absent: analysis.margin.")
+    labels: Labels | None = Field(default=None, description="Labels that come late; absent: events count at once.")

@@ -230,7 +230,7 @@ class Checkpoint(ApiModel):
     evidence: list[SliCheckpoint] | None = Field(
         default=None, max_length=MAX_SLIS, description="Per SLI, at the start of the step."
     )
-    plan: Word | None = Field(default=None, description="Hash of steps and SLIs.")
+    plan: Word | None = Field(default=None, description="Hash of steps, SLIs and error rates.")
     legacy_hash: Word | None = Field(default=None, description="Hash of legacy's pod template.")
     backends: Backends | None = Field(default=None, description="Services that the route was last given.")
     paused_by_action: Flag | None = Field(default=None, description="A RolloutAction Pause is in force.")
