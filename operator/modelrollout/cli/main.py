@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelrollout import __version__
+from modelrollout.cli.plan import plan
 from modelrollout.cli.record import record
 from modelrollout.cli.replay import replay
 
@@ -66,6 +67,7 @@ def run(
     raise typer.Exit(serve(flags))
 
 
+app.command()(plan)
 app.command()(record)
 app.command()(replay)
 

@@ -1,8 +1,9 @@
-"""Manifests of the user: a ModelRollout, and the MetricSource beside it if there is one."""
+"""Manifests of the user: ModelRollouts, and the MetricSources beside them if there are any."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,44 +16,80 @@ from modelrollout.core.observation import SpecProblem
 from modelrollout.errors import SpecError
 from modelrollout.ports import SourceSpec
 
+STDIN = Path("-")
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a file says. `source` is None when it holds no MetricSource that the rollout names."""
+    """What a file says of one rollout. `source` is None when it holds no MetricSource that the rollout names."""
 
     spec: RolloutSpec
     source: SourceSpec | None
 
 
 def load(path: Path) -> Manifest:
-    """The one ModelRollout of a YAML file, checked as the operator checks it. Raises SpecError.
-
-    An object without a namespace is taken to be in `default`, and one without a uid as not created yet.
-    """
+    """The one ModelRollout of a YAML file, see `load_all`. Raises SpecError, also when there is no file or several."""
     try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        found = load_all(path)
     except OSError as error:
         raise SpecError(f"{error.strerror or type(error).__name__}; name a manifest", subject=str(path)) from None
+    if len(found) != 1:
+        raise SpecError(f"must hold one ModelRollout, holds {len(found)}", subject=str(path))
+    return found[0]
+
+
+def load_all(path: Path) -> Sequence[Manifest]:
+    """The ModelRollouts of a YAML file (`-`: of stdin), at least one, checked as the operator checks them.
+
+    An object without a namespace is taken to be in `default`. Objects of other kinds are left out. Raises SpecError in
+    words, and OSError when the file can't be read.
+    """
+    name = "stdin" if path == STDIN else str(path)
+    try:
+        text = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        documents = list(yaml.safe_load_all(text.decode("utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SpecError(f"is no YAML ({type(error).__name__}{_place(error)})", subject=str(path)) from None
-    rollouts = [obj for obj in documents if _kind(obj) == "ModelRollout"]
-    if len(rollouts) != 1:
-        raise SpecError(f"must hold one ModelRollout, holds {len(rollouts)}", subject=str(path))
-    spec = to_spec(_placed(rollouts[0]), strict=True)
-    if isinstance(spec, SpecProblem):
-        raise SpecError(spec.problem, subject=str(path))
-    for obj in documents:
-        if _kind(obj) == "MetricSource":
-            source = to_source(_placed(obj), strict=True)
-            if isinstance(source, SpecProblem):
-                raise SpecError(f"MetricSource: {source.problem}", subject=str(path))
-            if source.spec.name == spec.analysis.metric_source:
-                return Manifest(spec, source.spec)
-    return Manifest(spec, None)
+        raise SpecError(f"is no YAML ({type(error).__name__}{_place(error)})", subject=name) from None
+    objects = [each for document in documents for each in _items(document)]
+    sources = {source.name: source for source in (_source(obj, name) for obj in objects) if source}
+    specs = [_spec(obj, name) for obj in objects if _kind(obj) == "ModelRollout"]
+    if not specs:
+        raise SpecError("must hold one ModelRollout, holds 0", subject=name)
+    return [Manifest(spec, sources.get(spec.analysis.metric_source)) for spec in specs]
 
 
-def _kind(obj: object) -> object:
-    return obj.get("kind") if isinstance(obj, Mapping) else None
+def _spec(obj: Mapping[str, Any], file: str) -> RolloutSpec:
+    found = to_spec(_placed(obj), strict=True)
+    if isinstance(found, SpecProblem):
+        raise SpecError(found.problem, subject=f"{file}: ModelRollout {_name(obj)}")
+    return found
+
+
+def _source(obj: Mapping[str, Any], file: str) -> SourceSpec | None:
+    if _kind(obj) != "MetricSource":
+        return None
+    found = to_source(_placed(obj), strict=True)
+    if isinstance(found, SpecProblem):
+        raise SpecError(found.problem, subject=f"{file}: MetricSource {_name(obj)}")
+    return found.spec
+
+
+def _items(document: object) -> list[Mapping[str, Any]]:
+    if not isinstance(document, Mapping):
+        return []
+    items = document.get("items")
+    if _kind(document) == "List" and isinstance(items, list):
+        return [item for item in items if isinstance(item, Mapping)]
+    return [document]
+
+
+def _kind(obj: Mapping[str, Any]) -> object:
+    return obj.get("kind")
+
+
+def _name(obj: Mapping[str, Any]) -> str:
+    meta = obj.get("metadata")
+    return repr(str(meta.get("name"))) if isinstance(meta, Mapping) and meta.get("name") else "without a name"
 
 
 def _placed(obj: Mapping[str, Any]) -> Mapping[str, Any]:

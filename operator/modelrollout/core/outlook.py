@@ -28,6 +28,7 @@ class Detector(StrEnum):
     COMPARISON = "comparison"
     BURN = "burn tier"
     HARD_GUARD = "hard guard"
+    BUDGET = "budget share"
     NOTHING = "nothing"
 
 
@@ -55,7 +56,7 @@ class Proof:
 
     `margin`: the step's; None at 100 %, where nothing is left to compare with. `needed`: candidate requests; `seconds`:
     until the PASS; both infinite when it never comes. `least_ratio`, `least_difference`: the smallest that would be
-    provable in time, the other one as it is; None when none would be, or when the margin is provable.
+    provable in time, the other one as it is; None when none would be, or when it was not looked for.
     """
 
     sli: str

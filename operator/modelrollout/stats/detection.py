@@ -1,7 +1,8 @@
 """How soon a regression of a given size is noticed, by whichever detector is first, and what it costs until then.
 
-Estimates at expected counts: the comparison by `planning`, the burn tiers and the hard guard by running the rules of
-`guards` on the events to be expected. Agrees with simulation within about 15 %, and is never below one tick.
+Estimates at expected counts: the comparison by `planning`; the burn tiers, the hard guard and the budget's share by
+running the rules of `guards` and `ledger` on the events to be expected. Agrees with simulation within about 15 %, and
+is never below one tick.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from modelrollout.stats.guards import (
     exceeds,
     least_legacy,
 )
+from modelrollout.stats.ledger import LEAST_VARIANCE, NOISE, lower_bound, prior_variance
 from modelrollout.stats.planning import MOST, OVERSHOOT, P90, late, needed_for_fail
 from modelrollout.stats.ticks import read_offset
 
 FAIL_EVENTS = 5
 """Bad events of the candidate that a FAIL takes, unless its evidence is `STRONG` nats beyond the limit."""
 STRONG = 5.0
-HALVINGS = 40
+HALVINGS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def detect(spec: RolloutSpec, sli: Sli, load: Load, *, weight: Weight, ratio: fl
     found = [(Detector.COMPARISON, *comparison(spec, sli, seen))]
     found += [(Detector.BURN, *burn(tier, sli.allowed, seen)) for tier in spec.budget.tiers]
     found.append((Detector.HARD_GUARD, *hard_guard(sli.allowed, seen)))
+    found.append((Detector.BUDGET, *budget_share(sli.allowed, allowance(spec, sli, load), seen)))
     by, mean, _ = min(found, key=lambda one: one[1])
     if mean == inf or share <= load.share:
         return Detection(ratio, share, Detector.NOTHING)
@@ -123,6 +126,33 @@ def hard_guard(allowed: float, seen: Exposed) -> tuple[float, float]:
         return inf, inf
     seconds = HARD_EVENTS / seen.rate
     return seconds, seconds
+
+
+def allowance(spec: RolloutSpec, sli: Sli, load: Load) -> float:
+    """Bad events that the rollout may cost, if the SLO window had this load throughout."""
+    return spec.budget.rollout_share * sli.allowed * load.rate * spec.budget.window
+
+
+def budget_share(allowed: float, limit: float, seen: Exposed) -> tuple[float, float]:
+    """Seconds until the rollout's share of the budget is spent for certain (guard G3), in requests of this step alone.
+
+    At 100 % the candidate is charged with what exceeds `allowed`.
+    """
+    alone = seen.weight >= 1
+    usual = allowed if alone else seen.load.share
+    noise = usual * (1 - usual) * (1 if alone else 1 / (1 - seen.weight))
+    prior = prior_variance(limit, allowed)
+
+    def fires(total: float, short_by: float) -> bool:
+        spent = total * (seen.share - usual) - short_by * sqrt(total * seen.share * (1 - seen.share))
+        variance = total * noise
+        gross = spent > limit + NOISE * sqrt(variance + LEAST_VARIANCE)
+        return gross or lower_bound(spent, variance, prior=prior) > limit
+
+    if seen.share <= usual:
+        return inf, inf
+    mean = _first(lambda total: fires(total, 0.0), MOST)
+    return mean / seen.rate, _first(lambda total: fires(total, P90), MOST) / seen.rate
 
 
 def _first(fires: Callable[[float], bool], most: float) -> float:

@@ -30,10 +30,10 @@ def forecast(
     """What the rollout will take under these loads (by SLI); `scrape`: scrape interval in seconds.
 
     SLIs that are not critical, without a load or without requests are left out. `regressions` may be empty: then only
-    proofs are looked at, which is cheap.
+    proofs are looked at, and smaller margins only where one can't be proven, which is cheap.
     """
     slis = [sli for sli in spec.slis if sli.critical and sli.name in loads and loads[sli.name].rate > 0]
-    proofs = _proofs(spec, slis, loads, scrape)
+    proofs = _proofs(spec, slis, loads, scrape, always=bool(regressions))
     steps = []
     for index, step in enumerate(spec.steps):
         here = [
@@ -75,9 +75,12 @@ def start_up(spec: RolloutSpec, sli: Sli, index: int, scrape: float) -> float:
 
 
 def _proofs(
-    spec: RolloutSpec, slis: Sequence[Sli], loads: Mapping[str, Load], scrape: float
+    spec: RolloutSpec, slis: Sequence[Sli], loads: Mapping[str, Load], scrape: float, *, always: bool
 ) -> list[tuple[Proof, ...]]:
-    """What a PASS takes, per step and SLI; all of them in one batch (searching margins one by one takes 0.1 s each)."""
+    """What a PASS takes, per step and SLI; all of them in one batch (searching margins one by one takes 0.1 s each).
+
+    `always`: smallest margins are wanted where everything is provable, too.
+    """
     each = [(index, sli) for index in range(len(spec.steps)) for sli in slis]
     margins = [step_margin(spec, sli, index) for index, sli in each]
     alpha, tick = spec.analysis.false_promote, spec.analysis.interval
@@ -95,7 +98,7 @@ def _proofs(
     seconds = begin + np.maximum(needed / rate, PASS_TICKS * tick)
     provable = (seconds <= limit) | ~compared
     least_ratio, least_difference = np.full((2, len(each)), inf)
-    if not provable.all():
+    if always or not provable.all():
         room = np.maximum(0.0, (limit - begin) * rate)
         least_ratio = provable_ratio(room, share, weight, difference, alpha)
         least_difference = provable_difference(room, share, weight, ratio, alpha)
@@ -107,8 +110,8 @@ def _proofs(
             needed=float(needed[place]),
             seconds=float(seconds[place]),
             provable=bool(provable[place]),
-            least_ratio=_found(least_ratio[place], provable[place]),
-            least_difference=_found(least_difference[place], provable[place]),
+            least_ratio=_found(least_ratio[place], compared[place]),
+            least_difference=_found(least_difference[place], compared[place]),
         )
         for place, (_, sli) in enumerate(each)
     ]
@@ -116,5 +119,5 @@ def _proofs(
     return [tuple(proofs[index * width : (index + 1) * width]) for index in range(len(spec.steps))]
 
 
-def _found(least: float, provable: bool) -> float | None:
-    return None if provable or not isfinite(least) else float(least)
+def _found(least: float, compared: bool) -> float | None:
+    return float(least) if compared and isfinite(least) else None

@@ -110,7 +110,7 @@ def test_mistakes_are_one_line(
     [
         ("kind: [", "is no YAML (ParserError at line 1)"),
         ("kind: ConfigMap", "must hold one ModelRollout, holds 0"),
-        ("kind: ModelRollout\nmetadata: {name: a}\nspec: {nonsense: 1}", "spec.legacy: must be set"),
+        ("kind: ModelRollout\nmetadata: {name: a}\nspec: {nonsense: 1}", "ModelRollout 'a': spec.legacy: must be set"),
     ],
 )
 def test_a_manifest_that_is_none(text: str, said: str, tmp_path: Path) -> None:

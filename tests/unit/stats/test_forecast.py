@@ -195,11 +195,26 @@ def test_at_100_percent_gross_regressions_are_left_to_the_guards() -> None:
     spec = planned(5, 100)
     times = {
         ratio: detect(spec, spec.slis[0], Load(20, 0.001), weight=spec.steps[1].weight, ratio=ratio, scrape=5.0)
-        for ratio in (3.0, 20.0, None)
+        for ratio in (1.0, 3.0, 20.0, None)
     }
-    assert times[3.0] == Detection(3.0, 3 * 0.001, Detector.NOTHING)
+    assert times[3.0].by is Detector.BUDGET
+    assert times[1.0] == Detection(1.0, 0.001, Detector.NOTHING)
     assert times[20.0].by is Detector.BURN
     assert (times[20.0].seconds or 0.0) > (times[None].seconds or inf)
+
+
+def test_a_slow_leak_ends_at_the_rollouts_share_of_the_budget() -> None:
+    spec = planned(5, 100, allowed=0.01)
+    load = Load(200, 0.0095)
+    limit = 0.02 * 0.01 * 200 * 30 * 86_400
+    for step in spec.steps:
+        found = detect(spec, spec.slis[0], load, weight=step.weight, ratio=1.2, scrape=5.0)
+        assert found.by is Detector.BUDGET
+        assert found.harm is not None
+        assert found.late_harm is not None
+        # Legacy is better than allowed: at 100 % that much is not charged.
+        charged = 1.0 if step.weight < 10_000 else (1.2 * 0.0095 - 0.01) / (0.2 * 0.0095)
+        assert limit < found.harm * charged < found.late_harm * charged < 1.2 * limit
 
 
 def test_a_dead_candidate_is_found_by_twenty_requests_where_every_second_one_may_be_bad() -> None:
@@ -209,14 +224,14 @@ def test_a_dead_candidate_is_found_by_twenty_requests_where_every_second_one_may
     assert found.seconds == pytest.approx(20 / 0.025 + 2.5 + 1 + 5)
 
 
-def test_what_is_within_the_margin_is_no_regression() -> None:
+def test_what_is_within_the_margin_is_left_to_the_budget() -> None:
     spec = planned(5, 100, margin=Margin(2.0, 0.0), allowed=0.1)
     loads = {AVAILABILITY: Load(20, 0.001)}
     found = forecast(spec, loads, scrape=5.0).steps[0].proofs[0].detections
     assert [one.ratio for one in found] == list(REGRESSIONS)
-    assert [one.by for one in found[:2]] == [Detector.NOTHING] * 2
-    assert found[0].seconds is None
-    assert found[2].by is Detector.COMPARISON
+    assert [one.by for one in found[:3]] == [Detector.BUDGET, Detector.BUDGET, Detector.COMPARISON]
+    last = detect(spec, spec.slis[0], loads[AVAILABILITY], weight=spec.steps[1].weight, ratio=2.0, scrape=5.0)
+    assert last == Detection(2.0, 0.002, Detector.NOTHING), "less than is allowed, and nothing to compare with"
 
 
 def test_more_slis_share_the_risk_of_a_false_rollback() -> None:
