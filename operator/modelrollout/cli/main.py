@@ -11,6 +11,7 @@ from modelrollout import __version__
 from modelrollout.cli.plan import plan
 from modelrollout.cli.record import record
 from modelrollout.cli.replay import replay
+from modelrollout.cli.simulate import simulate
 
 app = typer.Typer(
     name="modelrollout",
@@ -70,6 +71,7 @@ def run(
 app.command()(plan)
 app.command()(record)
 app.command()(replay)
+app.command()(simulate)
 
 
 @app.command()

@@ -17,7 +17,7 @@ import numpy as np
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Announcement
-from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec
+from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec, Weight
 from modelrollout.core.observation import Evidence
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Bug, Conflict
@@ -29,7 +29,7 @@ from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.record import entry
 from modelrollout.runtime.rounds import EVALUATED, POLL, Rounds
 from modelrollout.runtime.store import Store
-from modelrollout.sim.cluster import VirtualClock, VirtualCluster, VirtualRouting, VirtualWorkloads
+from modelrollout.sim.cluster import VirtualClock, VirtualCluster, VirtualWorkloads
 from modelrollout.sim.prometheus import VirtualMetrics
 from modelrollout.sim.scenario import ArmName, Scenario
 from modelrollout.sim.world import HISTORY, START, STOCK, Truth, World
@@ -45,7 +45,7 @@ class Look:
     """What there was to see at one tick. `at`: seconds since creation; `truth`: counts since then, by arm and SLI."""
 
     at: float
-    weight: int
+    weight: Weight
     phase: Phase
     evidence: Evidence
     truth: Mapping[tuple[ArmName, str], tuple[int, int]]
@@ -60,6 +60,8 @@ class Course:
     status: RolloutStatus
     ended: float = 0.0
     truth: Mapping[tuple[ArmName, str], Truth] = field(default_factory=dict)
+    weights: tuple[tuple[float, Weight], ...] = ()
+    """Since when the data plane gave the candidate which weight."""
     looks: list[Look] = field(default_factory=list)
     journal: list[Mapping[str, object]] = field(default_factory=list)
     told: list[tuple[float, Announcement]] = field(default_factory=list)
@@ -73,7 +75,7 @@ def simulate(
     The same spec, scenario and seed give the same course. Raises SpecError when the SLIs can't be simulated.
     """
     rng = np.random.default_rng(scenario.seed if seed is None else seed)
-    return asyncio.run(_Drive(World(spec, scenario, rng), source, film=film).run())
+    return asyncio.run(_Drive(World(spec, scenario, rng, source), source, film=film).run())
 
 
 class _Drive:
@@ -83,7 +85,6 @@ class _Drive:
         self._course = Course(world.spec, world.scenario, RolloutStatus())
         self._clock = VirtualClock(world)
         self._cluster = VirtualCluster(world, self._told)
-        self._routing = VirtualRouting(world, self._cluster.version)
         self._metrics = VirtualMetrics(
             world.storage,
             source,
@@ -108,7 +109,7 @@ class _Drive:
         self._gather = Gather(
             store=self._store,
             workloads=VirtualWorkloads(world),
-            routing=self._routing,
+            routing=cluster,
             actions=cluster,
             metrics=metrics,
             rounds=self._rounds,
@@ -118,7 +119,7 @@ class _Drive:
         self._commit = Commit(
             store=self._store,
             rollouts=cluster,
-            routing=self._routing,
+            routing=cluster,
             announcer=cluster,
             clock=clock,
             epoch=lambda: Epoch(1),
@@ -188,7 +189,7 @@ class _Drive:
 
     @property
     def _status(self) -> RolloutStatus:
-        return self._cluster.obj.status or RolloutStatus()
+        return self._cluster.status
 
     async def _reconcile(self) -> None:
         """Decide until nothing changes, as the engine does."""
@@ -220,6 +221,7 @@ class _Drive:
     def _finished(self) -> Course:
         course = self._course
         course.status, course.ended, course.truth = self._status, self._world.now - START, self._world.truth
+        course.weights = tuple((at - START, weight) for at, weight in self._world.weights)
         return course
 
 

@@ -12,6 +12,8 @@ from types import MappingProxyType
 from modelrollout.catalog.profiles import Counter, LatencyEntry, builtin
 from modelrollout.core.model import ArmLabels, Counts, RolloutSpec, Selector, Sli
 from modelrollout.errors import SpecError
+from modelrollout.ports import SourceSpec
+from modelrollout.runtime.arms import told_apart
 
 _OPPOSITES = MappingProxyType({"false": "true", "true": "false", "5xx": "2xx", "error": "success", "failed": "ok"})
 """What a label of good events says where that of bad ones says so; "200" or "other" beside anything else."""
@@ -55,13 +57,15 @@ class Stream:
     slis: tuple[str, ...] = field(default=())
 
 
-def streams(spec: RolloutSpec) -> tuple[Stream, ...]:
+def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream, ...]:
     """The streams behind the SLIs, in their order. SLIs of profiles that can't tell arms apart get none.
+
+    `source`: its label that tells the arms apart is on every series, if it has one.
 
     Raises SpecError where no label value can be made for a regular expression.
     """
     found: dict[str, Stream] = {}
-    for sli in spec.slis:
+    for sli in (told_apart(spec, source) if source else spec).slis:
         if isinstance(sli.source, Counts):
             total, bad = sli.source.total, sli.source.bad
             _put(found, sli, total, _kind(sli, total, bad))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelrollout.core.model import ZERO, RolloutSpec, Weight
+from modelrollout.ports import SourceSpec
 from modelrollout.sim import traffic
 from modelrollout.sim.pods import Health, Pod
 from modelrollout.sim.prometheus import Storage
@@ -40,14 +41,16 @@ class Truth:
 class World:
     """All of it at `now` (epoch seconds). `weight`: the candidate's share that the data plane gives at present."""
 
-    def __init__(self, spec: RolloutSpec, scenario: Scenario, rng: np.random.Generator) -> None:
+    def __init__(
+        self, spec: RolloutSpec, scenario: Scenario, rng: np.random.Generator, source: SourceSpec | None = None
+    ) -> None:
         self.spec = spec
         self.scenario = scenario
         self.now = START - PREROLL
         self.weight: Weight = ZERO
         self.segments: Weight = ZERO
-        self.lost = 0.0
-        """Requests that found no pod of their arm."""
+        self.weights: list[tuple[float, Weight]] = [(START, ZERO)]
+        """Since when (epoch seconds) the data plane has given which weight."""
         self.pods_changed = False
         self.storage = Storage()
         self.truth: dict[tuple[ArmName, str], Truth] = {(a, s.name): Truth() for a in BOTH for s in spec.slis}
@@ -56,7 +59,7 @@ class World:
         self._order = 0
         self._begun: dict[Onset, float] = {}
         self._highest = ZERO
-        self._streams = streams(spec)
+        self._streams = streams(spec, source)
         self._pods = self._made()
         for pod in self._pods:
             phase = float(rng.uniform(0.0, scenario.scrape))
@@ -114,6 +117,8 @@ class World:
         def follow() -> None:
             self._settle()
             self.weight, self.segments = weight, segments
+            if weight != self.weights[-1][1]:
+                self.weights.append((self.now, weight))
             if weight > self._highest:
                 self._highest = weight
                 self._reached()
