@@ -55,8 +55,9 @@ class Proof:
     """What a PASS of one SLI takes at one step, if the candidate is as good as legacy.
 
     `margin`: the step's; None at 100 %, where nothing is left to compare with. `needed`: candidate requests; `seconds`:
-    until the PASS; both infinite when it never comes. `least_ratio`, `least_difference`: the smallest that would be
-    provable in time, the other one as it is; None when none would be, or when it was not looked for.
+    until the PASS; both infinite when it never comes; `delay`: how much of that labels may take. `least_ratio`,
+    `least_difference`: the smallest that would be provable in time, the other one as it is; None when none would be,
+    or when it was not looked for.
     """
 
     sli: str
@@ -67,6 +68,7 @@ class Proof:
     provable: bool = True
     least_ratio: float | None = None
     least_difference: float | None = None
+    delay: float = 0.0
     detections: tuple[Detection, ...] = ()
 
 
@@ -143,10 +145,11 @@ def refusal(found: Iterable[tuple[StepOutlook, Proof]]) -> str:
     others = [str(other.index + 1) for other, _ in places if other is not step]
     where = f"step {step.index + 1}" + (f", also step {', '.join(others)}" if others else "")
     takes = f"it would take {about(worst.seconds)}" if worst.seconds <= LONG else "it would take more than a year"
+    labels = f", with labels up to {duration(worst.delay)} late" if worst.delay else ""
     return (
         f"{worst.sli}: margin {margin_words(worst.margin)} is not provable at {percent(step.weight)} % of "
-        f"{worst.load.rate:.3g} requests/s with {share(worst.load.share)} bad within {duration(step.limit)} ({where}): "
-        f"{takes}; provable: {', or '.join(ways_out([proof for _, proof in places]))}"
+        f"{worst.load.rate:.3g} requests/s with {share(worst.load.share)} bad within {duration(step.limit)} "
+        f"({where}){labels}: {takes}; provable: {', or '.join(ways_out([proof for _, proof in places]))}"
     )
 
 

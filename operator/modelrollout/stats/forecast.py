@@ -70,8 +70,11 @@ def start_up(spec: RolloutSpec, sli: Sli, index: int, scrape: float) -> float:
     """
     interval = spec.analysis.interval
     young = spec.analysis.warmup if index == 0 else 0.0
-    labels = sli.labels.max_delay if sli.labels else 0.0
-    return max(spec.traffic.settle, young) + 1.5 * interval + read_offset(scrape) + labels
+    return max(spec.traffic.settle, young) + 1.5 * interval + read_offset(scrape) + _labels(sli)
+
+
+def _labels(sli: Sli) -> float:
+    return sli.labels.max_delay if sli.labels else 0.0
 
 
 def _proofs(
@@ -110,6 +113,7 @@ def _proofs(
             needed=float(needed[place]),
             seconds=float(seconds[place]),
             provable=bool(provable[place]),
+            delay=_labels(sli),
             least_ratio=_found(least_ratio[place], compared[place]),
             least_difference=_found(least_difference[place], compared[place]),
         )

@@ -84,6 +84,16 @@ def test_labels_that_come_late_make_the_step_later() -> None:
     assert delayed - plain == pytest.approx(1800)
 
 
+def test_labels_later_than_the_step_may_last_are_named() -> None:
+    spec = planned(5, 100, margin=Margin(1.5, 0.0))
+    spec = replace(spec, slis=(replace(spec.slis[0], labels=Labels(max_delay=86_400.0)),))
+    [text] = outlook_of(spec, 200, 0.01).refusals
+    assert text.endswith(
+        "within 6h (step 1), with labels up to 24h late: it would take about 24h; provable: maxDuration and "
+        "analysis.inconclusive.hold 25h"
+    )
+
+
 def test_the_example_of_the_page_is_refused_with_its_numbers() -> None:
     """Margin 1.25 at 0.1 % errors and 20 requests a second takes 11 h even at 50/50."""
     spec = planned(5, 50, 100)
