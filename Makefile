@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver e2e bench lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-stats lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ demo-down: venv ## end the demo's cluster
 
 bench: venv ## performance figures
 	$(PY) -m e2e.bench
+
+bench-stats: venv ## error rates and speed of the statistics, on simulated counts (BENCH=--quick: 4 minutes)
+	$(PY) -m e2e.stats $(BENCH)
 
 lock: venv ## resolve the dependencies anew
 	$(BOOTSTRAP)/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-header -q -o requirements.lock

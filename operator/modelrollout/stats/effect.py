@@ -8,6 +8,9 @@ weight nor a changing baseline shifts them. Their intervals hold at all looks at
 - difference: Robbins' normal mixture on the sum of e_c n_l/N - e_l n_c/N. The variance is that of the two bad shares,
   each with `SMOOTHING` events added, because a share of which nothing has been seen yet is not zero.
 
+Misses at any of 240 looks, in percent of 2000 runs (weights 5 to 90 %, 3 to 200 requests a look, ratios 0.1 to 10):
+bad shares of 0: 0 (difference); 0.1 %: 0.2 (difference), 2.5 (ratio); 1 %: 1.7 and 3.8; 10 %: 3.6 and 2.2.
+
 The sums of strata simply add up. They hold l and its slope at `KNOTS` ratios; between two of them l is the cubic with
 these values and slopes, which is right to 0.1 at 100 000 events. Rows (N) are SLIs and do not depend on each other.
 

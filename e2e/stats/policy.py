@@ -1,0 +1,110 @@
+"""The rules that revert, on counts: FAIL of the comparison, burn tiers with attribution (G1, G2), the ledger (G3).
+
+Each is the product's own function; here only windows are cut out of streams, as many runs at a time as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e.stats.engine import NEVER, play
+from e2e.stats.streams import Floats, Ints, Stream
+from modelrollout.core.model import BurnAction, BurnTier, Margin
+from modelrollout.core.observation import ArmCounts, Attribution, LedgerState
+from modelrollout.stats.guards import attribute, burn_limit, burning, least_legacy
+from modelrollout.stats.ledger import book
+
+Flags = npt.NDArray[np.bool_]
+RECENT = 60.0
+"""Seconds of legacy's recent share, for the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """First tick of each run at which a rule reverts, or `NEVER`; `shared`: runs in which a tier blamed both arms;
+    `ends`: [runs, 3] of the ledger at the end: spent, variance, events allowed.
+    """
+
+    fail: Ints
+    tier: Ints
+    ledger: Ints
+    shared: Flags
+    ends: Floats
+
+    @property
+    def any(self) -> Flags:
+        """Runs that any of them reverts."""
+        found: Flags = (self.fail != NEVER) | (self.tier != NEVER) | (self.ledger != NEVER)
+        return found
+
+
+def windows(counts: Ints, ticks: int, starts: Sequence[int]) -> Ints:
+    """Sums over the last `ticks` ticks, never reaching back before the start of a step: [runs, ticks]."""
+    grown = np.concatenate([np.zeros((len(counts), 1), dtype=np.int64), counts.cumsum(axis=1)], axis=1)
+    ends = np.arange(1, counts.shape[1] + 1)
+    begun = np.asarray(starts)[np.searchsorted(starts, ends - 1, side="right") - 1]
+    found: Ints = grown[:, ends] - grown[:, np.maximum(ends - ticks, begun)]
+    return found
+
+
+def fired(stream: Stream, tier: BurnTier, allowed: float, *, least: int) -> Flags:
+    """Where a tier is true."""
+    limit = burn_limit(allowed, tier.factor)
+    long, short = (
+        [windows(counts, round(seconds / stream.seconds), stream.starts) for counts in (stream.e_c, stream.n_c)]
+        for seconds in (tier.long, tier.short)
+    )
+    # No tier is certain of a limit that the window itself does not exceed: saves most of the posteriors.
+    over = (long[0] > limit * long[1]) & (long[0] >= least)
+    found = np.zeros(over.shape, dtype=bool)
+    found[over] = burning(long[0][over], long[1][over], short[0][over], short[1][over], limit, least=least)
+    return found
+
+
+def tiers_revert(stream: Stream, tiers: Sequence[BurnTier], allowed: float) -> tuple[Ints, Flags]:
+    """First tick at which a reverting tier is the candidate's fault, and runs in which a tier was shared."""
+    first, shared = np.full(stream.runs, NEVER), np.zeros(stream.runs, dtype=bool)
+    for tier in tiers:
+        least = least_legacy(allowed, tier.factor)
+        width = round(tier.long / stream.seconds)
+        for row, tick in np.argwhere(fired(stream, tier, allowed, least=3)).tolist():
+            begun = max(start for start in stream.starts if start <= tick)
+            window = slice(max(begun, tick + 1 - width), tick + 1)
+            counts = (each[row, window].tolist() for each in (stream.n_c, stream.e_c, stream.n_l, stream.e_l))
+            strata = [(ArmCounts(n_c, e_c), ArmCounts(n_l, e_l)) for n_c, e_c, n_l, e_l in zip(*counts, strict=True)]
+            blame = attribute(strata, allowed, least)
+            shared[row] |= blame is Attribution.SHARED
+            ours = blame in (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
+            if ours and tier.action is BurnAction.ROLLBACK and (first[row] == NEVER or tick < first[row]):
+                first[row] = tick
+    return first, shared
+
+
+def ledgers(stream: Stream, allowed: float, share: float) -> tuple[Ints, Floats]:
+    """First tick at which the ledger reverts; spent, variance and limit at the end. `share` of 30 days' budget."""
+    first, ends = np.full(stream.runs, NEVER), np.zeros((stream.runs, 3))
+    recent = [windows(counts, round(RECENT / stream.seconds), (0,)) for counts in (stream.n_l, stream.e_l)]
+    per_tick = float((stream.n_c + stream.n_l).mean())
+    limit = share * allowed * per_tick * 30 * 86400 / stream.seconds
+    for row in range(stream.runs):
+        state = LedgerState("bench", allowed=limit)
+        counts = (each[row].tolist() for each in (stream.n_c, stream.e_c, stream.n_l, stream.e_l, *recent))
+        for tick, (n_c, e_c, n_l, e_l, n, e) in enumerate(zip(*counts, strict=True)):
+            state = book(state, ArmCounts(n_c, e_c), ArmCounts(n_l, e_l), recent=ArmCounts(n, e), allowed=allowed)
+            over = state.gross_over or (state.lower is not None and state.lower > limit)
+            if over and first[row] == NEVER:
+                first[row] = tick
+        ends[row] = state.spent, state.variance, limit
+    return first, ends
+
+
+def whole(stream: Stream, tiers: Sequence[BurnTier], *, allowed: float, share: float = 0.02) -> Reverted:
+    """All of it, with the default margin and a risk of 0.01 for FAIL."""
+    fail = play(stream, Margin(), alphas=(0.01,), skip=1, stop=True).failed[0]
+    tier, shared = tiers_revert(stream, tiers, allowed)
+    ledger, ends = ledgers(stream, allowed, share)
+    return Reverted(fail, tier, ledger, shared, ends)
