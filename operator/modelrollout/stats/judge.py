@@ -30,7 +30,8 @@ from modelrollout.stats.ticks import NoTick, TickCounts, TickGrid, TickPair
 BLAMED = (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
 SILENT_TICKS = 2
 OUTAGE_WINDOW = 60.0
-"""Seconds over which the arms are compared when the hard guard is true and legacy is in trouble too."""
+"""Seconds over which the arms are compared when the hard guard is true and legacy is in trouble too; with few requests
+the guard looks further back, and then so does the comparison."""
 OUTAGE_STRATA = 6
 """The same in strata, at least: with slow scrapes a minute holds too few."""
 EXPECTED_EVENTS = 5.0
@@ -125,7 +126,7 @@ class Judge:
             return None
         # Legacy's last scrape may be older than the candidate's by an interval.
         same_time = ticks[-len(newest_ticks(candidate)) - self._stratum :]
-        last = max(self._grid.ticks_in(OUTAGE_WINDOW), OUTAGE_STRATA * self._stratum)
+        last = max(self._grid.ticks_in(OUTAGE_WINDOW), OUTAGE_STRATA * self._stratum, len(same_time))
         strata = strata_of(last_ticks(ticks, last), self._stratum)
         legacy = sum_counts(pair.legacy for pair in same_time)
         return replace(found, attribution=attribute_outage(strata, legacy, self._sli.allowed))

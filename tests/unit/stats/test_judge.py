@@ -80,6 +80,17 @@ def test_an_outage_of_both_arms_is_not_the_candidates() -> None:
         assert all(tier.attribution is Attribution.SHARED for tier in found.tiers)
 
 
+def test_an_outage_of_both_arms_at_little_traffic_is_not_the_candidates() -> None:
+    """Found on real data: a blizzard over two arms of one airline, some flights an hour each."""
+    calm, out = (TickCounts(1, 0), TickCounts(1, 0)), (TickCounts(1, 1), TickCounts(1, 1))
+    found = [paired(*[calm] * 200, *[out] * n).hard_guard for n in range(10, 40)]
+    assert {guard.attribution for guard in found if guard} == {Attribution.SHARED}
+    assert all(found)
+    alone = (TickCounts(1, 1), TickCounts(1, 0))
+    died = paired(*[calm] * 200, *[alone] * 10)
+    assert died.hard_guard == HardGuardFinding(10, 20, Attribution.CANDIDATE)
+
+
 def test_a_candidate_that_stays_down_after_a_shared_outage_is_reverted() -> None:
     outage = [(WELL, LEGACY_WELL)] * 60 + [(OUT, LEGACY_OUT)] * 6
     last_seen = paired(*outage, (OUT, LEGACY_WELL))
