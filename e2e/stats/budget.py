@@ -29,6 +29,7 @@ TABLE = {
 }
 STEPS = (0.05, 0.1, 0.25, 0.5)
 STEPS_PLAYED = 30_000
+DEAD_RUNS = 500
 QUARTER = 60
 """Ticks of a quarter of an hour."""
 
@@ -48,7 +49,7 @@ def tiers(seed: int, runs: int, rate: int, share: float) -> tuple[int, int, floa
 
 
 def healthy(seed: int, runs: int, rate: int) -> tuple[list[int], list[int]]:
-    """Rollouts of four quarters with a candidate on target: reverted by (FAIL, tier, ledger, any); and test 16's."""
+    """Rollouts of four quarters with a candidate on target: reverted by what; and test 16's counts."""
     rng = seeded(seed, "policy", rate)
     weight = per_tick(STEPS, len(STEPS) * QUARTER)
     # The candidate has `rate` requests a minute in every step, legacy the rest.
@@ -66,9 +67,19 @@ def incident(seed: int, runs: int, weight: float, rps: float) -> tuple[list[int]
     return told(found), int(found.shared.sum()), (found.ends[:, 0] / np.sqrt(found.ends[:, 1])).tolist()
 
 
+def dead(seed: int, runs: int) -> tuple[list[int], list[int]]:
+    """A candidate of which every request fails, 600 a minute at 5 %, objective 99.9 %: by what, and after how many
+    ticks.
+    """
+    rng = seeded(seed, "dead")
+    stream = drawn(rng, runs, rps=600 / 60 / 0.05, weight=np.full(20, 0.05), share_c=1.0, share_l=0.001)
+    found = whole(stream, STANDARD_TIERS, allowed=0.001)
+    return told(found), (found.first + 1).tolist()
+
+
 def told(found: Reverted) -> list[int]:
     """How many runs each rule reverts, and all together."""
-    each = (found.fail, found.tier, found.ledger)
+    each = (found.fail, found.tier, found.ledger, found.hard)
     return [*(int((ticks != NEVER).sum()) for ticks in each), int(found.any.sum())]
 
 
@@ -88,6 +99,7 @@ def jobs(runs: int) -> list[Job]:
         found += chunks(f"healthy/{rate}", healthy, runs, rate)
     for weight, rps in INCIDENTS:
         found += chunks(f"incident/{weight:g}", incident, runs, weight, rps)
+    found.append(Job("dead", dead, (1, DEAD_RUNS)))
     for (rate, share), _ in TABLE.items():
         found.append(Job(f"tiers/{rate}/{share:g}", tiers, (1, STEPS_PLAYED, rate, share)))
     return found
@@ -109,8 +121,8 @@ def tables(results: Mapping[str, list[Any]], runs: int) -> Sequence[Table]:
         burn.add(f"{rate}, {100 * share:g} %", percent(target), *reached, reached=met)
     policy = Table(
         "policy",
-        f"Error budget 2 and 3: whole policy, reverted ({runs} rollouts a row; looks every {TICK:g} s)",
-        ("case", "FAIL", "burn tier", "ledger", "any", "target", "met"),
+        f"Error budget 2 to 4: whole policy, reverted ({runs} rollouts a row; looks every {TICK:g} s)",
+        ("case", "FAIL", "burn tier", "ledger", "hard guard", "any", "target", "met"),
         "Healthy: on target at 99.9 %, four steps of 15 min at 5/10/25/50 %, the candidate has so many requests a "
         "minute in each. Incident: both arms from 1 % to 20 % for 5 min at 99 %.",
     )
@@ -125,6 +137,14 @@ def tables(results: Mapping[str, list[Any]], runs: int) -> Sequence[Table]:
         cells = [percent(share) for share in shares]
         case = f"incident, weight {percent(weight)}, {rps:g}/s (shared in {percent(shared)})"
         policy.add(case, *cells, "<= 1.5 %, all shared", reached=shares[-1] <= 0.015 and shared == 1)
+    failing = (np.sum([part[0] for part in results["dead"]], axis=0) / DEAD_RUNS).tolist()
+    looks = np.concatenate([part[1] for part in results["dead"]])
+    cells = [percent(share) for share in failing]
+    case = f"dead, 600/min at 5 %: {percent(float((looks <= 2).mean()))} within 2 looks, all within {looks.max()}"
+    # Legacy is above its objective by chance in one case of a hundred; then the edges of an incident are left out.
+    excuse = "decision 12" if (looks <= 2).mean() >= 0.98 and looks.max() <= 3 else ""
+    quick = failing[-1] == 1 and bool(looks.max() <= 2)
+    policy.add(case, *cells, "all in 2 looks", reached=quick, known=excuse)
     ledger = Table(
         "ledger",
         "Test 16: the ledger of a healthy candidate and in a shared incident",

@@ -1,4 +1,5 @@
-"""The rules that revert, on counts: FAIL of the comparison, burn tiers with attribution (G1, G2), the ledger (G3).
+"""The rules that revert, on counts: FAIL of the comparison, burn tiers with attribution (G1, G2), the ledger (G3), and
+the hard guard.
 
 Each is the product's own function; here only windows are cut out of streams, as many runs at a time as possible.
 """
@@ -15,10 +16,22 @@ from e2e.stats.engine import NEVER, play
 from e2e.stats.streams import Floats, Ints, Stream
 from modelrollout.core.model import BurnAction, BurnTier, Margin
 from modelrollout.core.observation import ArmCounts, Attribution, LedgerState
-from modelrollout.stats.guards import attribute, burn_limit, burning, least_legacy
+from modelrollout.stats.guards import (
+    HARD_EVENTS,
+    attribute,
+    attribute_outage,
+    burn_limit,
+    burning,
+    hard_guard,
+    least_legacy,
+    newest_ticks,
+)
+from modelrollout.stats.judge import OUTAGE_STRATA
 from modelrollout.stats.ledger import book
+from modelrollout.stats.ticks import TickCounts
 
 Flags = npt.NDArray[np.bool_]
+LAST = 10**9
 RECENT = 60.0
 """Seconds of legacy's recent share, for the ledger."""
 
@@ -32,13 +45,21 @@ class Reverted:
     fail: Ints
     tier: Ints
     ledger: Ints
+    hard: Ints
     shared: Flags
     ends: Floats
 
     @property
     def any(self) -> Flags:
         """Runs that any of them reverts."""
-        found: Flags = (self.fail != NEVER) | (self.tier != NEVER) | (self.ledger != NEVER)
+        found: Flags = self.first != NEVER
+        return found
+
+    @property
+    def first(self) -> Ints:
+        """Tick of the earliest of them."""
+        rules = np.stack([self.fail, self.tier, self.ledger, self.hard])
+        found: Ints = np.where((rules == NEVER).all(axis=0), NEVER, np.where(rules == NEVER, LAST, rules).min(axis=0))
         return found
 
 
@@ -84,6 +105,28 @@ def tiers_revert(stream: Stream, tiers: Sequence[BurnTier], allowed: float) -> t
     return first, shared
 
 
+def hard_guards(stream: Stream, allowed: float) -> Ints:
+    """First tick at which at least half of the candidate's newest requests were bad and legacy is not in it too."""
+    first = np.full(stream.runs, NEVER)
+    bad = windows(stream.e_c, HARD_EVENTS, stream.starts)
+    for row, tick in np.argwhere(2 * bad >= HARD_EVENTS).tolist():
+        if first[row] != NEVER:
+            continue
+        begun = max(start for start in stream.starts if start <= tick)
+        n_c, e_c, n_l, e_l = (
+            each[row, begun : tick + 1].tolist() for each in (stream.n_c, stream.e_c, stream.n_l, stream.e_l)
+        )
+        candidate = [TickCounts(n, e) for n, e in zip(n_c, e_c, strict=True)]
+        if hard_guard(candidate, allowed) is None:
+            continue
+        newest = len(newest_ticks(candidate)) + 1
+        strata = [(ArmCounts(a, b), ArmCounts(c, d)) for a, b, c, d in zip(n_c, e_c, n_l, e_l, strict=True)]
+        legacy = ArmCounts(sum(n_l[-newest:]), sum(e_l[-newest:]))
+        if attribute_outage(strata[-OUTAGE_STRATA:], legacy, allowed) is Attribution.CANDIDATE:
+            first[row] = tick
+    return first
+
+
 def ledgers(stream: Stream, allowed: float, share: float) -> tuple[Ints, Floats]:
     """First tick at which the ledger reverts; spent, variance and limit at the end. `share` of 30 days' budget."""
     first, ends = np.full(stream.runs, NEVER), np.zeros((stream.runs, 3))
@@ -107,4 +150,4 @@ def whole(stream: Stream, tiers: Sequence[BurnTier], *, allowed: float, share: f
     fail = play(stream, Margin(), alphas=(0.01,), skip=1, stop=True).failed[0]
     tier, shared = tiers_revert(stream, tiers, allowed)
     ledger, ends = ledgers(stream, allowed, share)
-    return Reverted(fail, tier, ledger, shared, ends)
+    return Reverted(fail, tier, ledger, hard_guards(stream, allowed), shared, ends)

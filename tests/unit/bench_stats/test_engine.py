@@ -54,7 +54,8 @@ def test_windows_never_reach_back_before_a_step() -> None:
 def test_a_dead_candidate_is_reverted_by_every_rule() -> None:
     stream = constant(1.0, rps=20.0)
     found = whole(stream, STANDARD_TIERS, allowed=0.01, share=0.001)
-    assert all((ticks != NEVER).all() for ticks in (found.fail, found.tier, found.ledger))
+    assert all((ticks != NEVER).all() for ticks in (found.fail, found.tier, found.ledger, found.hard))
+    assert (found.first == 0).all()
     assert not found.shared.any()
     assert fired(stream, STANDARD_TIERS[0], 0.01, least=3).any(axis=1).all()
 
