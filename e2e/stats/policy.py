@@ -122,7 +122,7 @@ def hard_guards(stream: Stream, allowed: float) -> Ints:
         newest = len(newest_ticks(candidate)) + 1
         strata = [(ArmCounts(a, b), ArmCounts(c, d)) for a, b, c, d in zip(n_c, e_c, n_l, e_l, strict=True)]
         legacy = ArmCounts(sum(n_l[-newest:]), sum(e_l[-newest:]))
-        if attribute_outage(strata[-OUTAGE_STRATA:], legacy, allowed) is Attribution.CANDIDATE:
+        if attribute_outage(strata[-max(OUTAGE_STRATA, newest) :], legacy, allowed) is Attribution.CANDIDATE:
             first[row] = tick
     return first
 
