@@ -73,8 +73,8 @@ class VirtualWorkloads:
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> tuple[Workload, Workload]:
         """Legacy and candidate."""
-        legacy, candidate = self._world.scenario.replicas
+        wanted, ready = self._world.wanted, self._world.ready
         return (
-            WorkloadSeen("legacy", legacy, self._world.ready(ArmName.LEGACY), True),
-            WorkloadSeen("candidate", candidate, self._world.ready(ArmName.CANDIDATE), True),
+            WorkloadSeen("legacy", wanted[ArmName.LEGACY], ready(ArmName.LEGACY), True),
+            WorkloadSeen("candidate", wanted[ArmName.CANDIDATE], ready(ArmName.CANDIDATE), True),
         )

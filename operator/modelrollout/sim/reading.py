@@ -15,11 +15,13 @@ from modelrollout.sim.scenario import (
     Act,
     ArmName,
     Change,
+    ColdStart,
     Crashes,
     LateLabels,
     Onset,
     Outage,
     OutageKind,
+    Scale,
     Scenario,
 )
 from modelrollout.sim.traffic import Constant, Curve, Diurnal, Piecewise, Ramp
@@ -53,6 +55,8 @@ def read_scenario(text: str, spec: RolloutSpec, usual: Scenario | None = None) -
         late=tuple(read.late(fields)),
         outages=tuple(_outages(fields)),
         crashes=tuple(_crashes(fields)),
+        scales=tuple(_scales(fields)),
+        cold=tuple(read.cold(fields)),
         actions=tuple(Act(x.seconds("at"), _last(x, x.choice("action", ActionVerb))) for x in fields.each("actions")),
         restarts=tuple(seconds(x, f"operatorRestarts[{i}]") for i, x in enumerate(fields.items("operatorRestarts"))),
         dispersion=fields.number("dispersion", usual.dispersion, low=1.0, high=1000.0),
@@ -120,12 +124,17 @@ class _Read:
             each.done()
             if (change.ratio, change.difference, change.times) == (1.0, 0.0, 1.0):
                 raise SpecError(f"{each.path}: changes nothing; set ratio, difference or times", field=each.path)
-            if change.times != 1.0 and sli.threshold is None:
-                raise SpecError(
-                    f"{each.path}.times: is for response times, {sli.name} has no threshold; use ratio or difference",
-                    field=each.path,
-                )
+            if change.times != 1.0:
+                _timed(each, sli)
             yield change
+
+    def cold(self, fields: Fields) -> Iterator[ColdStart]:
+        """Pods that are slow at first."""
+        for each in fields.each("coldStarts"):
+            sli = self.sli(each)
+            _timed(each, sli)
+            times = each.number("times", low=0.01, high=1000.0)
+            yield _last(each, ColdStart(sli.name, times, each.seconds("lasts", above_zero=True)))
 
     def late(self, fields: Fields) -> Iterator[LateLabels]:
         """Labels that come late."""
@@ -138,6 +147,21 @@ class _Read:
             )
             each.done()
             yield found
+
+
+def _timed(fields: Fields, sli: Sli) -> None:
+    if sli.threshold is None:
+        raise SpecError(
+            f"{fields.path}.times: is for response times, {sli.name} has no threshold; use a regression with ratio or "
+            "difference",
+            field=fields.path,
+        )
+
+
+def _scales(fields: Fields) -> Iterator[Scale]:
+    for each in fields.each("scale"):
+        arm = each.choice("arm", ArmName, ArmName.CANDIDATE)
+        yield _last(each, Scale(each.seconds("at"), arm, each.whole("replicas", 1, low=1, high=MAX_PODS)))
 
 
 def _onset(fields: Fields) -> Onset:

@@ -95,6 +95,24 @@ class Crashes:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """An arm has `replicas` pods from `at` on: new ones start, or the youngest end."""
+
+    at: float
+    arm: ArmName
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Response times of an SLI are `times` as long in a pod's first `lasts` seconds."""
+
+    sli: str
+    times: float
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """A person's `RolloutAction`."""
 
@@ -117,6 +135,8 @@ class Scenario:
     late: tuple[LateLabels, ...] = ()
     outages: tuple[Outage, ...] = ()
     crashes: tuple[Crashes, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    cold: tuple[ColdStart, ...] = ()
     actions: tuple[Act, ...] = ()
     restarts: tuple[float, ...] = ()
     dispersion: float = 1.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from modelrollout.ports import SourceSpec
 from modelrollout.sim import traffic
 from modelrollout.sim.pods import Health, Pod
 from modelrollout.sim.prometheus import Storage
-from modelrollout.sim.scenario import BOTH, ArmName, Crashes, Onset, OutageKind, Scenario
+from modelrollout.sim.scenario import BOTH, ArmName, Crashes, Onset, OutageKind, Scale, Scenario
 from modelrollout.sim.streams import Stream, streams
 
 START = 1_800_000_000.0
@@ -57,39 +58,45 @@ class World:
         self._rng = rng
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
+        self._named = 0
         self._begun: dict[Onset, float] = {}
         self._highest = ZERO
         self._streams = streams(spec, source)
         self._pods = self._made()
+        self.wanted = dict(zip(BOTH, scenario.replicas, strict=True))
+        """Pods that each Deployment is to have."""
         for pod in self._pods:
-            phase = float(rng.uniform(0.0, scenario.scrape))
-            self._at(self.now + phase, lambda pod=pod: self._scrape(pod))  # type: ignore[misc]  # bound default
+            self._discover(pod)
+        for scale in scenario.scales:
+            self._at(START + scale.at, partial(self._scale, scale))
         for moment in self._moments():
             self._at(moment, self._settle)
         for crashes in scenario.crashes:
             self._watch(crashes)
 
     def _made(self) -> list[Pod]:
-        late = {x.sli: x for x in self.scenario.late}
         pods = []
         for arm, replicas in zip(BOTH, self.scenario.replicas, strict=True):
-            deployment = getattr(self.spec, arm.value).deployment
-            for index in range(replicas):
-                pod = Pod(
-                    f"{deployment}-7c9d8f6b5-{index:05d}",
-                    arm,
-                    self._streams,
-                    late,
-                    born=self.now,
-                    dispersion=self.scenario.dispersion,
-                    rng=self._rng,
-                    tell=self._tell,
-                )
-                if arm is ArmName.LEGACY and replicas:
+            for _ in range(replicas):
+                pod = self._pod(arm)
+                if arm is ArmName.LEGACY:
                     pod.stock(self.usual() * STOCK / replicas, self.health(arm, self.now))
-                    pod.born = self.now - STOCK
+                pod.born = self.now - STOCK
                 pods.append(pod)
         return pods
+
+    def _pod(self, arm: ArmName) -> Pod:
+        self._named += 1
+        return Pod(
+            f"{getattr(self.spec, arm.value).deployment}-7c9d8f6b5-{self._named:05d}",
+            arm,
+            self._streams,
+            {x.sli: x for x in self.scenario.late},
+            born=self.now,
+            dispersion=self.scenario.dispersion,
+            rng=self._rng,
+            tell=self._tell,
+        )
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -184,10 +191,33 @@ class World:
             return
         middle = pod.until + span / 2
         each = traffic.rate(self.scenario.traffic, middle - START) * self.share(pod.arm) / self.ready(pod.arm)
-        pod.serve(each * span, self.now, self.health(pod.arm, middle))
+        health = self.health(pod.arm, middle)
+        for cold in self.scenario.cold:
+            if middle < pod.born + cold.lasts:
+                health.times[cold.sli] = health.times.get(cold.sli, 1.0) * cold.times
+        pod.serve(each * span, self.now, health)
+
+    def _discover(self, pod: Pod) -> None:
+        """Prometheus scrapes each target at a phase of its own."""
+        self._at(self.now + float(self._rng.uniform(0.0, self.scenario.scrape)), partial(self._scrape, pod))
+
+    def _scale(self, scale: Scale) -> None:
+        self._settle()
+        self.pods_changed = True
+        self.wanted[scale.arm] = scale.replicas
+        mine = [pod for pod in self._pods if pod.arm is scale.arm]
+        for pod in mine[scale.replicas :]:
+            self._pods.remove(pod)
+            mine[0].inherit(pod)
+        for _ in range(scale.replicas - len(mine)):
+            pod = self._pod(scale.arm)
+            self._pods.append(pod)
+            self._discover(pod)
 
     def _scrape(self, pod: Pod) -> None:
-        self._at(self.now + self.scenario.scrape, lambda: self._scrape(pod))
+        if pod not in self._pods:
+            return
+        self._at(self.now + self.scenario.scrape, partial(self._scrape, pod))
         outages = [o for o in self.scenario.outages if START + o.start <= self.now < START + o.end]
         self._serve(pod)
         if any(o.kind is OutageKind.DOWN for o in outages):
@@ -209,9 +239,11 @@ class World:
         assert begun is not None
         at = after + float(self._rng.exponential(crashes.every))
         if at < begun + crashes.onset.lasts:
-            self._at(at, lambda: self._crash(pod, crashes))
+            self._at(at, partial(self._crash, pod, crashes))
 
     def _crash(self, pod: Pod, crashes: Crashes) -> None:
+        if pod not in self._pods:
+            return
         self._settle()
         pod.up = False
         self.pods_changed = True

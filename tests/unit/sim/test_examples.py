@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def played(name: str) -> Course:
         ("low-traffic", Outcome.UNFINISHED),
         ("late-labels", Outcome.REVERTED),
         ("crash-loop", Outcome.REVERTED),
+        ("cold-start", Outcome.PROMOTED),
     ],
 )
 def test_outcome(name: str, outcome: Outcome) -> None:
@@ -95,3 +97,13 @@ def test_late_labels_are_waited_for() -> None:
 def test_a_crash_loop_goes_back_for_its_pods() -> None:
     assert played("crash-loop").status.incident is not None
     assert played("crash-loop").status.incident.reason == "CandidateUnhealthy"  # type: ignore[union-attr]  # asserted
+
+
+def test_cold_starts_are_no_regression() -> None:
+    course = played("cold-start")
+    slow = course.truth[ArmName.CANDIDATE, "latency"].bad / course.truth[ArmName.CANDIDATE, "latency"].total
+    assert slow > 0.015, "users did meet them"
+    assert [d.action for _, d in decisions(course) if d.action not in ("Raise", "Promote")] == []
+    at_once = replace(course.spec, analysis=replace(course.spec.analysis, warmup=0.0))
+    judged = simulate(at_once, course.scenario, source=SourceSpec("default", ArmsByPod(), None))
+    assert judged.status.phase is Phase.ROLLED_BACK, "analysis.warmup is what spares them"

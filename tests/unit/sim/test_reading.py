@@ -14,11 +14,13 @@ from modelrollout.sim.scenario import (
     Act,
     ArmName,
     Change,
+    ColdStart,
     Crashes,
     LateLabels,
     Onset,
     Outage,
     OutageKind,
+    Scale,
     Scenario,
 )
 from modelrollout.sim.traffic import Constant, Curve, Diurnal, Piecewise, Ramp
@@ -42,6 +44,10 @@ outages:
 - {kind: down, at: 20m, lasts: 10m}
 crashes:
 - {from: {weight: "0.5"}, every: 30s, downtime: 10s, lasts: 1h}
+scale:
+- {at: 2m, replicas: 5}
+coldStarts:
+- {sli: latency, times: 6, lasts: 20s}
 actions:
 - {at: 3m, action: Pause}
 operatorRestarts: [7m, 8m]
@@ -72,6 +78,8 @@ def test_everything() -> None:
             Outage(OutageKind.DOWN, 1200.0, 1800.0),
         ),
         crashes=(Crashes(ArmName.CANDIDATE, Onset(0.0, Weight(50), 3600.0), 30.0, 10.0),),
+        scales=(Scale(120.0, ArmName.CANDIDATE, 5),),
+        cold=(ColdStart("latency", 6.0, 20.0),),
         actions=(Act(180.0, ActionVerb.PAUSE),),
         restarts=(420.0, 480.0),
         dispersion=2.5,
@@ -153,6 +161,11 @@ def test_an_sli_goes_by_the_name_of_its_profile_too() -> None:
         ),
         ("outages: [{kind: down, at: 1m, lasts: 1m, arm: legacy}]", "outages[0].arm: has no meaning for kind down"),
         ("crashes: [{every: 1m, downtime: 0s}]", "crashes[0].downtime: must be longer than 0s"),
+        ("scale: [{at: 1m, replicas: 0}]", "scale[0].replicas: must be a whole number from 1 to 50, is 0"),
+        (
+            "coldStarts: [{sli: errors, times: 2, lasts: 1m}]",
+            "coldStarts[0].times: is for response times, errors has no",
+        ),
         ("actions: [{at: 1m, action: Panic}]", "actions[0].action: must be one of Abort, Promote, Pause"),
         ("operatorRestarts: [never]", "operatorRestarts[0]: must be a duration"),
         ("dispersion: 0.5", "dispersion: must be a number from 1 to 1000, is 0.5"),

@@ -14,11 +14,13 @@ from modelrollout.sim.prometheus import VirtualMetrics
 from modelrollout.sim.scenario import (
     ArmName,
     Change,
+    ColdStart,
     Crashes,
     LateLabels,
     Onset,
     Outage,
     OutageKind,
+    Scale,
     Scenario,
 )
 from modelrollout.sim.world import HISTORY, START, STOCK, World
@@ -252,6 +254,39 @@ def test_a_crashed_pod_counts_from_zero() -> None:
     ]
     assert 0.0 in ups
     assert w.ready(OLD) == 2
+
+
+def test_pods_come_and_go() -> None:
+    w = world(Scenario(scales=(Scale(60.0, OLD, 4), Scale(120.0, OLD, 1)), settle=0.0))
+    w.advance(START + 59)
+    assert (w.ready(OLD), w.wanted[OLD], w.pods_changed) == (2, 2, False)
+    w.advance(START + 61)
+    assert (w.ready(OLD), w.wanted[OLD], w.pods_changed) == (4, 4, True)
+    w.advance(START + 121)
+    assert w.ready(OLD) == 1
+    w.advance(START + 180)
+    assert w.truth[OLD, "errors"].total == pytest.approx(180 * 20, abs=5 * 60), "traffic finds the pods that are there"
+    up = {s.labels["pod"]: [at for at, _ in s.samples] for s in series(w, "up", window=400.0)}
+    lives = sorted((round(min(t) - START), round(max(t) - START)) for p, t in up.items() if p.startswith("fraud-v7"))
+    assert len(lives) == 4
+    assert [end > 170 for _, end in lives].count(True) == 1, "those that are gone are scraped no more"
+
+
+def test_young_pods_are_slow() -> None:
+    cold = Scenario(
+        base=(("latency", 0.01),),
+        cold=(ColdStart("latency", 10.0, 30.0),),
+        scales=(Scale(60.0, OLD, 4),),
+    )
+    w = world(cold)
+    slow = []
+    for t in (60, 90, 150):
+        w.advance(START + t)
+        slow.append((w.truth[OLD, "latency"].total, w.truth[OLD, "latency"].bad))
+    shares = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip([(0, 0), *slow], slow, strict=False)]
+    assert shares[0] < 0.04
+    assert shares[1] > 0.3, "half of the pods are young, and nearly all of their answers slow"
+    assert shares[2] < 0.08
 
 
 def test_the_long_past_is_as_usual() -> None:
