@@ -1,8 +1,7 @@
 """How soon a regression of a given size is noticed, by whichever detector is first, and what it costs until then.
 
 Estimates at expected counts: the comparison by `planning`; the burn tiers, the hard guard and the budget's share by
-running the rules of `guards` and `ledger` on the events to be expected. Agrees with simulation within about 15 %, and
-is never below one tick.
+running the rules of `guards` and `ledger` on the events to be expected. Never below one tick.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 `share`, `candidate`, `legacy` are bad shares (fractions of 1), `exposure` is the candidate's part of all requests, the
 margin is `candidate <= ratio * legacy + difference`, `alpha` the risk of the verdict, information is in nats. All
 functions work elementwise on numbers or arrays that broadcast, and give the same bits alone or in a batch. Formulas:
-design page "statistics", sections 3.2 (time to rollback), 3.3 (harm) and 4.1 (dwell); they agree with simulation within
-about 15 %.
+design page "statistics", sections 3.2 (time to rollback), 3.3 (harm) and 4.1 (dwell). Played through `sequential`, a
+PASS takes 0.74 to 0.91 of what is said here on average, a FAIL 0.98 to 1.27.
 """
 
 from __future__ import annotations
