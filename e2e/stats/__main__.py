@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from e2e.stats import budget, exact, power, quiet, type_one
+from e2e.stats import budget, edge, exact, power, quiet, type_one
 from e2e.stats.jobs import Question, run
 from e2e.stats.tables import Table
 
@@ -20,7 +20,14 @@ FULL, QUICK = 10_000, 1_000
 
 def questions(runs: int) -> list[Question]:
     """All questions, longest jobs first."""
-    return [type_one.question(runs), budget.question(runs), quiet.QUESTION, power.QUESTION, exact.QUESTION]
+    return [
+        edge.question(runs),
+        type_one.question(runs),
+        budget.question(runs),
+        quiet.QUESTION,
+        power.QUESTION,
+        exact.QUESTION,
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-stats", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} rollouts a row, some minutes; else {FULL}")
     parser.add_argument("--runs", type=int, help="rollouts a row")
-    parser.add_argument("--only", help="questions, comma separated: type-1, budget, quiet, power, exact")
+    parser.add_argument("--only", help="questions, comma separated: edge, type-1, budget, quiet, power, exact")
     parser.add_argument("--out", type=Path, default=Path("e2e-artifacts/bench-stats"), help="folder of the results")
     given = parser.parse_args(arguments)
     runs = given.runs or (QUICK if given.quick else FULL)

@@ -1,4 +1,4 @@
-"""False rollbacks: this engine, its second family and other ways to decide, on the same streams."""
+"""False rollbacks: this engine and other ways to decide, on the same streams."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from e2e.stats import peers
-from e2e.stats.engine import NEVER, play, play_second_family
+from e2e.stats.engine import NEVER, play
 from e2e.stats.jobs import Job, Question, chunks
-from e2e.stats.scenarios import SCENARIOS, SHARE, TICKS, stream
+from e2e.stats.scenarios import SCENARIOS, SHARE, stream
 from e2e.stats.streams import TICK, Floats, Ints
 from e2e.stats.tables import Table, percent
 from modelrollout.core.model import Margin
 
-ALPHAS = (0.01, 0.05)
 STRICT = Margin(1.0, 0.0)
 DEFAULT = Margin()
 LIMIT = 1.5 * SHARE
@@ -23,11 +22,6 @@ LIMIT = 1.5 * SHARE
 RATES = (200.0, 20.0)
 REGRESSION = 3.0
 WAYS = ("engine, no margin", "engine, default margin", "Flagger", "3 in a row", "Argo Rollouts", "pooled z", "Kayenta")
-
-
-def on_the_line(share: Floats) -> Floats:
-    """A candidate that is exactly as bad as the default margin allows: the hardest null."""
-    return DEFAULT.ratio * share + DEFAULT.difference
 
 
 def tripled(share: Floats) -> Floats:
@@ -62,24 +56,10 @@ def sick(seed: int, runs: int, rps: float) -> list[tuple[int, int]]:
     ]
 
 
-def families(seed: int, runs: int, name: str) -> list[int]:
-    """Acceptance test 8: false FAILs at 0.01 and 0.05 on the edge of the null, of both families."""
-    equal = stream(name, seed, runs, rps=200.0)
-    counts = [*play(equal, STRICT, alphas=ALPHAS).failed]
-    if name != "dispersion 2.5":
-        edge = stream(name, seed, runs, rps=200.0, excess=on_the_line)
-        counts += [*play(edge, DEFAULT, alphas=ALPHAS).failed]
-        counts += [*play_second_family(equal, 1.0, alphas=ALPHAS)]
-        beyond = stream(name, seed, runs, rps=200.0, excess=lambda share: 1.25 * share)
-        counts += [*play_second_family(beyond, 1.25, alphas=ALPHAS)]
-    return [int((ticks != NEVER).sum()) for ticks in counts]
-
-
 def jobs(runs: int) -> list[Job]:
     """All of it."""
     found: list[Job] = []
     for name in SCENARIOS:
-        found += chunks(f"families/{name}", families, runs, name)
         for rps in RATES:
             found += chunks(f"healthy/{name}/{rps:g}", healthy, runs, name, rps)
     for rps in RATES:
@@ -88,21 +68,7 @@ def jobs(runs: int) -> list[Job]:
 
 
 def tables(results: Mapping[str, list[Any]], runs: int) -> Sequence[Table]:
-    """Three tables."""
-    kinds = Table(
-        "type-1-families",
-        f"Test 8: false FAILs at the edge of the null ({runs} rollouts of {TICKS} looks, 200 requests/s)",
-        ("scenario", "null", "target at .01 / .05", "reached at .01", "at .05", "met"),
-        "Rows with the default margin: the candidate is exactly as bad as 1.25 x legacy + 0.05 percentage points.",
-    )
-    nulls = ("equal, linear", "at the margin, linear", "equal, conditional", "ratio 1.25, conditional")
-    for name in SCENARIOS:
-        sums = np.sum(results[f"families/{name}"], axis=0) / runs
-        for place, null in enumerate(nulls[: len(sums) // 2]):
-            low, high = sums[2 * place : 2 * place + 2].tolist()
-            within = high <= 0.05 and (low <= 0.01 or name == "dispersion 2.5")
-            target = "– / 5 %" if name == "dispersion 2.5" else "1 % / 5 %"
-            kinds.add(name, null, target, percent(low), percent(high), reached=within)
+    """Two tables."""
     false = Table(
         "type-1",
         f"False rollbacks of a candidate as good as legacy, at `falseRollback: 0.01` ({runs} rollouts of an hour each)",
@@ -135,7 +101,7 @@ def tables(results: Mapping[str, list[Any]], runs: int) -> Sequence[Table]:
                 for hits, ticks in rows.tolist()
             ),
         )
-    return kinds, false, found
+    return false, found
 
 
 def question(runs: int) -> Question:

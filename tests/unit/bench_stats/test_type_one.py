@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from e2e.stats.edge import families
 from e2e.stats.power import detection, late, wald
-from e2e.stats.type_one import WAYS, families, healthy
+from e2e.stats.type_one import WAYS, healthy
 
 RUNS = 120
 
