@@ -41,7 +41,7 @@ def plan(
     error_rate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Bad share of legacy: 0.01 or 1%, or for one SLI latency=0.05. Repeat. Default: what is allowed."
+            help="Bad share of legacy: 0.01 or 1%, or for one SLI latency=0.05. Repeat. Default: half of the allowed."
         ),
     ] = None,
     regression: Annotated[
@@ -138,7 +138,7 @@ def loads(spec: RolloutSpec, rates: dict[str | None, float], shares: dict[str | 
         if rate is None and sli.critical:
             raise BadOption(f"no rate for SLI {sli.name!r}: give --rate NUMBER, or --rate {sli.name}=NUMBER")
         if rate is not None:
-            found[sli.name] = Load(rate, shares.get(sli.name, shares.get(None, sli.allowed)))
+            found[sli.name] = Load(rate, shares.get(sli.name, shares.get(None, sli.allowed / 2)))
     return found
 
 

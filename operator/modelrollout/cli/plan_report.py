@@ -13,7 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from modelrollout.core.model import FULL, RolloutSpec, Sli
-from modelrollout.core.outlook import Detection, Detector, Proof, RolloutOutlook, StepOutlook, margin_words, rounded_up
+from modelrollout.core.outlook import (
+    Detection,
+    Detector,
+    Proof,
+    RolloutOutlook,
+    StepOutlook,
+    budget_left,
+    margin_words,
+    rounded_up,
+)
 from modelrollout.core.wording import LONG, duration, percent, share
 from modelrollout.stats.detection import allowance
 
@@ -53,10 +62,18 @@ def _print(console: Console, spec: RolloutSpec, outlook: RolloutOutlook) -> None
         console.print("  worse than legacy: time until the rollback, bad events until then (average / 9 of 10)")
         console.print(_detections(mine))
         console.print(f"  {_worst(spec, slis[name], mine)}\n")
+    for text in _warnings(spec, outlook):
+        console.print(Text.assemble(("would not start: ", "bold yellow"), text))
     for text in outlook.refusals:
         console.print(Text.assemble(("not provable: ", "bold red"), text))
     if not outlook.refusals:
         console.print("every margin is provable in time")
+
+
+def _warnings(spec: RolloutSpec, outlook: RolloutOutlook) -> list[str]:
+    slis = {sli.name: sli for sli in spec.slis}
+    found = (budget_left(spec, slis[proof.sli], proof.load) for proof in outlook.steps[0].proofs)
+    return [text for text in found if text]
 
 
 def _whole(outlook: RolloutOutlook, spec: RolloutSpec) -> str:
@@ -160,6 +177,7 @@ def _rollout(spec: RolloutSpec, outlook: RolloutOutlook) -> dict[str, Any]:
         "provable": not outlook.refusals,
         "seconds": _number(outlook.seconds),
         "notProvable": list(outlook.refusals),
+        "wouldNotStart": _warnings(spec, outlook),
         "slis": [
             {
                 "name": proof.sli,

@@ -153,6 +153,18 @@ def refusal(found: Iterable[tuple[StepOutlook, Proof]]) -> str:
     )
 
 
+def budget_left(spec: RolloutSpec, sli: Sli, load: Load) -> str | None:
+    """Why guard G0 would not let the rollout begin if the SLO window had this load throughout; None when it would."""
+    remaining, least = 1.0 - load.share / sli.allowed, spec.budget.min_remaining
+    if remaining >= least:
+        return None
+    return (
+        f"{sli.name}: if legacy has had {share(load.share)} bad for {duration(spec.budget.window)} where "
+        f"{share(sli.allowed)} is allowed, {share(max(0.0, remaining))} of the error budget is left; "
+        f"errorBudget.minRemaining is {share(least)}, so it would not start without an Approve action"
+    )
+
+
 def ways_out(proofs: Iterable[Proof]) -> list[str]:
     """What would make the margin provable at all these steps, each alone, rounded to the safe side."""
     each = list(proofs)

@@ -22,9 +22,8 @@ from tests.unit.sim.test_journal import under_way, written
 
 OFFLINE: list[str] = tomllib.loads((DOCS / "commands.toml").read_text())["offline"]
 LIMIT = 60.0
-REFUSED = {
-    ".venv/bin/modelrollout plan examples/smallest.yaml --rate 2 --error-rate 0.001 --regression 3 --regression dead": 6
-}
+PLAN = ".venv/bin/modelrollout plan examples/smallest.yaml"
+REFUSED = {f"{PLAN} --rate 2 --error-rate 0.0005 --regression 3 --regression dead": 6}
 """Commands that are documented for what they refuse, with their exit code."""
 SCRAPE = 15
 RATE = 1000

@@ -118,8 +118,23 @@ def test_rates_per_sli() -> None:
     ], "latency is not critical there"
 
 
-def test_without_an_error_rate_legacy_is_held_to_be_on_its_objective() -> None:
-    assert planned(SMALLEST, "--rate", "20")["slis"][0]["errorRate"] == 0.001
+def test_without_an_error_rate_legacy_is_held_to_meet_its_objective() -> None:
+    found = planned(SMALLEST, "--rate", "20")
+    assert found["slis"][0]["errorRate"] == 0.0005
+    assert found["wouldNotStart"] == []
+
+
+def test_a_budget_that_would_be_spent_is_told() -> None:
+    """The operator's guard G0 would hold the rollout in Preflight."""
+    said = (
+        "availability: if legacy has had 0.0950 % bad for 30d where 0.100 % is allowed, 5.00 % of the error budget is "
+        "left; errorBudget.minRemaining is 10.0 %, so it would not start without an Approve action"
+    )
+    assert planned(SMALLEST, "--rate", "20", "--error-rate", "0.00095")["wouldNotStart"] == [said]
+    code, out, _ = run(SMALLEST, "--rate", "20", "--error-rate", "0.00095")
+    assert code == 0
+    assert f"would not start: {said}" in " ".join(out.split())
+    assert planned(SMALLEST, "--rate", "20", "--error-rate", "0.0009")["wouldNotStart"] == []
 
 
 def test_a_manifest_comes_from_stdin_and_may_hold_several(tmp_path: Path) -> None:
