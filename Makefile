@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-stats lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-data bench-stats lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench: venv ## performance figures
 
 bench-stats: venv ## error rates and speed of the statistics, on simulated counts (BENCH=--quick: 4 minutes)
 	$(PY) -m e2e.stats $(BENCH)
+
+bench-data: venv ## real data sets with known changes, replayed (about 3 minutes)
+	$(PY) -m e2e.datasets
 
 lock: venv ## resolve the dependencies anew
 	$(BOOTSTRAP)/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-header -q -o requirements.lock

@@ -144,7 +144,7 @@ def _install_wheels(lock: Path, directory: Path, *, version: str) -> None:
     flags = ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy", "--quiet"]
     flags += ["--python", sys.executable, "--python-version", version]
     flags += ["--python-platform", f"{platform.machine()}-manylinux_2_31"]
-    run_step([_uv(), "pip", "install", *flags, "--target", directory, "--requirements", lock])
+    run_step([uv(), "pip", "install", *flags, "--target", directory, "--requirements", lock])
     (directory / ".lock").unlink(missing_ok=True)
 
 
@@ -162,7 +162,7 @@ def _compile(directory: Path) -> None:
         run_step([sys.executable, "-m", "compileall", *flags, str(tree)], env={"PYTHONHASHSEED": "0"})
 
 
-def _uv() -> str:
+def uv() -> str:
     beside_cache = sorted(cache_root().glob("bootstrap-*/bin/uv"))
     found = shutil.which("uv") or (str(beside_cache[-1]) if beside_cache else None)
     if found is None or not os.access(found, os.X_OK):
