@@ -83,12 +83,26 @@ async def test_what_waits_for_people_is_said() -> None:
     assert result.status.phase is Phase.PROMOTED
 
 
+async def test_data_of_another_rollout_are_said() -> None:
+    spec = counted()
+    world = build()
+    world.metrics.serve(spec)
+    result = await asyncio.to_thread(
+        replay, replace(spec, key=replace(spec.key, name="other")), await recorded(world, spec), SOURCE
+    )
+    assert result.notes == ("the data were recorded for serving/fraud",)
+
+
 async def test_data_that_end_too_early_leave_it_open() -> None:
     spec = replace(counted(), steps=(Step(Weight(500), 600.0, 3600.0), *QUICK[1:]))
     world = build()
     world.metrics.serve(spec)
-    result = await asyncio.to_thread(replay, spec, await recorded(world, spec), SOURCE)
+    played: list[float] = []
+    result = await asyncio.to_thread(replay, spec, await recorded(world, spec), SOURCE, progress=played.append)
     assert result.status.phase is Phase.PROGRESSING
     assert result.ended == START + LENGTH + 1.0
+    assert played[0] < 0.1
+    assert played == sorted(played)
+    assert played[-1] == 1.0
     (shares,) = result.shares
     assert shares.legacy[0] == shares.candidate[0] == pytest.approx(100 * 359)

@@ -12,8 +12,11 @@ import typer
 
 if TYPE_CHECKING:
     from modelrollout.cli.manifest import Manifest
+    from modelrollout.core.model import RolloutSpec
+    from modelrollout.ports import SourceSpec
     from modelrollout.sim.journal import Unread
     from modelrollout.sim.recorded import Replayed
+    from modelrollout.sim.recording import Recording
     from modelrollout.sim.redecide import Again
 
 SAME, ERROR, USAGE, ROLLED_BACK, UNDECIDED, DIFFERS = 0, 1, 2, 3, 4, 7
@@ -112,9 +115,23 @@ def _replay_data(path: Path, *, data: Path | None, counts: Path | None, lead: fl
 
 
 def _result(manifest: Manifest, *, data: Path | None, counts: Path | None, lead: float | None) -> Replayed:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from modelrollout.sim.recorded import replay as run
+
+    spec, source, recording = _recorded(manifest, data=data, counts=counts)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(str(spec.key), total=1.0)
+        return run(spec, recording, source, lead=lead, progress=lambda share: progress.update(task, completed=share))
+
+
+def _recorded(
+    manifest: Manifest, *, data: Path | None, counts: Path | None
+) -> tuple[RolloutSpec, SourceSpec, Recording]:
     from modelrollout.ports import ArmsByPod, SourceSpec
     from modelrollout.sim import counts as csv_counts
-    from modelrollout.sim.recorded import replay as run
     from modelrollout.sim.recording import read
 
     if data is not None:
@@ -122,11 +139,10 @@ def _result(manifest: Manifest, *, data: Path | None, counts: Path | None, lead:
             recording = read(file)
         header = recording.header
         source = manifest.source or SourceSpec("recorded", header.arms or ArmsByPod(), header.scrape)
-        return run(manifest.spec, recording, source, lead=lead)
+        return manifest.spec, source, recording
     assert counts is not None
     with counts.open(encoding="utf-8-sig", newline="") as text:
-        spec, source, recording = csv_counts.recording(manifest.spec, csv_counts.read(text))
-    return run(spec, recording, source, lead=lead)
+        return csv_counts.recording(manifest.spec, csv_counts.read(text))
 
 
 def fail(text: str, code: int = ERROR) -> NoReturn:

@@ -7,6 +7,7 @@ module only lets time pass, from one moment at which the operator would look to 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -70,8 +71,17 @@ class Replayed:
     notes: tuple[str, ...]
 
 
-def replay(spec: RolloutSpec, recording: Recording, source: SourceSpec, *, lead: float | None = None) -> Replayed:
+def replay(
+    spec: RolloutSpec,
+    recording: Recording,
+    source: SourceSpec,
+    *,
+    lead: float | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Replayed:
     """Run the rollout from `lead` seconds after the first sample until its end or the data's.
+
+    `progress` hears which share of the data has been played, from 0 to 1.
 
     Raises SpecError when the recording does not hold what the SLIs count.
     """
@@ -87,8 +97,11 @@ def replay(spec: RolloutSpec, recording: Recording, source: SourceSpec, *, lead:
         )
     source = replace(source, scrape_interval=scrape)
     spec, notes = unattended(spec)
+    if recording.header.rollout != str(spec.key):
+        notes = (f"the data were recorded for {recording.header.rollout}", *notes)
     shares = _shares(spec, recording, source)
-    return asyncio.run(_Run(spec, recording, source, begin=span[0] + lead, end=span[1]).run(shares, notes))
+    run = _Run(spec, recording, source, begin=span[0] + lead, end=span[1])
+    return asyncio.run(run.run(shares, notes, progress))
 
 
 def unattended(spec: RolloutSpec) -> tuple[RolloutSpec, tuple[str, ...]]:
@@ -175,7 +188,9 @@ class _Run:
     def _changed(self, key: Key) -> None:
         self._news = True
 
-    async def run(self, shares: tuple[Shares, ...], notes: tuple[str, ...]) -> Replayed:
+    async def run(
+        self, shares: tuple[Shares, ...], notes: tuple[str, ...], progress: Callable[[float], None]
+    ) -> Replayed:
         clock = self._clock
         while True:
             self._rounds.tick()
@@ -187,6 +202,7 @@ class _Run:
                 break
             clock.at = min(self._end, self._next())
             self._news = self._wake is not None and self._wake <= clock.at
+            progress((clock.at - self._began) / (self._end - self._began))
         evidence = (
             self._moments[-1].evidence if self._stand.status.phase in ENDED else self._rounds.evidence(self._spec.key)
         )
