@@ -66,10 +66,10 @@ def by_hour(rows: Iterable[Mapping[str, str]], arm_of: ArmOf) -> Iterator[Row]:
         hour = int(datetime.fromisoformat(row["time_hour"]).timestamp()) // 3600
         total[hour, arm] += 1
         bad[hour, arm] += row["arr_delay"] in ("", "NA") or float(row["arr_delay"]) >= LATE
-    hours = [hour for hour, _ in total]
-    for hour in range(min(hours), max(hours) + 1):
+    first, last = min(hour for hour, _ in total), max(hour for hour, _ in total)
+    for hour in range(first, last + 1):
         for arm in ARMS:
-            yield Row(BEGIN + TICK * (hour - min(hours) + 1), arm, "on-time", total[hour, arm], bad[hour, arm])
+            yield Row(BEGIN + TICK * (hour - first + 1), arm, "on-time", total[hour, arm], bad[hour, arm])
 
 
 def by_week(rows: Sequence[Mapping[str, str]], candidate: set[str], legacy: set[str]) -> Iterator[Row]:
