@@ -25,7 +25,7 @@ from modelrollout.stats.guards import (
     exceeds,
     least_legacy,
 )
-from modelrollout.stats.ledger import LEAST_VARIANCE, NOISE, lower_bound, prior_variance
+from modelrollout.stats.ledger import LEAST_VARIANCE, NOISE
 from modelrollout.stats.planning import MOST, OVERSHOOT, P90, late, needed_for_fail
 from modelrollout.stats.ticks import read_offset
 
@@ -140,13 +140,11 @@ def budget_share(allowed: float, limit: float, seen: Exposed) -> tuple[float, fl
     alone = seen.weight >= 1
     usual = allowed if alone else seen.load.share
     noise = usual * (1 - usual) * (1 if alone else 1 / (1 - seen.weight))
-    prior = prior_variance(limit, allowed)
 
     def fires(total: float, short_by: float) -> bool:
         spent = total * (seen.share - usual) - short_by * sqrt(total * seen.share * (1 - seen.share))
-        variance = total * noise
-        gross = spent > limit + NOISE * sqrt(variance + LEAST_VARIANCE)
-        return gross or lower_bound(spent, variance, prior=prior) > limit
+        # The lower bound of the ledger is wider than this at any variance, so it is never the first of the two.
+        return spent > limit + NOISE * sqrt(total * noise + LEAST_VARIANCE)
 
     if seen.share <= usual:
         return inf, inf

@@ -62,6 +62,12 @@ def test_a_step_takes_its_shortest_time_or_what_the_evidence_takes() -> None:
     assert slow.seconds == sum(step.seconds for step in slow.steps)
 
 
+def test_a_pass_takes_two_ticks_however_many_requests_there_are() -> None:
+    first, second = (proof(outlook_of(planned(5, 50, 100), 1e9, 0.01), index).seconds for index in (0, 1))
+    assert second == pytest.approx(5 + 1.5 * 5 + 1 + 2 * 5)
+    assert first == pytest.approx(second + 25), "warm-up is longer than settling"
+
+
 def test_at_100_percent_the_absolute_rule_decides() -> None:
     spec = planned(5, 100)
     last = proof(outlook_of(spec, 20, 0.01), 1)
