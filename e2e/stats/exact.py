@@ -161,12 +161,12 @@ def tables(results: Mapping[str, list[Any]]) -> Sequence[Table]:
         found.add(f"1: largest E[f], {family}, 16 cases", "<= 1 + 1e-9", f"{max(values):.10f}", reached=met)
     for (looks, target), reached in zip(LOOKS.items(), results["peeking"], strict=True):
         met = abs(reached - target) <= 0.0005
-        found.add(f"2: type I of a peeked z test, {looks} looks", target, round(reached, 4), reached=met)
+        found.add(f"2: type I of a peeked z test, {looks} looks", f"{target:.4f}", f"{reached:.4f}", reached=met)
     odds = ratio_check.log_bayes_factor(
         np.cumsum(SSRM_TICKS, axis=0), np.tile([0.4, 0.4, 0.2], (4, 1)), prior=np.ones(3)
     )
     for target, reached in zip(SSRM, odds.tolist(), strict=True):
-        found.add("4: SSRM vector", target, f"{reached:.9f}", reached=abs(reached - target) <= 1e-9)
+        found.add("4: SSRM vector", f"{target:.9f}", f"{reached:.9f}", reached=abs(reached - target) <= 1e-9)
     control, visitor, fixed = results["notebook"][0]
     found.add("4: SSRM notebook, visitors of control", 821_935, control, reached=control == 821_935)
     found.add("4: SSRM notebook, visitors before p <= .05", 598_208, visitor, reached=visitor == 598_208)
