@@ -1,6 +1,6 @@
 """`make bench-stats`: prints a table per question and writes them as JSON and markdown. Exit 1 when a target is missed.
 
-Everything is seeded: the same number of runs gives the same figures.
+Everything but the processor time is seeded: the same number of runs gives the same figures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from e2e.stats import budget, edge, exact, power, quiet, type_one
+from e2e.stats import budget, cost, edge, exact, power, quiet, type_one
 from e2e.stats.jobs import Question, run
 from e2e.stats.tables import Table
 
@@ -27,6 +27,7 @@ def questions(runs: int) -> list[Question]:
         quiet.QUESTION,
         power.QUESTION,
         exact.QUESTION,
+        cost.QUESTION,
     ]
 
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-stats", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} rollouts a row, some minutes; else {FULL}")
     parser.add_argument("--runs", type=int, help="rollouts a row")
-    parser.add_argument("--only", help="questions, comma separated: edge, type-1, budget, quiet, power, exact")
+    parser.add_argument("--only", help="questions, comma separated: edge, type-1, budget, quiet, power, exact, cost")
     parser.add_argument("--out", type=Path, default=Path("e2e-artifacts/bench-stats"), help="folder of the results")
     given = parser.parse_args(arguments)
     runs = given.runs or (QUICK if given.quick else FULL)
