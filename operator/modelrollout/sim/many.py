@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import signal
+from collections.abc import Generator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 
 from modelrollout.core.model import RolloutSpec
 from modelrollout.ports import SourceSpec
@@ -13,8 +15,10 @@ from modelrollout.sim.drive import simulate
 from modelrollout.sim.outcome import Result, result
 from modelrollout.sim.scenario import Scenario
 
-BATCH = 8
+BATCH = 4
 """Runs that a process plays before it reports."""
+AHEAD = 2
+"""Batches that wait for each process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,29 @@ def play(job: Job, seeds: range) -> list[Result]:
     return [result(simulate(job.spec, job.scenario, seed=seed, source=job.source), seed) for seed in seeds]
 
 
-def play_all(job: Job, first: int, runs: int, *, processes: int) -> Iterator[list[Result]]:
+def play_all(job: Job, first: int, runs: int, *, processes: int) -> Generator[list[Result], None, None]:
     """`runs` runs with seeds from `first` on, in batches as they are done; the order of batches varies."""
     size = max(1, min(BATCH, runs // processes))
-    batches = [range(at, min(at + size, first + runs)) for at in range(first, first + runs, size)]
+    batches = (range(at, min(at + size, first + runs)) for at in range(first, first + runs, size))
     if processes == 1:
         for batch in batches:
             yield play(job, batch)
         return
     # Fresh processes: a fork of one with threads (a progress bar has one) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(batches)), mp_context=context) as pool:
-        for done in as_completed([pool.submit(play, job, batch) for batch in batches]):
-            yield done.result()
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_deaf)
+    try:
+        under_way = {pool.submit(play, job, batch) for batch in islice(batches, AHEAD * processes)}
+        while under_way:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            under_way |= {pool.submit(play, job, batch) for batch in islice(batches, len(done))}
+            for each in done:
+                yield each.result()
+    finally:
+        # Whoever wants no more waits for the batches under way, not for all of them.
+        pool.shutdown(cancel_futures=True)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the process that asked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -52,6 +52,13 @@ def test_processes_play_the_same_runs() -> None:
     assert len({r.seconds for r in alone} | {r.events for r in alone}) > 1, "chance differs with the seed"
 
 
+def test_nobody_waits_for_runs_that_are_not_wanted_any_more() -> None:
+    job = Job(make_spec(slis=(ERRORS,)), Scenario(duration=60.0), SourceSpec("default", ArmsByPod(), 5.0))
+    endless = play_all(job, 0, 1_000_000, processes=2)
+    assert len(next(endless)) == 4
+    endless.close()  # would take hours if it played the rest
+
+
 def test_a_result_counts_what_the_candidate_answered() -> None:
     scenario = replace(Scenario(), traffic=Constant(100.0), duration=120.0)
     (found,) = play(Job(make_spec(slis=(ERRORS,)), scenario, SourceSpec("default", ArmsByPod(), 5.0)), range(1, 2))
