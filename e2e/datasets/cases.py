@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from e2e.datasets import fetch, streams
+from modelrollout.cli.data_report import as_text
 from modelrollout.cli.manifest import load
 from modelrollout.core.status import DecisionRecord
 from modelrollout.sim.counts import Row, recording
-from modelrollout.sim.recorded import Replayed, replay
+from modelrollout.sim.recorded import Shares, replay
 
 HERE = Path(__file__).parent
 Rows = Sequence[Mapping[str, str]]
-SPLITS = 20
-"""Ways to divide one carrier's planes at random."""
 ODD = 1
-"""Of so many splits, how many may be reverted: two or more have a chance of 2 % where one has 1 %."""
+"""Random splits that may be reverted: of 20 with a chance of 1 % each, two or more are in 2 of 100 tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +39,38 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a case: `ticks` until it was taken back, in units of the data; None when it never was."""
+    """What came of a case. `ticks` until it was taken back, in units of the data; None when it never was.
 
-    case: Case
-    result: Replayed
+    `right`: it is what the known facts call for. `report`: every decision, for reading.
+    """
+
+    name: str
+    known: str
+    unit: str
+    right: bool
+    chance: bool
+    shares: Shares
     reverted: DecisionRecord | None
     ticks: int | None
-
-    @property
-    def right(self) -> bool:
-        """Whether it is what the known facts call for."""
-        return (self.reverted is not None) is self.case.reverts
+    report: str
 
 
-def play(case: Case) -> Outcome:
-    """Replay one case."""
+def play(number: int, splits: int) -> Outcome:
+    """Replay one of `cases(splits)`."""
+    case = cases(splits)[number]
     spec, source, recorded = recording(load(HERE / case.manifest).spec, case.rows())
     result = replay(spec, recorded, source, lead=3 * streams.TICK)
     begin = recorded.header.start + case.quiet * streams.TICK
     reverted = next((r for m in result.moments for r in m.new if r.action == "Rollback"), None)
     ticks = None if reverted is None else round((reverted.at - begin) / streams.TICK)
-    return Outcome(case, result, reverted, ticks)
+    shares = result.shares[0]
+    right = (reverted is not None) is case.reverts
+    return Outcome(case.name, case.known, case.unit, right, case.chance, shares, reverted, ticks, as_text(result))
 
 
-def cases() -> tuple[Case, ...]:
-    """All of them; the flights are read once."""
+@cache
+def cases(splits: int) -> tuple[Case, ...]:
+    """All of them, with so many ways to divide one carrier's planes at random. The data are read once a process."""
     flights: Rows = streams.flights(fetch.flights())
     patients: Rows = streams.patients(fetch.trial())
 
@@ -96,7 +103,7 @@ def cases() -> tuple[Case, ...]:
                 reverts=False,
                 chance=True,
             )
-            for salt in range(SPLITS)
+            for salt in range(splits)
         ),
         trial(
             "zidovudine alone against the rest",
