@@ -63,7 +63,7 @@ demo-down: venv ## end the demo's cluster
 bench: venv ## performance figures
 	$(PY) -m e2e.bench
 
-bench-stats: venv ## error rates and speed of the statistics, on simulated counts (BENCH=--quick: 4 minutes)
+bench-stats: venv ## error rates and speed of the statistics, on simulated counts (BENCH=--quick: 8 minutes, else an hour)
 	$(PY) -m e2e.stats $(BENCH)
 
 bench-data: venv ## real data sets with known changes, replayed (about 3 minutes)
