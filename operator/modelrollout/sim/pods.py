@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,14 @@ class Pod:
         self._late = late
         self._waiting: list[_Due] = []
         self._dispersion = dispersion
+        self._edges = {
+            histogram.name: [
+                *(self._key(stream, f"{histogram.name}_bucket", (("le", f"{x:g}"),)) for x in histogram.bounds),
+                self._key(stream, f"{histogram.name}_bucket", (("le", "+Inf"),)),
+            ]
+            for stream in streams
+            for histogram in stream.histograms
+        }
         self._rng = rng
         self._tell = tell
 
@@ -107,8 +116,8 @@ class Pod:
             bad = [expected * share for share in shares]
             good = self._children(stream, expected, bad)
             for histogram in stream.histograms:
-                at_most = good * np.append(_cdf(histogram, health), 1.0)
-                self._observe(histogram, [float(x) for x in at_most], stream)
+                usual = _shares(histogram, health.bad[histogram.sli], 1.0)
+                self._observe(histogram, [good * float(x) for x in usual.cumsum()], stream)
 
     def _bad(self, stream: Stream, n: int, health: Health) -> tuple[int, ...]:
         """Bad events of each kind; kinds exclude each other where they are parts of the same total."""
@@ -134,9 +143,8 @@ class Pod:
         for kind, e in zip(stream.kinds, bad, strict=True):
             self._tell(self.arm, kind.sli, n, e)
         for histogram in stream.histograms:
-            shares = np.diff(np.concatenate(([0.0], _cdf(histogram, health), [1.0])))
-            buckets = self._rng.multinomial(good, shares)
-            at_most = np.cumsum(buckets)
+            shares = _shares(histogram, health.bad[histogram.sli], health.times.get(histogram.sli, 1.0))
+            at_most = self._rng.multinomial(good, shares).cumsum()
             self._observe(histogram, [float(x) for x in at_most], stream)
             fast = int(at_most[histogram.bounds.index(histogram.threshold)])
             self._tell(self.arm, histogram.sli, n, n - fast)
@@ -150,25 +158,29 @@ class Pod:
         return good
 
     def _observe(self, histogram: Histogram, at_most: Sequence[float], stream: Stream) -> None:
-        name = f"{histogram.name}_bucket"
-        edges = (*(f"{bound:g}" for bound in histogram.bounds), "+Inf")
-        for edge, value in zip(edges, at_most, strict=True):
-            self._add(stream, name, (("le", edge),), value, lazy=False)
-        self._add(stream, f"{histogram.name}_count", (), at_most[-1], lazy=False)
+        counters = self.counters
+        for key, value in zip(self._edges[histogram.name], at_most, strict=True):
+            counters[key] = counters.get(key, 0.0) + value
+        count = self._key(stream, f"{histogram.name}_count", ())
+        counters[count] = counters.get(count, 0.0) + at_most[-1]
 
-    def _add(self, stream: Stream, metric: str, labels: Labels, value: float, *, lazy: bool = True) -> None:
-        if lazy and value <= 0:
+    def _add(self, stream: Stream, metric: str, labels: Labels, value: float) -> None:
+        if value <= 0:
             return  # a child with labels is created by its first event
-        extra: Labels = (("__name__", metric),)
-        if stream.arms is not None:
-            extra = (*extra, (stream.arms.label, getattr(stream.arms, self.arm.value)))
-        key = (*extra, *labels)
+        key = self._key(stream, metric, labels)
         self.counters[key] = self.counters.get(key, 0.0) + value
 
+    def _key(self, stream: Stream, metric: str, labels: Labels) -> Labels:
+        own: Labels = (("__name__", metric),)
+        if stream.arms is not None:
+            own = (*own, (stream.arms.label, getattr(stream.arms, self.arm.value)))
+        return (*own, *labels)
 
-def _cdf(histogram: Histogram, health: Health) -> NDArray[np.float64]:
-    """Shares of good events that took at most each bound: lognormal, with the SLI's bad share over the threshold."""
-    slow = min(1.0 - TINY, max(TINY, health.bad[histogram.sli]))
-    middle = math.log(histogram.threshold) - SIGMA * float(ndtri(1.0 - slow))
-    middle += math.log(health.times.get(histogram.sli, 1.0))
-    return np.asarray(ndtr((np.log(histogram.bounds) - middle) / SIGMA))
+
+@lru_cache(maxsize=256)
+def _shares(histogram: Histogram, bad: float, times: float) -> NDArray[np.float64]:
+    """Shares of good events by bucket: lognormal, with the share `bad` over the threshold before `times` stretch it."""
+    slow = min(1.0 - TINY, max(TINY, bad))
+    middle = math.log(histogram.threshold) - SIGMA * float(ndtri(1.0 - slow)) + math.log(times)
+    at_most = ndtr((np.log(histogram.bounds) - middle) / SIGMA)
+    return np.diff(np.concatenate(([0.0], at_most, [1.0])))
