@@ -36,7 +36,7 @@ class Detector(StrEnum):
 class Detection:
     """A regression at one step: `ratio` times legacy's bad share, None: every request of the candidate is bad.
 
-    `share`: the candidate's bad share. `seconds`, `late`: from the step's first request until the rollback is ordered,
+    `share`: the candidate's bad share. `seconds`, `late`: from when it gets worse until legacy has all traffic again,
     on average and for 9 of 10. `harm`, `late_harm`: bad events more than legacy would have had until then. All None
     when nothing notices it.
     """
