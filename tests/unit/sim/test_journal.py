@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from modelrollout.cli.journal_report import Summary, as_json, as_text
 from modelrollout.core.model import Phase, Verdict
 from modelrollout.ports import RolloutObject
 from modelrollout.runtime.gather import Gathered
@@ -34,6 +37,9 @@ def under_way() -> World:
     world.run(20)
     assert world.state.phase is Phase.PROGRESSING
     return world
+
+
+WALKED = under_way()
 
 
 def read(*lines: dict[str, Any]) -> list[Entry | Unread]:
@@ -188,3 +194,40 @@ def test_a_status_may_be_absent() -> None:
     line = written(world)
     assert line["status"] is None
     assert decided(line).entry.status is None
+
+
+WILD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "name", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Paths of everything inside a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        yield (*path, name)
+        yield from places(each, (*path, name))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_whatever_a_line_holds_nothing_is_raised(data: st.DataObject) -> None:
+    line = written(WALKED)
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(sorted(places(line), key=str)))
+        holder: Any = line
+        for name in path[:-1]:
+            holder = holder[name]
+        if data.draw(st.booleans()):
+            holder[path[-1]] = data.draw(WILD)
+        else:
+            del holder[path[-1]]
+    for found in read(line):
+        result = again(found) if isinstance(found, Entry) else found
+        text = list(as_text([result], Summary("x"), all_of_them=True))
+        assert text
+        json.loads("".join(as_json([result], Summary("x"), all_of_them=True)))
