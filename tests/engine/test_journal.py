@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelrollout.adapters.journal import FileJournal
-from modelrollout.core.model import ActionVerb, Phase, RolloutSpec, Step, Weight
+from modelrollout.core.model import ActionVerb, Counts, Margin, Phase, RolloutSpec, Selector, Step, Weight
 from modelrollout.core.observation import ActionRequest
 from modelrollout.runtime.queue import Priority
 from modelrollout.sim.journal import Entry, entries
 from modelrollout.sim.redecide import Again, again
 from tests.engine.world import Load, World, build, spec_named
-from tests.scene import START
+from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -32,6 +33,13 @@ def journal_of(world: World, path: Path) -> list[Entry]:
     return [line for line in found if isinstance(line, Entry)]
 
 
+def quick(name: str) -> RolloutSpec:
+    """Short steps, on counts that say nothing of how requests are split, with a margin that a minute proves."""
+    bad = Selector("requests_total", equal=(("code", "500"),))
+    counted = replace(sli(), source=Counts(Selector("requests_total"), bad), margin=Margin(2.0, 0.1))
+    return spec_named(name, steps=QUICK, slis=(counted,))
+
+
 async def running(*specs: RolloutSpec) -> World:
     world = build()
     for spec in specs:
@@ -42,7 +50,7 @@ async def running(*specs: RolloutSpec) -> World:
 
 
 async def test_a_whole_engine_run_is_decided_again_as_it_was(tmp_path: Path) -> None:
-    good, bad = spec_named("good", steps=QUICK), spec_named("bad", steps=QUICK)
+    good, bad = quick("good"), quick("bad")
     world = await running(good, bad)
     await world.until(lambda: world.api.weight(bad.key) == 5000)
     world.api.actions[good.key].append(
@@ -62,7 +70,7 @@ async def test_a_whole_engine_run_is_decided_again_as_it_was(tmp_path: Path) -> 
 
 
 async def test_a_tampered_line_is_found(tmp_path: Path) -> None:
-    spec = spec_named("fraud", steps=QUICK)
+    spec = quick("fraud")
     world = await running(spec)
     await world.until(lambda: world.api.weight(spec.key) == 5000)
     await world.stop()

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import Counts, Phase, RolloutSpec, Selector, Step, Weight
+from modelrollout.core.model import Counts, Margin, Phase, RolloutSpec, Selector, Step, Verdict, Weight
+from modelrollout.core.observation import EvidenceSeen
 from modelrollout.ports import Answer, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import within
 from modelrollout.sim.recorded import Replayed, replay
@@ -81,6 +82,18 @@ async def test_what_waits_for_people_is_said() -> None:
     result = await asyncio.to_thread(replay, replace(spec, paused=True), await recorded(world, spec), SOURCE)
     assert result.notes == ("approvals are taken as given at once", "spec.paused is taken as false")
     assert result.status.phase is Phase.PROMOTED
+
+
+async def test_the_recorded_split_is_not_held_against_the_weights() -> None:
+    """Half of the requests were the candidate's, whatever weight each step would have ordered."""
+    spec = spec_named("fraud", steps=QUICK, slis=(replace(sli(), margin=Margin(2.0, 0.1)),))
+    world = build()
+    world.metrics.serve(spec)
+    result = await asyncio.to_thread(replay, spec, await recorded(world, spec), SOURCE)
+    assert result.status.phase is Phase.PROMOTED
+    assert Verdict.INVALID not in {
+        found.verdict for m in result.moments if isinstance(m.evidence, EvidenceSeen) for found in m.evidence.slis
+    }
 
 
 async def test_data_of_another_rollout_are_said() -> None:
