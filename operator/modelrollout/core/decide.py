@@ -23,6 +23,7 @@ from modelrollout.core.waiting import (
     candidate_endpoints,
     invalid_evidence,
     no_data,
+    not_looked_again,
     people,
     undecided_for_too_long,
     unreachable,
@@ -60,6 +61,7 @@ POLICIES: tuple[Policy, ...] = (
     no_data,
     burning,
     undecided_for_too_long,
+    not_looked_again,
     dwell_and_advance,
 )
 

@@ -18,6 +18,17 @@ from modelrollout.core.situation import Draft, Situation, noted, paused, restore
 from modelrollout.core.status import Holds
 from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
 
+HELD_BY_EVIDENCE = frozenset(
+    {
+        Reason.NO_DATA,
+        Reason.METRICS_UNREACHABLE,
+        Reason.AWAITING_ATTRIBUTION,
+        Reason.SHARED_DEGRADATION,
+        Reason.ELEVATED_BURN,
+        Reason.INCONCLUSIVE,
+    }
+)
+
 
 def candidate_endpoints(s: Situation) -> Draft | None:
     """Traffic leaves a candidate without ready endpoints at once, and comes back when it is ready again."""
@@ -165,6 +176,17 @@ def undecided_for_too_long(s: Situation) -> Draft | None:
         return None
     message = f"no verdict {duration(inconclusive_hold(s))} after the step's shortest time: {undecided(s)}"
     return paused(s, Reason.INCONCLUSIVE, message)
+
+
+def not_looked_again(s: Situation) -> Draft | None:
+    """What the evidence held stays held until there is evidence again.
+
+    A new leader starts without any: that an incident is over, or that the clock of a hold starts anew, is not for it
+    to say. A person who promotes goes before this.
+    """
+    if not s.under_way or s.evidence is not None or s.status.skip or s.status.reason not in HELD_BY_EVIDENCE:
+        return None
+    return Draft(s.status)
 
 
 def _doubt(s: Situation, reason: Reason, message: str) -> Draft:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.core.decide import decide
-from modelrollout.core.model import STANDARD_TIERS, Analysis, Hold, Outcome, Phase, Verdict
+from modelrollout.core.model import STANDARD_TIERS, ActionVerb, Analysis, Hold, Outcome, Phase, Verdict
 from modelrollout.core.observation import (
     Attribution,
+    EvidencePending,
     EvidenceSeen,
     HardGuardFinding,
     LedgerState,
@@ -109,6 +110,41 @@ def test_shared_degradation_is_never_a_revert_and_goes_on_by_itself() -> None:
         world.settle()
     assert (world.weight, world.state.phase) == (25, Phase.PAUSED)
     with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
+
+
+HELD = [
+    (assessed(Verdict.WAIT, tiers=(finding(0, Attribution.SHARED),)), Reason.SHARED_DEGRADATION),
+    (assessed(Verdict.WAIT, tiers=(finding(2, Attribution.CANDIDATE),)), Reason.ELEVATED_BURN),
+    (assessed(Verdict.WAIT, tiers=(finding(0, Attribution.AWAITING),)), Reason.AWAITING_ATTRIBUTION),
+    (assessed(Verdict.NO_DATA, no_data=NoDataCause.STALE), Reason.NO_DATA),
+]
+
+
+@pytest.mark.parametrize(("sli", "reason"), HELD, ids=[reason.value for _, reason in HELD])
+def test_bug_a_new_leader_called_what_held_over_before_it_had_looked(sli: SliAssessment, reason: Reason) -> None:
+    """It announced Resumed, and started the clock of the hold anew: a restart in time put a revert off for ever."""
+    world = with_evidence(at_25(), sli)
+    world.settle()
+    before = world.state
+    assert before.reason == reason
+    told = len(world.told)
+    world.evidence = EvidencePending()
+    world.run(20)
+    assert (world.state.phase, world.state.reason, world.state.holds) == (before.phase, reason, before.holds)
+    assert world.told[told:] == []
+    world.now += 60
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert world.weight == 100
+
+
+def test_a_promotion_by_a_person_does_not_wait_for_what_held() -> None:
+    world = with_evidence(at_25(), HELD[0][0])
+    world.settle()
+    world.evidence = EvidencePending()
+    world.act(ActionVerb.PROMOTE)
     world.settle()
     assert world.weight == 100
 

@@ -88,6 +88,18 @@ def test_a_restart_of_the_operator_changes_no_outcome() -> None:
     assert weights(course) == weights(undisturbed)
 
 
+def test_restarts_in_an_incident_change_nothing() -> None:
+    """What the operator knows after a restart is what it would have known: the same decisions at the same times."""
+    both = Change("errors", (ArmName.LEGACY, ArmName.CANDIDATE), Onset(70.0, lasts=120.0), difference=0.2)
+    scenario = replace(BUSY, changes=(both,))
+    undisturbed = played(scenario)
+    assert [d.action for d in undisturbed.status.decisions].count("Pause") >= 1
+    course = played(replace(scenario, restarts=tuple(float(t) for t in range(67, 400, 31))))
+    assert [(d.at, d.action, d.message) for d in course.status.decisions] == [
+        (d.at, d.action, d.message) for d in undisturbed.status.decisions
+    ]
+
+
 def test_people_act() -> None:
     gated = make_spec(approval=1, slis=(ERRORS,))
     waiting = played(replace(BUSY, duration=900.0), gated)
