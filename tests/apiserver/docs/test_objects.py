@@ -18,6 +18,9 @@ YAML = frozenset({"yaml", "yml"})
 ELSEWHERE = ROOT / "examples" / "rbac.yaml"
 """Objects in a namespace that the same file makes: tests of the operator inside a cluster apply them."""
 
+SCENARIOS = ROOT / "examples" / "scenarios"
+"""Beside its rollout, files for `modelrollout simulate`: no objects. Its own tests read them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -29,9 +32,10 @@ class Shown:
 
 def shown() -> Iterator[Shown]:
     for path in sorted((ROOT / "examples").rglob("*.yaml")):
-        if path == ELSEWHERE:
+        text = path.read_text()
+        if path == ELSEWHERE or (path.parent == SCENARIOS and not objects(text)):
             continue
-        yield Shown(str(path.relative_to(ROOT)), path.read_text())
+        yield Shown(str(path.relative_to(ROOT)), text)
     for page in pages():
         for number, block in enumerate(blocks(page)):
             if block.language in YAML and objects(block.text):
