@@ -24,7 +24,7 @@ from modelrollout.sim.streams import Stream, streams
 START = 1_800_000_000.0
 """Epoch seconds at which the rollout is created."""
 PREROLL = 300.0
-"""Seconds for which Prometheus has scraped before."""
+"""Seconds for which Prometheus has scraped before, at least."""
 HISTORY = 30 * 86_400.0
 """Seconds for which legacy has served before, as usual."""
 STOCK = 3600.0
@@ -47,7 +47,8 @@ class World:
     ) -> None:
         self.spec = spec
         self.scenario = scenario
-        self.now = START - PREROLL
+        # Labels of predictions that were made before the rollout arrive all the time.
+        self.now = START - PREROLL - max([x.delay + 4 * x.spread for x in scenario.late], default=0.0)
         self.weight: Weight = ZERO
         self.segments: Weight = ZERO
         self.weights: list[tuple[float, Weight]] = [(START, ZERO)]
