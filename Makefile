@@ -66,7 +66,7 @@ bench: venv ## performance figures
 bench-stats: venv ## error rates and speed of the statistics, on simulated counts (BENCH=--quick: 8 minutes, else an hour)
 	$(PY) -m e2e.stats $(BENCH)
 
-bench-data: venv ## real data sets with known changes, replayed (about 3 minutes)
+bench-data: venv ## real data sets with known changes, replayed (some minutes)
 	$(PY) -m e2e.datasets
 
 lock: venv ## resolve the dependencies anew
