@@ -35,5 +35,11 @@ def rollout(stage: Stage, act: Act, legacy: str) -> dict[str, Any]:
         candidate=f"tumour-{act.version}",
         steps=STEPS,
         slis=slis(legacy, act.version),
-        analysis={"interval": "2s", "warmup": "5s"},
+        # A demo lasts minutes: its margin is what a few hundred requests can prove.
+        analysis={
+            "interval": "2s",
+            "warmup": "5s",
+            "margin": {"ratio": "1.5", "difference": "0.02"},
+            "tolerance": "2%",
+        },
     )

@@ -112,7 +112,7 @@ def test_tutorial(stage: Stage) -> None:
 
     rows = reader.types(wide).splitlines()
     assert re.match(r"NAME +PHASE +STEP +WEIGHT +VERDICT +BURN +LEGACY +CANDIDATE +REASON", rows[0])
-    assert re.match(r"tumour +RolledBack +0/5 +0% +FAIL +\d+x +tumour-v2 +tumour-v4 +BudgetBurn ", rows[1])
+    assert re.match(r"tumour +RolledBack +0/5 +0% +FAIL +\d+x +tumour-v2 +tumour-v4 +(BudgetBurn|SliFailed) ", rows[1])
     assert re.match(burn, reader.types(incident))
     assert re.search(r"^tumour-modelrollout +\[\"tumour.example.com\"\]", reader.types(routes), re.MULTILINE)
     told = [line.split()[2] for line in reader.types(events).splitlines()[1:]]

@@ -105,6 +105,13 @@ async def test_taking_a_key_forgets_its_planned_moment() -> None:
     assert await taken(queue) is None
 
 
+async def test_bug_lesser_news_made_a_planned_revert_wait_like_anything_else() -> None:
+    queue = opened()
+    queue.add_after(A, 10, Priority.URGENT)
+    queue.add(A, Priority.NORMAL)
+    assert (await queue.take()).priority is Priority.URGENT
+
+
 async def test_a_moment_that_comes_while_the_key_is_in_work_runs_it_again() -> None:
     queue = opened()
     queue.add(A)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import ActionResult, Announcement
-from modelrollout.core.model import FULL, ZERO, Epoch, Key, RolloutSpec, Weight
+from modelrollout.core.model import FULL, ZERO, Counts, Epoch, Key, RolloutSpec, Selector, Weight
 from modelrollout.core.observation import (
     ActionRequest,
     Evidence,
@@ -480,8 +480,15 @@ def build(
     return world
 
 
+COUNTS = Counts(Selector("requests_total"), Selector("requests_total", equal=(("code", "500"),)))
+
+
 def spec_named(name: str, namespace: str = "serving", **changes: object) -> RolloutSpec:
-    """A spec of its own Deployments."""
+    """A spec of its own Deployments.
+
+    Its SLI is given as counts: the fake Prometheus sends as many requests as it is told, whatever the weights, and in
+    an SLI of the catalogue that would be a sample ratio mismatch.
+    """
     base = make_spec()
     own = replace(
         base,
@@ -489,5 +496,6 @@ def spec_named(name: str, namespace: str = "serving", **changes: object) -> Roll
         uid=f"uid-{namespace}-{name}",
         legacy=replace(base.legacy, deployment=f"{name}-v7", service=f"{name}-v7"),
         candidate=replace(base.candidate, deployment=f"{name}-v8", service=f"{name}-v8"),
+        slis=tuple(replace(sli, source=COUNTS) for sli in base.slis),
     )
     return replace(own, **changes)  # type: ignore[arg-type]  # keyword names are the fields of RolloutSpec

@@ -26,7 +26,13 @@ ACCURACY: Mapping[str, Any] = {
     "arms": {"label": "version", "legacy": V1, "candidate": V2},
 }
 
-QUICK: Mapping[str, Any] = {"interval": "2s", "warmup": "2s"}
+QUICK: Mapping[str, Any] = {
+    "interval": "2s",
+    "warmup": "2s",
+    # What can be proven within seconds of a hundred requests each: the default margin takes thousands of requests.
+    "margin": {"ratio": "2", "difference": "0.05"},
+    "tolerance": "5%",
+}
 
 
 def steps(*weights: int, last: str = "3s", each: str = "3s") -> list[dict[str, Any]]:

@@ -42,11 +42,11 @@ def test_good_candidate_is_promoted_and_every_request_is_served(stages: Stages) 
 @pytest.mark.parametrize(
     ("kind", "slis", "behaviour", "reasons"),
     [
-        ("errors", [ERRORS], {"errors": 0.2}, {"BudgetBurn"}),
-        ("hardguard", [ERRORS], {"errors": 1.0}, {"HardGuard", "BudgetBurn"}),
-        ("latency", [ERRORS, LATENCY], {"delay_ms": 420}, {"HardGuard", "BudgetBurn"}),
+        ("errors", [ERRORS], {"errors": 0.2}, {"BudgetBurn", "SliFailed"}),
+        ("hardguard", [ERRORS], {"errors": 1.0}, {"HardGuard", "BudgetBurn", "SliFailed"}),
+        ("latency", [ERRORS, LATENCY], {"delay_ms": 420}, {"HardGuard", "BudgetBurn", "SliFailed"}),
         # Far enough below one half for the hard guard to stay quiet by chance too.
-        ("accuracy", [ERRORS, ACCURACY], {"wrong": 0.3}, {"BudgetBurn"}),
+        ("accuracy", [ERRORS, ACCURACY], {"wrong": 0.3}, {"BudgetBurn", "SliFailed"}),
     ],
 )
 def test_candidate_that_turns_bad_goes_back(

@@ -49,6 +49,8 @@ def _line(x: SliAssessment) -> SliStatus:
         x.sample_age,
         assessment(x),
         x.no_data,
+        x.effect,
+        x.odds,
     )
 
 

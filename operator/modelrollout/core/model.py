@@ -158,12 +158,18 @@ class Margin:
     ratio: float = 1.25
     difference: float = 0.0005
 
+    def before(self, ahead: Weight, tolerance: float) -> Margin:
+        """The margin that a step is passed against when `ahead` is the next weight.
+
+        At `ahead` an excess of `difference` costs at most `tolerance` of all traffic; it is never narrower than this
+        margin, and equal to it once the weight makes `tolerance` the stricter of the two.
+        """
+        return Margin(self.ratio, max(self.difference, tolerance * FULL / ahead))
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels that come late. A PASS takes labels of `min_coverage` of the predictions; none is waited for longer than
-    `max_delay` seconds.
-    """
+    """Labels that come late: share of predictions that need one for a PASS, and seconds that one is waited for."""
 
     min_coverage: float = 0.8
     max_delay: float = 1800.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import log
 
 from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Margin, Verdict, Weight
 
@@ -141,12 +142,17 @@ class Effect:
     size: float | None = None
 
 
+_OWN = Margin()
+DOUBT = log(10)
+"""Evidence of harm (nats) beyond which nothing goes on, though it may not be enough for a FAIL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Odds:
     """Evidence of the sequential tests, as natural logs of e-values ("odds against chance" is exp of it).
 
     `worse`: against "not worse than the margin", over the whole rollout; FAIL at `worse_limit`. `fine`: against "worse
-    than the margin of this step", over the step; PASS at `fine_limit`. `margin`: the one of this step.
+    than the margin of this step", over the step; PASS at `fine_limit`.
     """
 
     worse: float
@@ -154,6 +160,7 @@ class Odds:
     fine: float
     fine_limit: float
     margin: Margin
+    """That a PASS of this step is proven against; a FAIL is proven against the SLI's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +194,9 @@ class SliAssessment:
     tiers: tuple[TierFinding, ...] = ()
     note: str = ""
     effect: Effect | None = None
+    margin: Margin = _OWN
     odds: Odds | None = None
-    """None where there is no comparison: legacy has had no traffic beside the candidate's in this step."""
+    """None where the arms are not compared: at the last step, where legacy has no traffic."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from modelrollout.core.observation import (
     Observation,
     RouteSeen,
     SliAssessment,
+    SliCheckpoint,
     WorkloadSeen,
 )
 from modelrollout.core.reasons import EventReason, Reason
@@ -175,11 +176,17 @@ def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
         holds=replace(Holds(), foreign=s.status.holds.foreign),
         lapses=0,
         slis=blank_slis(s.spec),
+        checkpoints=carried(s),
     )
     status = noted(s, status, "Raise", Reason.PROGRESSING, text, weight)
     return Draft(
         status, SetWeight(weight, segments=s.has_segments, move=Move.RAISE), (tell(EventReason.STEP_STARTED, text),)
     )
+
+
+def carried(s: Situation) -> tuple[SliCheckpoint, ...]:
+    """The evidence that a new step begins with: as it is now, or as it was last written."""
+    return (s.evidence.checkpoints if s.evidence else ()) or s.status.checkpoints
 
 
 def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:

@@ -9,7 +9,18 @@ from modelrollout.core.model import FULL, Outcome, Phase, Step
 from modelrollout.core.observation import RouteSeen, WorkloadSeen
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended
-from modelrollout.core.situation import Draft, Situation, blank_slis, noted, paused, plan_hash, raise_to, stay, tell
+from modelrollout.core.situation import (
+    Draft,
+    Situation,
+    blank_slis,
+    carried,
+    noted,
+    paused,
+    plan_hash,
+    raise_to,
+    stay,
+    tell,
+)
 from modelrollout.core.status import Holds
 from modelrollout.core.wording import assessment, duration, percent
 
@@ -32,6 +43,7 @@ def changed_plan(s: Situation) -> Draft | None:
             step=moved,
             holds=Holds(foreign=s.status.holds.foreign),
             slis=blank_slis(s.spec),
+            # Another margin is another question: what was learned for the old one is no answer to it.
             checkpoints=(),
         )
         return _restarted(s, replace(s, status=status), Reason.SPEC_CHANGED, text)
@@ -43,7 +55,7 @@ def changed_plan(s: Situation) -> Draft | None:
             legacy_hash=legacy.template_hash,
             step=replace(step, started=s.now),
             slis=blank_slis(s.spec),
-            checkpoints=(),
+            checkpoints=carried(s),
         )
         return _restarted(s, replace(s, status=status), Reason.LEGACY_CHANGED, text)
     return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from modelrollout.core.model import Phase, Verdict, Weight
+from modelrollout.core.model import Margin, Phase, Verdict, Weight
 from modelrollout.core.observation import (
+    DOUBT,
     ArmCounts,
     Attribution,
+    Effect,
     HardGuardFinding,
     LedgerState,
     NoDataCause,
@@ -15,6 +17,9 @@ from modelrollout.core.observation import (
     TierFinding,
 )
 
+NEVER = 10**9
+"""Requests beyond which a number says no more than "never"."""
+MANY = math.log(1e6)
 LONG = 365 * 86400.0
 """Seconds beyond which nobody asks when a budget is gone."""
 
@@ -63,13 +68,51 @@ def burn(value: float | None) -> str:
 
 
 def counts(arm: ArmCounts) -> str:
-    """`2.1 % of 1840`, or `no requests`."""
-    return f"{share(arm.ratio)} of {arm.total}" if arm.total else "no requests"
+    """`2.1 % of 1,840`, or `no requests`."""
+    return f"{share(arm.ratio)} of {arm.total:,}" if arm.total else "no requests"
 
 
 def arms(sli: SliAssessment) -> str:
-    """Both arms' counts beside what is allowed."""
-    return f"candidate {counts(sli.candidate)} bad, legacy {counts(sli.legacy)}, allowed {share(sli.allowed)}"
+    """Both arms' counts, how they compare, and what is allowed."""
+    compared = f", {effect(sli.effect)}" if sli.effect and effect(sli.effect) else ""
+    return f"candidate {counts(sli.candidate)} bad, legacy {counts(sli.legacy)}{compared}, allowed {share(sli.allowed)}"
+
+
+def effect(found: Effect) -> str:
+    """`ratio 2.1 (1.4 to 3.2)`; the difference where a ratio says nothing (no bad events); empty without either."""
+    ratio, difference = found.ratio, found.difference
+    if ratio.value is not None and ratio.low is not None and ratio.high is not None:
+        return f"ratio {times(ratio.value)} ({times(ratio.low)} to {times(ratio.high)})"
+    if difference.value is not None and difference.low is not None and difference.high is not None:
+        return f"difference {share(difference.value)} ({share(difference.low)} to {share(difference.high)})"
+    return ""
+
+
+def times(ratio: float) -> str:
+    """A ratio with two significant digits: `0.83`, `2.1`, `14`."""
+    return f"{ratio:.2f}" if ratio < 1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
+def margin(value: Margin) -> str:
+    """`1.25x + 0.05 %`; the parts that say nothing are left out."""
+    if not value.difference:
+        return f"{value.ratio:g}x"
+    return f"{value.ratio:g}x + {100 * value.difference:.3g} %"
+
+
+def odds(log_value: float) -> str:
+    """An e-value as odds: `3,100 : 1`. Below even there are none."""
+    if log_value >= MANY:
+        return "more than a million : 1"
+    return f"{about(math.exp(log_value))} : 1" if log_value > 0 else "none"
+
+
+def about(number: float) -> str:
+    """A number with two significant digits: `3.1`, `310`, `3,100`."""
+    if number < 10:
+        return f"{number:.1f}".removesuffix(".0")
+    step = 10 ** (math.floor(math.log10(number)) - 1)
+    return f"{round(number / step) * step:,}"
 
 
 def assessment(sli: SliAssessment) -> str:
@@ -85,8 +128,40 @@ def assessment(sli: SliAssessment) -> str:
     if sli.verdict is Verdict.INVALID:
         return f"{sli.name}: {sli.note}"
     if sli.verdict is Verdict.WAIT:
-        return f"{sli.name}: waiting, {sli.candidate.total} of {sli.needed} candidate requests; {both}"
-    return f"{sli.name}: {both}"
+        return f"{sli.name}: waiting: {needed(sli)}; {both}"
+    return f"{sli.name}: {both}{_told(sli)}"
+
+
+def needed(sli: SliAssessment) -> str:
+    """What a WAIT is for."""
+    found, seen = sli.odds, sli.candidate.total
+    if sli.note:
+        return sli.note
+    if found is None:
+        return f"{seen:,} of {sli.needed:,} candidate requests needed"
+    if found.worse >= DOUBT:
+        return f"odds {odds(found.worse)} that the candidate is worse, {odds(found.worse_limit)} take it off"
+    if seen and not sli.legacy.total:
+        return "legacy has no requests to compare with"
+    if sli.needed >= NEVER:
+        return f"a candidate as good as legacy is not within margin {margin(found.margin)}"
+    if seen < sli.needed:
+        return f"{seen:,} of about {about(sli.needed)} candidate requests needed"
+    if found.fine < found.fine_limit:
+        return (
+            f"{seen:,} candidate requests, about {about(sli.needed)} do when it is as good as legacy; "
+            f"odds {odds(found.fine)} that it is within margin {margin(found.margin)}, {odds(found.fine_limit)} needed"
+        )
+    return "enough evidence, waiting for a tick with data"
+
+
+def _told(sli: SliAssessment) -> str:
+    """The comparison behind a FAIL or PASS."""
+    if sli.odds is None:
+        return ""
+    if sli.verdict is Verdict.FAIL:
+        return f", fails margin {margin(sli.margin)}; odds against chance {odds(sli.odds.worse)}"
+    return f", within margin {margin(sli.odds.margin)}; odds against chance {odds(sli.odds.fine)}"
 
 
 def hard_guard(finding: HardGuardFinding) -> str:

@@ -160,8 +160,10 @@ class WorkQueue:
             if ready:
                 key, since = ready.popitem(last=False)
                 self._active.add(key)
-                self._wakes.pop(key, None)
-                return Work(key, priority, asyncio.get_running_loop().time() - since)
+                # What was planned as urgent stays urgent when lesser news comes first: a revert that failed would
+                # otherwise be tried again at leisure.
+                _, planned = self._wakes.pop(key, (0.0, priority))
+                return Work(key, min(priority, planned), asyncio.get_running_loop().time() - since)
         return None
 
     def _rouse(self, priority: Priority) -> None:

@@ -26,7 +26,7 @@ from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.arms import Split, pods_of, told_apart, within
 from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
+from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settle
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
 SLICE = 0.005
 """Seconds of arithmetic before the loop is given to others."""
+TOGETHER = 64
+"""Rollouts whose arms are compared in one go: enough to share the cost, few enough to leave the loop to others."""
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
@@ -55,11 +57,14 @@ class Rounds:
         news: Callable[[Key, Priority], None],
         *,
         late: Callable[[float], None] | None = None,
+        split: bool = True,
     ) -> None:
+        """`split`: requests are split by the weights; not so in recorded data."""
         self._metrics = metrics
         self._clock = clock
         self._news = news
         self._late = late
+        self._split = split
         self._watches: dict[Key, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
@@ -81,10 +86,8 @@ class Rounds:
         watch = self._watches.get(spec.key)
         if watch is not None and watch.life == life:
             watch.spec = spec
-            if watch.stretch != stretch:
-                watch.tracker.restart(start_of_evidence(spec, status))
-                watch.stretch, watch.evidence, watch.not_before = stretch, EvidencePending(), float("-inf")
-            return
+            if watch.stretch == stretch:
+                return
         tracker = EvidenceTracker(
             told_apart(spec, source),
             {plan.sli: plan for plan in plans},
@@ -92,6 +95,9 @@ class Rounds:
             since=start_of_evidence(spec, status),
             scrape=scrape,
             ledgers=status.budget,
+            checkpoints=status.checkpoints,
+            index=status.step.index,
+            split=self._split,
         )
         self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker)
 
@@ -223,20 +229,46 @@ class Rounds:
     async def _deliver(self, dues: Iterable[Due], answers: dict[tuple[Key, str], Split | str]) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        fed: list[Due] = []
         for due in dues:
             watch = due.watch
             if self._watches.get(watch.spec.key) is not watch:
                 continue  # the rollout moved on while Prometheus was thinking
             try:
                 self._feed(watch, due.span, answers)
+                fed.append(due)
             except Exception:
                 self._broken(watch, self._clock.now())
-            if self._late is not None:
-                self._late(max(0.0, self._clock.now() - due.span.at))
-            self._news(watch.spec.key, Priority.URGENT if alarming(watch.evidence) else Priority.NORMAL)
+                self._tell(due)
             if loop.time() - begun > SLICE:
                 await asyncio.sleep(0)
                 begun = loop.time()
+        for start in range(0, len(fed), TOGETHER):
+            part = [due for due in fed[start : start + TOGETHER] if self._watches.get(due.watch.spec.key) is due.watch]
+            self._compare(part)
+            await asyncio.sleep(0)
+
+    def _compare(self, dues: Sequence[Due]) -> None:
+        try:
+            settle([due.watch.tracker for due in dues])
+        except Exception:
+            # Whose fault it is shows when each is assessed by itself.
+            log.exception("comparing the arms of %d rollouts at once failed", len(dues))
+        now = self._clock.now()
+        for due in dues:
+            watch = due.watch
+            try:
+                watch.evidence = watch.tracker.assess(now)
+                watch.broken = None
+            except Exception:
+                self._broken(watch, now)
+            self._tell(due)
+
+    def _tell(self, due: Due) -> None:
+        if self._late is not None:
+            self._late(max(0.0, self._clock.now() - due.span.at))
+        watch = due.watch
+        self._news(watch.spec.key, Priority.URGENT if alarming(watch.evidence) else Priority.NORMAL)
 
     def _feed(self, watch: Watch, span: Span, answers: dict[tuple[Key, str], Split | str]) -> None:
         now = self._clock.now()
@@ -255,8 +287,6 @@ class Rounds:
         else:
             watch.fed = True
         watch.tracker.feed(span, given)
-        watch.evidence = watch.tracker.assess(now)
-        watch.broken = None
 
     def _broken(self, watch: Watch, now: float) -> None:
         # A bug in the arithmetic of one rollout freezes this rollout and no other.

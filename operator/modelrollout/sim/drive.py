@@ -138,7 +138,15 @@ class _Drive:
         self._news = True
 
     async def run(self) -> Course:
-        logging.getLogger("modelrollout").setLevel(logging.CRITICAL)
+        log = logging.getLogger("modelrollout")
+        level = log.level
+        log.setLevel(logging.CRITICAL)
+        try:
+            return await self._play()
+        finally:
+            log.setLevel(level)
+
+    async def _play(self) -> Course:
         world, end = self._world, START + self._world.scenario.duration
         restarts = [START + at for at in world.scenario.restarts]
         acts = [START + act.at for act in world.scenario.actions]

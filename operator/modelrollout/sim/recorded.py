@@ -160,7 +160,7 @@ class _Run:
         store = Store(self._stand)
         store.put(self._stand.obj)
         self._store = store
-        self._rounds = Rounds(metrics, self._clock, self._hear)
+        self._rounds = Rounds(metrics, self._clock, self._hear, split=False)
         self._preflights = Preflights(metrics, self._clock, self._changed)
         self._gather = Gather(
             store=store,

@@ -6,11 +6,11 @@ starts in mid-step and reads the range from the step's start at once arrives at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from modelrollout.core.model import ProfileRef, RolloutSpec, Sli, Verdict
+from modelrollout.core.model import FULL, ProfileRef, RolloutSpec, Sli, Verdict
 from modelrollout.core.observation import (
     Evidence,
     EvidencePending,
@@ -18,16 +18,23 @@ from modelrollout.core.observation import (
     EvidenceUnreachable,
     LedgerState,
     SliAssessment,
+    SliCheckpoint,
 )
 from modelrollout.core.plan import SliPlan
-from modelrollout.stats.judge import Judge
+from modelrollout.stats.judge import Judge, limits_of
+from modelrollout.stats.sequential import Comparison, Stratum, advance, foresee
 from modelrollout.stats.ticks import TickGrid, read_offset
 from modelrollout.stats.track import ArmSeries, SliTrack, Timing
 
 __all__ = ["ArmSeries", "EvidenceTracker", "Span"]
 
 SHORTEST_MEMORY = 300.0
+CHUNK = 1800.0
+"""Seconds of samples asked for at once by a tracker that is behind."""
+DAY = 86400.0
 LATE_SLI = "accuracy"
+REQUESTS = frozenset({"errors", "latency", "e2e-latency"})
+"""Catalogue entries whose events are requests, one each, so that route weights tell how they are split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,18 @@ class Span:
     end: float
     window: float
     at: float
+    behind: bool = False
+    """Newer ticks than `last` are due too."""
 
 
 class EvidenceTracker:
     """Evidence of one rollout over all its steps.
 
     `grid`: origin of the tick grid; `since`: where this step's evidence begins; `scrape`: scrape interval of the
-    source (all epoch seconds or seconds). `ledgers`: as stored; an SLI without one gets an empty one without a limit.
-    `plans` must hold a plan for every SLI of the spec.
+    source (all epoch seconds or seconds). `ledgers`, `checkpoints`: as stored; an SLI without one gets an empty ledger
+    without a limit, and evidence from nothing. `index`: of the step. `split`: whether the weights split the requests.
+    `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is stored: so whoever takes
+    over arrives at the same evidence.
     """
 
     def __init__(
@@ -62,19 +73,47 @@ class EvidenceTracker:
         since: float,
         scrape: float,
         ledgers: Sequence[LedgerState],
+        checkpoints: Sequence[SliCheckpoint] = (),
+        index: int = 0,
+        split: bool = True,
     ) -> None:
         tiers = spec.budget.tiers
         longest = max([tier.long for tier in tiers], default=SHORTEST_MEMORY)
         self._timing = Timing(TickGrid(grid, spec.analysis.interval), spec.analysis.warmup, scrape, longest)
         self._since = since
+        self._behind = False
         stored = {ledger.sli: ledger for ledger in ledgers}
+        known = {checkpoint.sli: checkpoint for checkpoint in checkpoints}
+        ahead = spec.steps[index + 1].weight if index + 1 < len(spec.steps) else None
+        limits = limits_of(spec)
+        self._risk = spec.analysis.false_promote
         self._tracks: list[SliTrack] = []
         self._judges: list[Judge] = []
         for sli in spec.slis:
             ledger = stored.get(sli.name, LedgerState(sli.name, allowed=None))
-            self._tracks.append(SliTrack(sli, plans[sli.name], self._timing, since=since, ledger=ledger))
-            stratum = self._timing.stratum
-            self._judges.append(Judge(sli, tiers, self._timing.grid, stratum=stratum, late=is_late(sli)))
+            step = sli.margin if ahead is None else sli.margin.before(ahead, spec.analysis.tolerance)
+            track = SliTrack(
+                sli,
+                plans[sli.name],
+                self._timing,
+                since=since,
+                step=step,
+                promised=promised_to(spec, sli, index) if split else None,
+                ledger=ledger,
+                checkpoint=known.get(sli.name),
+            )
+            self._tracks.append(track)
+            self._judges.append(
+                Judge(
+                    sli,
+                    tiers,
+                    self._timing.grid,
+                    stratum=self._timing.stratum,
+                    late=is_late(sli),
+                    limits=limits,
+                    step=None if ahead is None else step,
+                )
+            )
 
     @property
     def ledgers(self) -> tuple[LedgerState, ...]:
@@ -84,29 +123,29 @@ class EvidenceTracker:
     def span(self, now: float) -> Span | None:
         """The ticks due at `now`, None when there is none.
 
-        A new tracker reaches back to the step's start, or to the last tick of its ledger if that is earlier; ticks
-        older than the longest burn window and `warmup` together are given up. Asking again without `feed` gives the
-        same ticks: ask once per tick.
+        A new tracker reaches back to the step's start, or to its checkpoint or ledger if they are earlier; at most
+        `CHUNK` seconds at once and a day in all. Asking again without `feed` gives the same ticks: ask once per tick.
         """
         timing, grid = self._timing, self._timing.grid
         offset = read_offset(timing.scrape)
-        last = grid.last_until(now - offset)
-        oldest = last - ceil((timing.longest + timing.warmup) / grid.interval) + 1
-        due = [track for track in self._tracks if track.next <= last]
+        newest = grid.last_until(now - offset)
+        due = [track for track in self._tracks if track.next <= newest]
         if not due:
             return None
-        first = max(oldest, min(track.next for track in due))
+        first = max(newest - grid.ticks_in(DAY) + 1, min(track.next for track in due))
+        last = min(newest, first + grid.ticks_in(CHUNK) - 1)
         # Ages of targets are learned from `warmup` seconds before the first tick that counts.
         back = timing.slack + (timing.warmup if any(track.cold for track in due) else 0.0)
         start, end = grid.start(first), grid.end(last)
         at = end + offset
-        return Span(first, last, start, end, window=float(ceil(at - start + back)) + 1.0, at=at)
+        return Span(first, last, start, end, window=float(ceil(at - start + back)) + 1.0, at=at, behind=last < newest)
 
     def feed(self, span: Span, answers: Mapping[str, ArmSeries | str]) -> None:
         """Take in what Prometheus answered for each SLI at `span.at`: its series, or the kind of failure.
 
         Ticks without an answer stay unread and are part of the next span. Feeding a span twice changes nothing.
         """
+        self._behind = span.behind
         for track in self._tracks:
             answer = answers.get(track.sli.name)
             if isinstance(answer, str):
@@ -116,33 +155,56 @@ class EvidenceTracker:
                 track.failure = None
                 track.read(answer, max(track.next, span.first), span.last)
 
-    def restart(self, since: float) -> None:
-        """A new step: windows, counts and verdicts never reach back before `since`. The ledgers go on."""
-        self._since = since
-        for track in self._tracks:
-            track.restart(since)
-
     def assess(self, now: float) -> Evidence:
         """What the evidence says now.
 
-        One failed query makes it unreachable, unless another SLI says FAIL: that is never hidden.
+        One failed query makes it unreachable, unless another SLI says FAIL: that is never hidden. While ticks of long
+        ago are being read it is pending, with the same exception.
         """
+        settle([self])
         failures = [track.failure for track in self._tracks if track.failure]
         readings = [track.reading() for track in self._tracks]
         slis = [judge.assess(reading, now) for judge, reading in zip(self._judges, readings, strict=True)]
         if not any(sli.verdict is Verdict.FAIL for sli in slis):
             if failures:
                 return min(failures, key=lambda failure: failure.since)
-            if not all(reading.ticks for reading in readings):
+            if self._behind or not all(reading.ticks for reading in readings):
                 return EvidencePending()
         ends = [self._timing.grid.end(reading.ticks[-1].tick) for reading in readings if reading.ticks]
         shown = tuple(_withheld(sli, track.failure) for sli, track in zip(slis, self._tracks, strict=True))
-        return EvidenceSeen(self._since, max(ends, default=self._since), shown, self.ledgers)
+        checkpoints = tuple(track.checkpoint for track in self._tracks)
+        return EvidenceSeen(self._since, max(ends, default=self._since), shown, self.ledgers, checkpoints)
+
+    def unread(self) -> Iterator[tuple[Comparison, Stratum, float]]:
+        """The oldest stratum of each SLI that its comparison has not taken in yet, with the risk of a wrong PASS."""
+        for track in self._tracks:
+            if track.unread:
+                yield track.comparison, track.unread.popleft(), self._risk
+
+
+def settle(trackers: Iterable[EvidenceTracker]) -> None:
+    """Let the comparisons of all trackers take in what was read: one stratum of every SLI at a time, all at once."""
+    open_ones = list(trackers)
+    moved: dict[int, tuple[Comparison, float]] = {}
+    while work := [part for tracker in open_ones for part in tracker.unread()]:
+        advance([comparison for comparison, _, _ in work], [stratum for _, stratum, _ in work])
+        moved.update((id(comparison), (comparison, risk)) for comparison, _, risk in work)
+    foresee([comparison for comparison, _ in moved.values()], [risk for _, risk in moved.values()])
 
 
 def is_late(sli: Sli) -> bool:
     """Whether the events of an SLI are labels that arrive long after their predictions."""
     return (isinstance(sli.source, ProfileRef) and sli.source.sli == LATE_SLI) or sli.name == LATE_SLI
+
+
+def promised_to(spec: RolloutSpec, sli: Sli, index: int) -> float | None:
+    """The candidate's share of the requests an SLI counts at a step; None when it counts something else than requests,
+    or when segments bring more of them than the weight.
+    """
+    requests = isinstance(sli.source, ProfileRef) and sli.source.sli in REQUESTS
+    if not requests or spec.traffic.segments or not 0 <= index < len(spec.steps):
+        return None
+    return spec.steps[index].weight / FULL
 
 
 def _withheld(sli: SliAssessment, failure: EvidenceUnreachable | None) -> SliAssessment:

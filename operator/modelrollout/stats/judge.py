@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil, log
 
-from modelrollout.core.model import BurnAction, BurnTier, Sli, Verdict
+from modelrollout.core.model import BurnAction, BurnTier, Margin, RolloutSpec, Sli, Verdict
 from modelrollout.core.observation import (
+    DOUBT,
     ArmCounts,
     Attribution,
+    Effect,
     HardGuardFinding,
+    Interval,
     NoDataCause,
+    Odds,
     SliAssessment,
     TierFinding,
 )
 from modelrollout.stats.guards import (
+    HARD_EVENTS,
     attribute,
     attribute_outage,
     events_for_pass,
@@ -25,6 +31,7 @@ from modelrollout.stats.guards import (
     newest_ticks,
     sum_counts,
 )
+from modelrollout.stats.sequential import Findings
 from modelrollout.stats.ticks import NoTick, TickCounts, TickGrid, TickPair
 
 BLAMED = (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
@@ -34,6 +41,7 @@ OUTAGE_WINDOW = 60.0
 the guard looks further back, and then so does the comparison."""
 OUTAGE_STRATA = 6
 """The same in strata, at least: with slow scrapes a minute holds too few."""
+LEAST_STRATA = 2
 EXPECTED_EVENTS = 5.0
 """Silence is news once this many events were to be expected (seven in a thousand silences are chance then)."""
 
@@ -44,6 +52,7 @@ class Reading:
 
     `ticks`: oldest first, no more than the longest burn window. `candidate`, `legacy`: all events of the step.
     `newest`: time of the candidate's newest sample. `carried`: bad events that found no room in the total.
+    `findings`: of the comparison of the arms.
     """
 
     ticks: Sequence[TickPair]
@@ -51,6 +60,7 @@ class Reading:
     legacy: ArmCounts
     newest: float | None
     carried: float = 0.0
+    findings: Findings | None = None
 
 
 def last_ticks(ticks: Sequence[TickPair], count: int) -> Sequence[TickPair]:
@@ -70,32 +80,66 @@ def strata_of(ticks: Iterable[TickPair], width: int) -> list[tuple[ArmCounts, Ar
     return [(sum_counts(p.candidate for p in group), sum_counts(p.legacy for p in group)) for group in groups]
 
 
-class Judge:
-    """Judges one SLI by burn tiers (G1), their attribution (G2) and the hard guard.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Evidence that a verdict takes, in nats: FAIL for the whole rollout, PASS for a step."""
 
-    `late`: its events arrive with delay (labels), so that their absence says nothing about traffic.
+    worse: float
+    fine: float
+
+
+def limits_of(spec: RolloutSpec) -> Limits:
+    """The limits of every SLI: the risk of a false rollback is shared out equally among the critical ones (Bonferroni);
+    a false promotion takes all of them at once, so each may be wrong with the whole risk.
+    """
+    critical = max(1, sum(sli.critical for sli in spec.slis))
+    return Limits(log(critical / spec.analysis.false_rollback), log(1 / spec.analysis.false_promote))
+
+
+class Judge:
+    """Judges one SLI by the comparison of the arms, burn tiers (G1), their attribution (G2) and the hard guard.
+
+    `late`: its events arrive with delay (labels), so that their absence says nothing about traffic. `step`: margin
+    that this step is passed against; None when no step follows, at full weight: there is no legacy to compare with, and
+    a PASS takes `events_for_pass` within the objective.
     """
 
-    def __init__(self, sli: Sli, tiers: Sequence[BurnTier], grid: TickGrid, *, stratum: int, late: bool) -> None:
+    def __init__(
+        self,
+        sli: Sli,
+        tiers: Sequence[BurnTier],
+        grid: TickGrid,
+        *,
+        stratum: int,
+        late: bool,
+        limits: Limits,
+        step: Margin | None,
+    ) -> None:
         self._sli = sli
         self._tiers = [(tier, least_legacy(sli.allowed, tier.factor)) for tier in tiers]
         self._grid = grid
         self._stratum = stratum
         self._late = late
         self._shortest = min((tier.short for tier in tiers), default=60.0)
-        self.needed = events_for_pass(sli.allowed, tiers)
+        self._limits = limits
+        self._step = step
+        self._needed = events_for_pass(sli.allowed, tiers)
 
     def assess(self, reading: Reading, now: float) -> SliAssessment:
-        """The verdict with its numbers. FAIL is the candidate's fault; PASS takes `needed` events and no true tier."""
+        """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
         hard = self._hard(reading.ticks)
         tiers = tuple(finding for tier, least in self._tiers if (finding := self._tier(reading, tier, least)))
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
-        if blamed or (hard and hard.attribution in BLAMED):
+        found = reading.findings
+        worse = found is not None and found.fails(self._limits.worse)
+        if blamed or worse or (hard and hard.attribution in BLAMED):
             verdict = Verdict.FAIL
         elif gap is not None:
             verdict = Verdict.INVALID if gap.mismatch else Verdict.NO_DATA
-        elif reading.candidate.total >= self.needed and not (tiers or hard) and self._has_data(reading.ticks):
+        elif found is not None and found.split:
+            verdict = Verdict.INVALID
+        elif self._enough(reading) and not (tiers or hard) and self._has_data(reading.ticks):
             verdict = Verdict.PASS
         else:
             verdict = Verdict.WAIT
@@ -108,13 +152,38 @@ class Judge:
             legacy=reading.legacy,
             allowed=self._sli.allowed,
             burn=None if recent.ratio is None else recent.ratio / self._sli.allowed,
-            needed=self.needed,
+            needed=self._to_pass(reading),
             sample_age=None if reading.newest is None else max(0.0, now - reading.newest),
             no_data=gap.cause if verdict is Verdict.NO_DATA and gap else None,
             hard_guard=hard,
             tiers=tiers,
             note=self._note(reading, gap),
+            effect=None if found is None else _rounded(found.effect),
+            margin=self._sli.margin,
+            odds=self._odds(found) if found and (worse or self._step) else None,
         )
+
+    def _enough(self, reading: Reading) -> bool:
+        """Whether the evidence of this step is enough to go on."""
+        found = reading.findings
+        if self._step is None or found is None:
+            return reading.candidate.total >= self._needed
+        return (
+            found.fine >= self._limits.fine
+            and found.worse < DOUBT
+            and found.strata >= LEAST_STRATA
+            and reading.candidate.total >= HARD_EVENTS
+        )
+
+    def _to_pass(self, reading: Reading) -> int:
+        if self._step is None or reading.findings is None:
+            return self._needed
+        return max(HARD_EVENTS, ceil(reading.findings.needed))
+
+    def _odds(self, found: Findings) -> Odds:
+        margin = self._step or self._sli.margin
+        limits = self._limits
+        return Odds(_few(found.worse), _few(limits.worse), _few(found.fine), _few(limits.fine), margin)
 
     def _window(self, ticks: Sequence[TickPair], seconds: float) -> Sequence[TickPair]:
         return last_ticks(ticks, self._grid.ticks_in(seconds))
@@ -161,11 +230,32 @@ class Judge:
     def _note(self, reading: Reading, gap: NoTick | None) -> str:
         if gap is not None and gap.mismatch:
             return gap.mismatch
+        split = reading.findings.split if reading.findings else None
+        if split:
+            return (
+                f"requests are not split as the route says: the candidate has {split.candidate:,} of {split.total:,}, "
+                f"its weight promises {split.due * 100:.3g} %; look for caches, retries or pinned connections"
+            )
         if reading.carried >= 1:
             return f"{reading.carried:g} bad events more than events in all: `bad` must be a part of `total`"
         if self._late and _silent(reading.ticks):
             return "no labels have arrived yet" if not reading.candidate.total else "no new labels"
         return ""
+
+
+def _few(value: float) -> float:
+    """Digits that people and a status need."""
+    return float(f"{value:.5g}")
+
+
+def _rounded(effect: Effect | None) -> Effect | None:
+    if effect is None:
+        return None
+
+    def few(interval: Interval) -> Interval:
+        return Interval(*(None if v is None else _few(v) for v in (interval.value, interval.low, interval.high)))
+
+    return Effect(few(effect.ratio), few(effect.difference), None if effect.size is None else _few(effect.size))
 
 
 def _silent(ticks: Sequence[TickPair]) -> bool:

@@ -52,13 +52,13 @@ def information(candidate: Any, legacy: Any, exposure: Any, ratio: Any, differen
     return np.maximum(0.0, w * _divergence(pc, y) + (1 - w) * _divergence(pl, x))
 
 
-def requests_for(nats: Any, alpha: float) -> Any:
+def requests_for(nats: Any, alpha: Any) -> Any:
     """Requests until a verdict of risk `alpha`, on average, at `nats` per request; at most `MOST`."""
     with np.errstate(divide="ignore"):
-        return np.minimum(MOST, (log(1 / alpha) + OVERSHOOT) / np.asarray(nats, dtype=float))
+        return np.minimum(MOST, (np.log(1 / np.asarray(alpha)) + OVERSHOOT) / np.asarray(nats, dtype=float))
 
 
-def needed_for_pass(share: Any, exposure: Any, ratio: Any, difference: Any, alpha: float) -> Any:
+def needed_for_pass(share: Any, exposure: Any, ratio: Any, difference: Any, alpha: Any) -> Any:
     """Candidate requests until PASS, on average, if the candidate is as good as legacy; elementwise.
 
     About `ln(1/alpha) / difference` and a half more when nothing is ever bad. Falls when the margin grows. `MOST` when

@@ -15,10 +15,13 @@ from math import log
 import numpy as np
 
 from modelrollout.core.model import Margin
-from modelrollout.core.observation import ArmCounts
+from modelrollout.core.observation import ArmCounts, Effect
 from modelrollout.stats.dispersion import effective, inflation
+from modelrollout.stats.effect import COLUMNS, effects, sums
 from modelrollout.stats.linear import Floats, increments
 from modelrollout.stats.mixture import FINE, RESTART_EVERY, START, WORSE, alternatives, restart_capital, value
+from modelrollout.stats.planning import MOST, needed_for_pass
+from modelrollout.stats.ratio_check import log_bayes_factor, mismatch
 
 LAYOUT = 1.0
 """First value of a checkpoint. One that begins with another number is not understood and not used."""
@@ -35,14 +38,17 @@ SETTLED = 200.0
 
 _WORSE = slice(1, 1 + len(WORSE))
 _AT = _WORSE.stop
-_CASH, _BAD, _TOTAL, _BEFORE, _RESTARTS, _RESTARTED, _OWN_BAD, _BAD_STRATA, _CHI, _DEGREES, _POD_EVENTS, _PODS = range(
-    _AT, _AT + 12
+_CASH, _BAD, _TOTAL, _RESTARTS, _RESTARTED, _OWN_BAD, _BAD_STRATA, _CHI, _DEGREES, _POD_EVENTS, _PODS = range(
+    _AT, _AT + 11
 )
-CARRIED = _AT + 12
+_MISMATCH, _SEEN_C, _SEEN_L, _DUE_C = range(_AT + 11, _AT + 15)
+CARRIED = _AT + 15
 """Values that outlive a step; those behind them are the step's own."""
 _FINE = slice(CARRIED, CARRIED + len(FINE))
-_STRATA, _DUE = _FINE.stop, _FINE.stop + 1
-SIZE = _DUE + 1
+_STRATA, _DUE, _N_C, _N_L = range(_FINE.stop, _FINE.stop + 4)
+_HELD = slice(_FINE.stop + 4, _FINE.stop + 4 + len(WORSE))
+_EFFECT = slice(_HELD.stop, _HELD.stop + COLUMNS)
+SIZE = _EFFECT.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +67,52 @@ class Stratum:
     chi: float = 0.0
     degrees: int = 0
     pods: tuple[int, int] = (1, 1)
+    whole: bool = True
+    """Every request of the time is in it; requests of pods that are too young to be judged are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Requests of the candidate and of both arms that the route's weights did not bring about."""
+
+    candidate: int
+    total: int
+    due: float
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a comparison says: logs of e-values now and one stratum ago, and the counts behind a FAIL.
+    """What a comparison says: logs of e-values, and the counts behind a FAIL.
 
-    `strata`: of this step with requests of both arms. `usual`: legacy's share as learned.
+    `held`: what is left of `worse` without the stratum that speaks most for it, earlier steps' evidence left out too.
+    `strata`: of this step with requests of both arms. `usual`: legacy's share as learned. `needed`: candidate requests
+    that a PASS takes when it is as good as legacy. `split`: not None when requests are split otherwise than promised.
     """
 
     worse: float
-    before: float
+    held: float
     fine: float
     own_bad: float
     bad_strata: float
     strata: int
     usual: float
+    needed: float
+    effect: Effect | None = None
+    split: Split | None = None
 
     def fails(self, limit: float) -> bool:
         """Whether the evidence is beyond `limit` (nats), on enough events.
 
-        Evidence that came with the newest stratum alone waits for the next one: an outage of both arms begins between
-        two scrapes, and a single stratum may show one arm bad while the other's scrape is yet to come.
+        One stratum alone is not believed: an outage of both arms begins between two scrapes, and the stratum in which
+        it does may show one arm bad while the other's scrape is yet to come.
         """
         enough = self.own_bad >= LEAST_BAD and self.bad_strata >= LEAST_STRATA
-        return self.worse >= limit and self.before >= limit / 2 and (enough or self.worse >= limit + OVERWHELMING)
+        return self.worse >= limit and self.held >= limit / 2 and (enough or self.worse >= limit + OVERWHELMING)
+
+
+def understood(carried: Sequence[float]) -> bool:
+    """Whether these are values of a checkpoint that this program can go on from."""
+    return len(carried) == CARRIED and carried[0] == LAYOUT
 
 
 class Comparison:
@@ -95,8 +122,12 @@ class Comparison:
         """`carried`: values of a checkpoint; others than this program's layout begin anew."""
         self.margin = margin
         self.step = margin
+        self.promised: float | None = None
+        self.needed = MOST
+        self.effect: Effect | None = None
+        self.split: Split | None = None
         self.values = np.zeros(SIZE)
-        if len(carried) == CARRIED and carried[0] == LAYOUT:
+        if understood(carried):
             self.values[:CARRIED] = carried
         else:
             self.values[0] = LAYOUT
@@ -104,40 +135,50 @@ class Comparison:
             self.values[_CASH] = 1.0 - START
             self.values[_BAD], self.values[_TOTAL] = PRIOR_BAD, PRIOR_TOTAL
 
-    def begin(self, step: Margin) -> None:
-        """A new step, which passes against `step`; evidence of harm goes on and is given fresh capital."""
-        self.step = step
+    def begin(self, step: Margin, *, promised: float | None = None) -> None:
+        """A new step, which passes against `step`; evidence of harm goes on and is given fresh capital.
+
+        `promised`: the candidate's share of requests at this step's weight; None when nobody can know.
+        """
+        self.values[:CARRIED] = self.carried()
+        self.step, self.promised = step, promised
         self.values[CARRIED:] = 0.0
         self.values[_DUE] = 1.0
+        self.values[_HELD] = np.minimum(self.values[_WORSE], log(START))
 
     def carried(self) -> tuple[float, ...]:
-        """What a checkpoint holds."""
-        return tuple(self.values[:CARRIED].tolist())
+        """What a checkpoint holds: the requests of the step are added to those of earlier ones."""
+        values = self.values[:CARRIED].copy()
+        values[_MISMATCH], values[_SEEN_C], values[_SEEN_L], values[_DUE_C] = _splits([self])[0]
+        return tuple(values.tolist())
 
     def findings(self) -> Findings:
         """What it says now."""
         v = self.values
         return Findings(
             worse=float(value(v[None, _WORSE], v[None, _CASH])[0]),
-            before=float(v[_BEFORE]),
+            held=float(value(v[None, _HELD], v[None, _CASH])[0]),
             fine=float(value(v[None, _FINE], np.zeros(1))[0]),
             own_bad=float(v[_OWN_BAD]),
             bad_strata=float(v[_BAD_STRATA]),
             strata=int(v[_STRATA]),
             usual=float(np.clip(v[_BAD] / v[_TOTAL], LEAST_SHARE, MOST_SHARE)),
+            needed=self.needed,
+            effect=self.effect,
+            split=self.split,
         )
 
 
 def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> None:
-    """Move each comparison on by its stratum; all at once, each as if alone."""
+    """Move each comparison, all of them different ones, on by its stratum; all at once, each as if alone."""
     if not comparisons:
         return
     state = np.stack([one.values for one in comparisons])
-    n_c, e_c, n_l, e_l, end, seconds, judged, chi, degrees, pods_c, pods_l = np.array(
+    n_c, e_c, n_l, e_l, end, seconds, judged, whole, chi, degrees, pods_c, pods_l = np.array(
         [
             (
                 *(s.candidate.total, s.candidate.bad, s.legacy.total, s.legacy.bad),
-                *(s.end, s.seconds, s.judged, s.chi, s.degrees, *s.pods),
+                *(s.end, s.seconds, s.judged, s.whole, s.chi, s.degrees, *s.pods),
             )
             for s in strata
         ],
@@ -152,7 +193,7 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
     inflated = inflation(state[:, _CHI], state[:, _DEGREES])
     per_pod = state[:, _POD_EVENTS] / np.maximum(state[:, _PODS], 1.0)
     temper = told / effective(inflated, per_pod, n_c=n_c, n_l=n_l, pods_c=pods_c, pods_l=pods_l)
-    before = value(state[:, _WORSE], state[:, _CASH])
+    before = state[:, _WORSE].copy()
     for place, (ratio, difference), worse in ((_WORSE, margins[:2], True), (_FINE, margins[2:], False)):
         logs = increments(
             e_c,
@@ -166,13 +207,56 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
             worse=worse,
         )
         state[:, place] += logs * temper[:, None]
-    state[:, _BEFORE] = np.where(told, before, state[:, _BEFORE])
+    # Either an earlier stratum is the one left out, or it is this one.
+    state[:, _HELD] = np.minimum(state[:, _HELD] + (state[:, _WORSE] - before), before)
     state[:, _STRATA] += told
+    counted = (judged > 0) & (whole > 0)
+    state[:, _N_C] += counted * n_c
+    state[:, _N_L] += counted * n_l
+    state[:, _EFFECT] += (judged > 0)[:, None] * sums(n_c, e_c, n_l, e_l, temper=np.where(told, temper, 1.0))
     state[:, _OWN_BAD] += told * e_c
     state[:, _BAD_STRATA] += told & (e_c > 0)
     _learn(state, judged, n_l=n_l, e_l=e_l, usual=usual, seconds=seconds, chi=chi, degrees=degrees, pods=pods_l)
     for one, row in zip(comparisons, state, strict=True):
         one.values[:] = row
+
+
+def foresee(comparisons: Sequence[Comparison], risk: Sequence[float]) -> None:
+    """Work out what people read, as the step stands: the effect with its interval, whether requests are split as
+    promised, and how many candidate requests a PASS takes at risk `risk` each.
+    """
+    if not comparisons:
+        return
+    state = np.stack([one.values for one in comparisons])
+    both = state[:, _N_C] + state[:, _N_L]
+    needed = needed_for_pass(
+        np.clip(state[:, _BAD] / state[:, _TOTAL], LEAST_SHARE, MOST_SHARE),
+        np.where(both > 0, state[:, _N_C] / np.maximum(both, 1.0), 0.5),
+        np.array([one.step.ratio for one in comparisons]),
+        np.array([one.step.difference for one in comparisons]),
+        np.array(risk),
+    )
+    splits = _splits(comparisons)
+    seen, due = splits[:, 1:3], np.stack([splits[:, 3], splits[:, 1] + splits[:, 2] - splits[:, 3]], axis=-1)
+    odd = mismatch(splits[:, 0], seen, due)
+    found = zip(comparisons, needed.tolist(), effects(state[:, _EFFECT]), odd.tolist(), splits.tolist(), strict=True)
+    for one, requests, effect, wrong, (_, seen_c, seen_l, due_c) in found:
+        one.needed, one.effect = requests, effect
+        one.split = Split(round(seen_c), round(seen_c + seen_l), due_c / (seen_c + seen_l)) if wrong else None
+
+
+def _splits(comparisons: Sequence[Comparison]) -> Floats:
+    """Per row, over all steps: log Bayes factor against the promised split, requests of the arms, candidate's due."""
+    state = np.stack([one.values for one in comparisons])
+    promised = np.array([np.nan if one.promised is None else one.promised for one in comparisons])
+    known = np.isfinite(promised)
+    share = np.where(known, promised, 0.0)
+    counts = np.where(known[:, None], state[:, [_N_C, _N_L]], 0.0)
+    carried = state[:, [_MISMATCH, _SEEN_C, _SEEN_L, _DUE_C]]
+    carried[:, 0] += log_bayes_factor(counts, share)
+    carried[:, 1:3] += counts
+    carried[:, 3] += counts.sum(axis=1) * share
+    return carried
 
 
 def _restart(state: Floats, told: Floats, end: Floats) -> None:
@@ -182,7 +266,8 @@ def _restart(state: Floats, told: Floats, end: Floats) -> None:
     for row in np.flatnonzero(due):
         state[row, _RESTARTS] += 1.0
         capital = restart_capital(int(state[row, _RESTARTS]))
-        state[row, _WORSE] = np.logaddexp(state[row, _WORSE], log(capital))
+        for place in (_WORSE, _HELD):
+            state[row, place] = np.logaddexp(state[row, place], log(capital))
         state[row, _CASH] -= capital
     state[:, _RESTARTED] = np.where(due | (told & fresh), end, state[:, _RESTARTED])
     state[:, _DUE] = np.where(told, 0.0, state[:, _DUE])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import floor
 
 from modelrollout.core.observation import NoDataCause
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.samples import Series
+from modelrollout.stats.dispersion import pearson
 from modelrollout.stats.increments import (
     UP,
     KnownTargets,
@@ -69,11 +70,19 @@ class TickGrid:
 
 @dataclass(frozen=True, slots=True)
 class TickCounts:
-    """`n` events of which `e` bad. `sampled` is False when no scrape fell into the tick (nothing new, not zero)."""
+    """`n` events of which `e` bad. `sampled` is False when no scrape fell into the tick (nothing new, not zero).
+
+    `pods`: targets with events; `chi`, `degrees`: Pearson's X2 of their bad shares. `partial`: events of targets that
+    are not judged were left out.
+    """
 
     n: int
     e: int
     sampled: bool = True
+    pods: int = 1
+    chi: float = 0.0
+    degrees: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +220,17 @@ class ArmReader:
         gap = self._gap(arm, t0, t1, known, lazy=lazy)
         if gap is not None:
             return gap
-        n = e = 0.0
+        each: dict[Target, tuple[float, float]] = {}
+        partial = False
         # Without a fresh total there is no gap only when its targets are well: nobody has asked them yet.
         sampled = not self._fresh(t1) and (arm.up.alive(t0, t1) or (lazy and known.alive(t0, t1)))
         gains: dict[Target, float] = {}
         for counter in arm.counters:
             target = counter.track.target
-            if not (counter.total or counter.bad) or not judged(target):
+            if not (counter.total or counter.bad):
+                continue
+            if not judged(target):
+                partial = partial or counter.track.seen(t0, t1)
                 continue
             new = known.born_at_zero(target, t0, t1, slack=self._slack)
             gain = increase(counter.track, t0, t1, slack=self._slack, from_zero=new)
@@ -225,14 +238,14 @@ class ArmReader:
                 continue
             if is_fake_reset(gain, self._gains.get(target, ())):
                 return NoTick(NoDataCause.REJECTED)
-            n += counter.total * gain.value
-            e += counter.bad * gain.value
+            n, e = each.get(target, (0.0, 0.0))
+            each[target] = (n + counter.total * gain.value, e + counter.bad * gain.value)
             if counter.total:
                 sampled = True
                 gains[target] = gains.get(target, 0.0) + gain.value
         for target, gained in gains.items():
             self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
-        return self._clamped(n, e, sampled)
+        return replace(self._clamped(tuple(each.values()), sampled), partial=partial)
 
     def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
@@ -269,9 +282,11 @@ class ArmReader:
                     return f'{metric} has no bucket le="{le:g}" on {counter.track.target[3] or counter.track.target[1]}'
         return ""
 
-    def _clamped(self, n: float, e: float, sampled: bool) -> TickCounts:
-        events, bad = whole(n + self._rest[0]), whole(e + self._rest[1])
+    def _clamped(self, each: Sequence[tuple[float, float]], sampled: bool) -> TickCounts:
+        events = whole(sum(n for n, _ in each) + self._rest[0])
+        bad = whole(sum(e for _, e in each) + self._rest[1])
         fits = max(0, floor(events))
         counted = min(max(0, floor(bad)), fits)
         self._rest = (events - fits, bad - counted)
-        return TickCounts(fits, counted, sampled)
+        chi, degrees = pearson([(n, min(max(e, 0.0), n)) for n, e in each])
+        return TickCounts(fits, counted, sampled, max(1, sum(n > 0 for n, _ in each)), chi, degrees)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil, inf
 
-from modelrollout.core.model import Sli
-from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, LedgerState
+from modelrollout.core.model import Margin, Sli
+from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, LedgerState, SliCheckpoint
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.stats.ages import Ages
@@ -17,6 +17,7 @@ from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.judge import Reading, last_ticks, strata_of
 from modelrollout.stats.ledger import attributed, book
+from modelrollout.stats.sequential import Comparison, Stratum, understood
 from modelrollout.stats.ticks import NUDGE, STALE_SCRAPES, ArmReader, NoTick, TickCounts, TickGrid, TickPair
 
 RECENT = 60.0
@@ -54,31 +55,53 @@ class Timing:
 
 
 class SliTrack:
-    """Counts of one SLI: the ticks of the longest window, the sums of the step, and its ledger."""
+    """Counts of one SLI: the ticks of the longest window, the sums of the step, its ledger, and the comparison of arms.
 
-    def __init__(self, sli: Sli, plan: SliPlan, timing: Timing, *, since: float, ledger: LedgerState) -> None:
+    Ticks from the checkpoint on are read once; only those of the step itself are judged, the others teach what legacy's
+    usual share is.
+    """
+
+    def __init__(
+        self,
+        sli: Sli,
+        plan: SliPlan,
+        timing: Timing,
+        *,
+        since: float,
+        step: Margin,
+        promised: float | None,
+        ledger: LedgerState,
+        checkpoint: SliCheckpoint | None,
+    ) -> None:
         self.sli = sli
         self._timing = timing
         self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
         self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
         self._ages = Ages(warmup=timing.warmup, slack=timing.slack)
         self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
-        self._unbooked: list[TickPair] = []
+        self._open: list[TickPair] = []
         self._newest: float | None = None
         self._since = since
         self._begin = timing.grid.first_from(since)
         self._sums = (ArmCounts(0, 0), ArmCounts(0, 0))
         self.ledger = ledger
-        self.next = min(self._begin, timing.grid.first_from(ledger.tick)) if ledger.tick else self._begin
+        carried = checkpoint.values if checkpoint and understood(checkpoint.values) else ()
+        self.comparison = Comparison(sli.margin, carried)
+        self.comparison.begin(step, promised=promised)
+        self._told = checkpoint.tick if checkpoint and carried else 0.0
+        self.unread: deque[Stratum] = deque()
+        self.next = min(
+            self._begin,
+            timing.grid.first_from(self._told) if self._told else self._begin,
+            timing.grid.first_from(ledger.tick) if ledger.tick else self._begin,
+        )
         self.cold = True
         self.failure: EvidenceUnreachable | None = None
 
-    def restart(self, since: float) -> None:
-        """A new step: only ticks that begin at or after `since` count from now on. The ledger goes on."""
-        self._since = since
-        self._begin = self._timing.grid.first_from(since)
-        ticks = self.step_ticks()
-        self._sums = (sum_counts(p.candidate for p in ticks), sum_counts(p.legacy for p in ticks))
+    @property
+    def checkpoint(self) -> SliCheckpoint:
+        """The evidence as of the newest whole stratum; complete once `unread` is empty."""
+        return SliCheckpoint(self.sli.name, self._told, self.comparison.carried())
 
     def step_ticks(self) -> list[TickPair]:
         """Ticks of this step, oldest first."""
@@ -86,13 +109,20 @@ class SliTrack:
 
     def reading(self) -> Reading:
         """What the judge may know."""
-        return Reading(self.step_ticks(), self._sums[0], self._sums[1], self._newest, self._candidate.carried)
+        return Reading(
+            self.step_ticks(),
+            self._sums[0],
+            self._sums[1],
+            self._newest,
+            self._candidate.carried,
+            self.comparison.findings(),
+        )
 
     def read(self, answer: ArmSeries, first: int, last: int) -> None:
         """Count the ticks from `first` to `last`; `answer` holds all samples from slack before on."""
         grid = self._timing.grid
         if first > self.next:
-            self._unbooked.clear()
+            self._open.clear()
         known = KnownTargets((*answer.legacy, *answer.candidate))
         candidate, legacy = self._candidate.prepare(answer.candidate), self._legacy.prepare(answer.legacy)
         # A label of the targets themselves is on their `up` too; then an arm without series is an arm not scraped.
@@ -115,20 +145,41 @@ class SliTrack:
             self._ticks.append(pair)
             if tick >= self._begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
-            self._book(pair)
+            self._close(pair)
         self.next = last + 1
         self.cold = False
 
-    def _book(self, pair: TickPair) -> None:
-        """Charge whole strata to the ledger, each once; those before `ledger.tick` are in it already."""
+    def _close(self, pair: TickPair) -> None:
+        """When a stratum is whole, charge it to the ledger and hand it to the comparison; each of them once."""
         grid, width = self._timing.grid, self._timing.stratum
-        if grid.start(pair.tick) < self.ledger.tick - NUDGE:
-            return
-        self._unbooked.append(pair)
+        self._open.append(pair)
         if pair.tick % width:
             return
-        stratum, self._unbooked = self._unbooked, []
-        state = replace(self.ledger, tick=grid.end(pair.tick))
+        stratum, self._open = self._open, []
+        first = pair.tick - width + 1
+        if grid.start(stratum[0].tick) >= self.ledger.tick - NUDGE and pair.tick > 0:
+            self._book(stratum)
+        if grid.start(first) >= self._told - NUDGE:
+            self._told = grid.end(pair.tick)
+            self.unread.append(self._stratum(stratum, judged=first >= self._begin))
+
+    def _stratum(self, stratum: Sequence[TickPair], *, judged: bool) -> Stratum:
+        legacy = [p.legacy for p in stratum if isinstance(p.legacy, TickCounts)]
+        candidate = [p.candidate for p in stratum if isinstance(p.candidate, TickCounts)]
+        return Stratum(
+            sum_counts(candidate),
+            sum_counts(legacy),
+            end=self._timing.grid.end(stratum[-1].tick),
+            seconds=self._timing.stratum * self._timing.grid.interval,
+            judged=judged,
+            chi=sum(tick.chi for tick in legacy),
+            degrees=sum(tick.degrees for tick in legacy),
+            pods=(max((t.pods for t in candidate), default=1), max((t.pods for t in legacy), default=1)),
+            whole=len(candidate) == len(legacy) == len(stratum) and not any(t.partial for t in (*candidate, *legacy)),
+        )
+
+    def _book(self, stratum: Sequence[TickPair]) -> None:
+        state = replace(self.ledger, tick=self._timing.grid.end(stratum[-1].tick))
         # A stratum without data of either arm adds nothing to any statistic.
         if _has_counts(p.candidate for p in stratum) and _has_counts(p.legacy for p in stratum):
             state = book(

@@ -55,7 +55,7 @@ def test_hard_guard_reverts_and_gives_its_numbers() -> None:
     assert incident is not None
     assert incident.reason == Reason.HARD_GUARD
     assert "14 of the last 22 candidate requests" in incident.message
-    assert "legacy 0.500 % of 10000" in incident.message
+    assert "legacy 0.500 % of 10,000" in incident.message
     assert incident.closed is not None
 
 
@@ -87,7 +87,7 @@ def test_rollback_by_a_tier_says_its_numbers_once() -> None:
     assert incident is not None
     assert incident.message.count("burns over") == 1
     assert "availability: burns over 12x" in incident.message
-    assert "legacy 0.500 % of 10000" in incident.message
+    assert "legacy 0.500 % of 10,000" in incident.message
 
 
 @pytest.mark.parametrize(("tier_index", "attribution"), [(0, Attribution.AWAITING), (2, Attribution.CANDIDATE)])

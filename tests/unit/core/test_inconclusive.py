@@ -60,7 +60,7 @@ def test_a_step_long_overdue_is_written_once_with_what_it_waits_for() -> None:
     writes = len(world.writes)
     world.run(HOLD - 60)
     assert world.writes[writes:] == ["status"]
-    assert "waiting, 500 of 383 candidate requests" in world.state.message
+    assert "waiting: 500 of 383 candidate requests needed" in world.state.message
 
 
 @pytest.mark.parametrize("then", [Outcome.ROLLBACK, Outcome.PROMOTE, Outcome.PAUSE])

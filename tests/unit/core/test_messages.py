@@ -34,7 +34,7 @@ def test_a_rollback_for_a_burn_says_its_numbers_once() -> None:
     assert world.state.phase is Phase.ROLLING_BACK
     assert incident(world) == (
         "availability: burns over 12x its budget in 5m and 60s (4 of 4 bad, probability 0.9987; the candidate's doing)"
-        "; candidate 100 % of 4 bad, legacy 0.500 % of 10000, allowed 1.00 %"
+        "; candidate 100 % of 4 bad, legacy 0.500 % of 10,000, allowed 1.00 %"
     )
 
 

@@ -97,7 +97,7 @@ def test_no_advance_before_the_shortest_time_nor_without_a_pass() -> None:
     world.verdict = Verdict.WAIT
     world.run(600)
     assert world.weight == 5
-    assert "waiting, 500 of 383 candidate requests" in world.state.message
+    assert "waiting: 500 of 383 candidate requests needed" in world.state.message
 
 
 @pytest.mark.parametrize("verdict", [Verdict.WAIT, Verdict.NO_DATA, Verdict.INVALID])
@@ -302,7 +302,7 @@ def test_legacy_template_change_restarts_the_evidence() -> None:
     world.legacy = replace(LEGACY, template_hash="other")
     world.run(55)
     assert world.weight == 5
-    assert world.state.checkpoints == ()
+    assert world.state.checkpoints == OLD_EVIDENCE, "evidence of harm is not forgotten, and its risk not spent twice"
     assert EventReason.EVIDENCE_RESTARTED in reasons(world)
     world.run(10)
     assert world.weight == 25

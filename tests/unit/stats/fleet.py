@@ -19,6 +19,7 @@ from modelrollout.core.model import (
     Traffic,
     Weight,
 )
+from modelrollout.core.observation import EvidenceSeen
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.samples import Series
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
@@ -89,11 +90,33 @@ class Fleet:
 
 
 def tracker(
-    rollout: RolloutSpec | None = None, *, since: float = ORIGIN, scrape: float = 5.0, plan: SliPlan = ERROR_PLAN
+    rollout: RolloutSpec | None = None,
+    *,
+    since: float = ORIGIN,
+    scrape: float = 5.0,
+    plan: SliPlan = ERROR_PLAN,
+    stored: EvidenceSeen | None = None,
+    index: int = 0,
 ) -> EvidenceTracker:
+    """A new one; `stored`: evidence whose ledgers and checkpoints are in the status."""
     rollout = rollout or spec()
     plans = {one.name: SliPlan(one.name, plan.total, plan.bad) for one in rollout.slis}
-    return EvidenceTracker(rollout, plans, grid=ORIGIN, since=since, scrape=scrape, ledgers=())
+    return EvidenceTracker(
+        rollout,
+        plans,
+        grid=ORIGIN,
+        since=since,
+        scrape=scrape,
+        ledgers=stored.ledgers if stored else (),
+        checkpoints=stored.checkpoints if stored else (),
+        index=index,
+    )
+
+
+def again(tracked: EvidenceTracker, rollout: RolloutSpec | None = None, *, since: float) -> EvidenceTracker:
+    """The tracker of the next step, from what the last one would have stored."""
+    found = tracked.assess(since)
+    return tracker(rollout, since=since, stored=found if isinstance(found, EvidenceSeen) else None)
 
 
 def step(tracked: EvidenceTracker, fleet: Fleet, now: float, names: Iterable[str] = ("errors",)) -> Span | None:

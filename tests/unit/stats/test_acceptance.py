@@ -1,6 +1,7 @@
 """Acceptance targets of the error-budget page, and a healthy ramp through the whole path from samples to verdicts."""
 
 from collections.abc import Sequence
+from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,9 @@ import pytest
 from modelrollout.core.model import STANDARD_TIERS, BurnAction, BurnTier, Verdict
 from modelrollout.core.observation import ArmCounts, Attribution, EvidenceSeen
 from modelrollout.stats.guards import burn_limit, burning
-from modelrollout.stats.judge import Judge, Reading
+from modelrollout.stats.judge import Judge, Limits, Reading
 from modelrollout.stats.ticks import TickCounts, TickGrid, TickPair
-from tests.unit.stats.fleet import ORIGIN, Fleet, sli, spec, step, tracker
+from tests.unit.stats.fleet import ORIGIN, Fleet, again, sli, spec, step, tracker
 
 REVERTING = STANDARD_TIERS[:2]
 TRIPLE = BurnTier("triple", 3.0, 1800.0, 300.0, BurnAction.PAUSE)
@@ -84,7 +85,15 @@ def test_the_default_tiers_at_every_tick_leave_the_healthy_alone(rate: int) -> N
 def test_a_shared_incident_is_shared(weight: float, rps: int) -> None:
     """Target 3: both arms 1x -> 20x for 5 min at 99 %: SharedDegradation, reverted in at most 1.5 % of runs."""
     rng = np.random.default_rng(5)
-    judge = Judge(sli(allowed=0.01), STANDARD_TIERS, TickGrid(ORIGIN, 15.0), stratum=1, late=False)
+    judge = Judge(
+        sli(allowed=0.01),
+        STANDARD_TIERS,
+        TickGrid(ORIGIN, 15.0),
+        stratum=1,
+        late=False,
+        limits=Limits(log(100), log(20)),
+        step=None,
+    )
     share = np.repeat([0.01, 0.2, 0.01], [20, 20, 20])
     runs, reverted, shared = 100, 0, 0
     for _ in range(runs):
@@ -123,7 +132,15 @@ def outage(rng: np.random.Generator, *, rps: float, weight: float, pods: int, de
                 total[tick] += fine + failed
                 bad[tick] += rng.binomial(fine, 0.01) + failed
         counted.append([TickCounts(int(n), int(e)) for n, e in zip(total, bad, strict=True)])
-    judge = Judge(sli(allowed=0.01), STANDARD_TIERS, TickGrid(ORIGIN, 5.0), stratum=1, late=False)
+    judge = Judge(
+        sli(allowed=0.01),
+        STANDARD_TIERS,
+        TickGrid(ORIGIN, 5.0),
+        stratum=1,
+        late=False,
+        limits=Limits(log(100), log(20)),
+        step=None,
+    )
     ticks = [TickPair(n + 1, c, g) for n, (c, g) in enumerate(zip(*counted, strict=True))]
     for n in range(11, 36):
         reading = Reading(ticks[: n + 1], ArmCounts(0, 0), ArmCounts(0, 0), None)
@@ -166,7 +183,7 @@ def ramp(seed: int) -> list[Verdict]:
         scrape(ORIGIN + 5 * n, 0.0)
     for index, weight in enumerate((0.01, 0.05, 0.25, 0.5, 1.0)):
         begin = ORIGIN + 36 * index
-        tracked.restart(begin)
+        tracked = again(tracked, rollout, since=begin)
         for n in range(8):
             at = ORIGIN + 5 * (-(-36 * index // 5) + n)
             if at >= begin + 36:

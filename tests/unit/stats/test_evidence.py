@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelrollout.core.model import ArmLabels, ErrorBudget, ProfileRef, Verdict
+from modelrollout.core.model import ArmLabels, ErrorBudget, ProfileRef, Step, Verdict, Weight
 from modelrollout.core.observation import (
     ArmCounts,
     EvidencePending,
@@ -14,7 +14,8 @@ from modelrollout.core.observation import (
     SliAssessment,
 )
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, is_late
-from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, series, sli, spec, step, tracker
+from modelrollout.stats.sequential import Comparison
+from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, again, series, sli, spec, step, tracker
 
 
 def steady(
@@ -106,10 +107,10 @@ def test_a_span_read_twice_changes_nothing() -> None:
 
 
 def test_a_restart_begins_counts_anew_and_keeps_the_ledger() -> None:
-    tracked, fleet = tracker(), steady(candidate=(10, 3))
+    tracked, fleet = tracker(), steady(candidate=(10, 3), legacy=(70, 21))
     run(tracked, fleet, 6, 61)
     ledger = tracked.ledgers[0]
-    tracked.restart(ORIGIN + 62)
+    tracked = again(tracked, since=ORIGIN + 62)
     assert tracked.assess(ORIGIN + 62) == EvidencePending()
     run(tracked, fleet, 66, 76)
     found = seen(tracked, 76)
@@ -117,13 +118,6 @@ def test_a_restart_begins_counts_anew_and_keeps_the_ledger() -> None:
     assert only(found).candidate == ArmCounts(2 * 13, 6)
     assert found.ledgers[0].candidate_total == ledger.candidate_total + 3 * 13
     assert found.ledgers[0].tick == ORIGIN + 75
-
-
-def test_a_restart_in_the_past_keeps_the_ticks_since() -> None:
-    tracked, fleet = tracker(), steady()
-    run(tracked, fleet, 6, 61)
-    tracked.restart(ORIGIN + 40)
-    assert only(seen(tracked, 61)).candidate == ArmCounts(4 * 10, 0)
 
 
 def test_a_dead_candidate_fails_within_two_ticks() -> None:
@@ -146,19 +140,41 @@ def test_answers_that_failed_are_asked_for_again() -> None:
     assert only(seen(tracked, 26)).candidate == ArmCounts(50, 0)
 
 
-def test_ticks_that_are_too_old_are_given_up() -> None:
-    tracked = tracker()
-    span = tracked.span(ORIGIN + 5001)
+def test_ticks_of_long_ago_are_read_half_an_hour_at_a_time() -> None:
+    tracked, fleet = tracker(), steady(until=5000)
+    span = step(tracked, fleet, ORIGIN + 5001)
     assert span is not None
-    assert (span.first, span.last) == (1000 - (1800 + 30) // 5 + 1, 1000)
+    assert (span.first, span.last, span.behind) == (1, 360, True)
+    assert tracked.assess(ORIGIN + 5001) == EvidencePending()
+    span = step(tracked, fleet, ORIGIN + 5001)
+    assert span is not None
+    assert (span.first, span.last) == (361, 720)
+    span = step(tracked, fleet, ORIGIN + 5001)
+    assert span is not None
+    assert (span.last, span.behind) == (1000, False)
+    assert only(seen(tracked, 5001)).candidate == ArmCounts(10_000, 0)
+
+
+def test_a_fail_of_long_ago_is_told_before_all_is_read() -> None:
+    tracked, fleet = tracker(), steady(until=5000, candidate=(0, 50))
+    step(tracked, fleet, ORIGIN + 5001)
+    assert only(seen(tracked, 5001)).verdict is Verdict.FAIL
+
+
+def test_ticks_older_than_a_day_are_given_up() -> None:
+    span = tracker().span(ORIGIN + 100_001)
+    assert span is not None
+    assert span.first == 20_000 - 86_400 // 5 + 1
 
 
 def test_a_gap_that_is_given_up_does_not_stretch_windows() -> None:
     tracked, fleet = tracker(), steady(until=20, candidate=(0, 50))
     run(tracked, fleet, 6, 16)
-    steady(fleet=fleet, since=3000, until=4000)
-    step(tracked, fleet, ORIGIN + 3996)
-    found = only(seen(tracked, 3996))
+    steady(fleet=fleet, since=90_000, until=91_000)
+    now = ORIGIN + 90_996
+    while tracked.span(now) is not None:
+        step(tracked, fleet, now)
+    found = only(seen(tracked, 90_996))
     assert found.hard_guard is None
     assert found.tiers == ()
 
@@ -264,11 +280,8 @@ def test_late_slis_are_told_by_their_profile_or_name() -> None:
     assert not is_late(sli("errors"))
 
 
-def test_without_tiers_the_last_five_minutes_are_kept() -> None:
+def test_without_tiers_a_pass_takes_what_shows_the_objective() -> None:
     tracked, fleet = tracker(spec(budget=ErrorBudget(tiers=()))), steady()
-    span = tracked.span(ORIGIN + 3001)
-    assert span is not None
-    assert (span.first, span.last) == (600 - 330 // 5 + 1, 600)
     run(tracked, fleet, 6, 6)
     assert only(seen(tracked, 6)).needed == 459
 
@@ -345,7 +358,7 @@ def test_a_new_step_inherits_no_rest_of_the_one_before() -> None:
     for n in range(4):
         fleet.scrape("candidate", "c-1", ORIGIN - 2 + 5 * n, {"500": 2.5 * n})
     run(tracked, fleet, 6, 6)
-    tracked.restart(ORIGIN + 5)
+    tracked = again(tracked, since=ORIGIN + 5)
     run(tracked, fleet, 11, 11)
     assert only(seen(tracked, 11)).candidate == ArmCounts(2, 2)
 
@@ -355,8 +368,9 @@ def test_an_abandoned_gap_leaves_no_half_stratum_behind() -> None:
     fleet = steady(scrape=15.0, until=60, candidate=(24, 6), legacy=(270, 30))
     run(tracked, fleet, 6, 21)
     booked = tracked.ledgers[0].candidate_total
-    steady(fleet=fleet, scrape=15.0, since=4000, until=4040)
-    step(tracked, fleet, ORIGIN + 4001)
+    steady(fleet=fleet, scrape=15.0, since=90_000, until=90_040)
+    while tracked.span(ORIGIN + 90_001) is not None:
+        step(tracked, fleet, ORIGIN + 90_001)
     assert tracked.ledgers[0].candidate_total == booked
 
 
@@ -380,26 +394,60 @@ def wild(seed: int, until: float) -> Fleet:
     return fleet
 
 
+TWO_STEPS = (Step(Weight(2500), 30.0, 600.0), Step(Weight(10_000), 30.0, 600.0))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_tracker_started_in_mid_step_equals_one_that_never_stopped(seed: int) -> None:
-    """Error-budget target 6: evidence and ledger are the same, bit for bit; the ledger is stored at some tick."""
+    """Acceptance 14, error-budget target 6: evidence, odds and ledger are the same, bit for bit.
+
+    Evidence is stored when the step begins, the ledger at some later tick too.
+    """
+    rollout = replace(spec(), steps=TWO_STEPS)
     fleet = wild(seed, 320.0)
-    steadfast = tracker()
-    run(steadfast, fleet, 6, 101)
-    stored = steadfast.ledgers
-    steadfast.restart(ORIGIN + 103)
+    first = tracker(rollout)
+    run(first, fleet, 6, 101)
+    stored = seen(first, 101)
+    steadfast = tracker(rollout, since=ORIGIN + 113, stored=stored)
     run(steadfast, fleet, 106, 201)
-    newer = steadfast.ledgers
+    later = replace(stored, ledgers=steadfast.ledgers)
     run(steadfast, fleet, 206, 301)
-    for ledgers in (stored, newer):
-        fresh = EvidenceTracker(
-            spec(), {"errors": ERROR_PLAN}, grid=ORIGIN, since=ORIGIN + 103, scrape=5.0, ledgers=ledgers
-        )
+    for known in (stored, later):
+        fresh = tracker(rollout, since=ORIGIN + 113, stored=known)
         run(fresh, fleet, 301, 301)
         assert fresh.assess(ORIGIN + 301) == steadfast.assess(ORIGIN + 301)
     found = seen(steadfast, 301)
     assert found.slis[0].candidate.total > 200
     assert found.ledgers[0].candidate_bad > 0
+    assert found.slis[0].odds is not None
+    assert found.slis[0].odds.worse != 0.0
+    assert found.checkpoints[0].tick == ORIGIN + 300
+
+
+def test_evidence_of_harm_outlives_its_step_and_of_health_does_not() -> None:
+    rollout = replace(spec(), steps=(*TWO_STEPS[:1], Step(Weight(5000), 30.0, 600.0), *TWO_STEPS[1:]))
+    tracked, fleet = tracker(rollout), steady(candidate=(9, 1), legacy=(89, 2))
+    run(tracked, fleet, 6, 61)
+    before = only(seen(tracked, 61)).odds
+    tracked = tracker(rollout, since=ORIGIN + 80, stored=seen(tracked, 61), index=1)
+    run(tracked, fleet, 66, 86)
+    after = only(seen(tracked, 86)).odds
+    assert before is not None
+    assert after is not None
+    assert before.worse > 1
+    assert after.worse > before.worse - 1
+    assert abs(after.fine) < abs(before.fine)
+    assert (before.margin.difference, after.margin.difference) == (0.001, 0.0005)
+
+
+def test_a_checkpoint_of_another_layout_begins_anew() -> None:
+    tracked, fleet = tracker(), steady(candidate=(5, 5))
+    run(tracked, fleet, 6, 61)
+    found = seen(tracked, 61)
+    other = replace(found.checkpoints[0], values=(2.0, *found.checkpoints[0].values[1:]))
+    for checkpoints in ((other,), (replace(other, values=(1.0, 2.0)),), ()):
+        fresh = tracker(since=ORIGIN + 62, stored=replace(found, checkpoints=checkpoints))
+        assert fresh._tracks[0].comparison.carried() == Comparison(sli().margin).carried()
 
 
 def test_memory_does_not_grow_with_time() -> None:

@@ -1,9 +1,11 @@
+from math import log
+
 import pytest
 
-from modelrollout.core.model import STANDARD_TIERS, Verdict
+from modelrollout.core.model import STANDARD_TIERS, Margin, Sli, Verdict
 from modelrollout.core.observation import ArmCounts, Attribution, HardGuardFinding, NoDataCause, SliAssessment
 from modelrollout.stats.guards import sum_counts
-from modelrollout.stats.judge import Judge, Reading, last_ticks, strata_of
+from modelrollout.stats.judge import Judge, Limits, Reading, last_ticks, strata_of
 from modelrollout.stats.ticks import NoTick, Tick, TickCounts, TickGrid, TickPair
 from tests.unit.stats.fleet import ORIGIN, sli
 
@@ -11,6 +13,11 @@ GRID = TickGrid(ORIGIN, 5.0)
 STALE, MISSING = NoTick(NoDataCause.STALE), NoTick(NoDataCause.MISSING)
 UNSEEN = TickCounts(0, 0, sampled=False)
 LEGACY = TickCounts(100, 1)
+
+
+def judge(one: Sli, *, stratum: int = 1, late: bool = False, step: Margin | None = None) -> Judge:
+    """Of one of two critical SLIs; without a `step` the arms are not compared for a PASS."""
+    return Judge(one, STANDARD_TIERS, GRID, stratum=stratum, late=late, limits=Limits(log(200), log(20)), step=step)
 
 
 def judged(
@@ -31,8 +38,8 @@ def judged(
         newest,
         carried,
     )
-    judge = Judge(sli(allowed=allowed), STANDARD_TIERS, GRID, stratum=1, late=late)
-    return judge.assess(reading, ORIGIN + 5 * len(candidate) + 1)
+    one = judge(sli(allowed=allowed), stratum=1, late=late)
+    return one.assess(reading, ORIGIN + 5 * len(candidate) + 1)
 
 
 def test_a_pass_takes_the_needed_events() -> None:
@@ -61,7 +68,7 @@ def paired(*pairs: tuple[Tick, Tick], stratum: int = 1) -> SliAssessment:
     """Candidate and legacy tick by tick."""
     ticks = [TickPair(n + 1, *pair) for n, pair in enumerate(pairs)]
     reading = Reading(ticks, sum_counts(p.candidate for p in ticks), sum_counts(p.legacy for p in ticks), None)
-    return Judge(sli(allowed=0.01), STANDARD_TIERS, GRID, stratum=stratum, late=False).assess(reading, ORIGIN)
+    return judge(sli(allowed=0.01), stratum=stratum).assess(reading, ORIGIN)
 
 
 @pytest.mark.parametrize("legacy", [LEGACY_WELL, TickCounts(0, 0), STALE, TickCounts(0, 0, sampled=False)])
