@@ -10,17 +10,15 @@ import numpy as np
 
 from e2e.stats.streams import Floats, Ints, Stream
 from modelrollout.core.model import Margin
-from modelrollout.core.observation import ArmCounts
+from modelrollout.core.observation import DOUBT, ArmCounts
 from modelrollout.stats import conditional, sequential
 from modelrollout.stats.conditional import Side
 from modelrollout.stats.dispersion import pearson
+from modelrollout.stats.judge import LEAST_STRATA
 from modelrollout.stats.mixture import value
 from modelrollout.stats.sequential import Comparison, Stratum, advance
 
 NEVER = -1
-DOUBT = log(10.0)
-"""Evidence of harm above which nothing passes."""
-LEAST_STRATA = 2
 
 
 @dataclass(frozen=True, slots=True)
