@@ -85,7 +85,7 @@ async def test_what_can_not_be_proven_is_told_in_accepted_and_stops_nothing() ->
     assert accepted is not None
     assert accepted.status == "True"
     assert accepted.message == "; ".join(status.notes)
-    assert "availability: margin 1.25 + 2e-05 is not provable at 5 % of 20 requests/s" in accepted.message
+    assert "availability: margin 1.25 + 0.00002 is not provable at 5 % of 20 requests/s" in accepted.message
     await world.stop()
 
 

@@ -204,7 +204,7 @@ async def test_a_margin_that_can_not_be_proven_in_time_is_told_with_the_ways_out
     assert isinstance(found.preflight, PreflightPassed), "it is a note, not a refusal to start"
     [note] = found.preflight.notes
     assert re.fullmatch(
-        r"availability: margin 1\.25 \+ 4e-05 is not provable at 5 % of 20 requests/s with 0\.1\d+ % bad within 6h "
+        r"availability: margin 1\.25 \+ 0\.00004 is not provable at 5 % of 20 requests/s with 0\.1\d+ % bad within 6h "
         r"\(step 1, also step 2\): it would take about \d+h; provable: margin\.ratio [\d.]+, or margin\.difference "
         r"[\d.]+, or maxDuration and analysis\.inconclusive\.hold \d+h",
         note,

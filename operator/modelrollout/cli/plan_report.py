@@ -20,8 +20,8 @@ from modelrollout.core.outlook import (
     RolloutOutlook,
     StepOutlook,
     budget_left,
+    least,
     margin_words,
-    rounded_up,
 )
 from modelrollout.core.wording import LONG, duration, percent, share
 from modelrollout.stats.detection import allowance
@@ -167,7 +167,7 @@ def _count(value: float) -> str:
 
 
 def _least(value: float | None, digits: int) -> str:
-    return "none" if value is None else f"{rounded_up(value, digits):g}"
+    return "none" if value is None else least(value, digits)
 
 
 def _rollout(spec: RolloutSpec, outlook: RolloutOutlook) -> dict[str, Any]:

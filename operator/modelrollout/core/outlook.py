@@ -172,8 +172,8 @@ def ways_out(proofs: Iterable[Proof]) -> list[str]:
     difference = max(inf if proof.least_difference is None else proof.least_difference for proof in each)
     seconds = max(proof.seconds for proof in each)
     ways = [
-        f"margin.ratio {rounded_up(ratio):g}" if ratio < inf else "",
-        f"margin.difference {rounded_up(difference, 2):g}" if difference < 1 else "",
+        f"margin.ratio {least(ratio, 3)}" if ratio < inf else "",
+        f"margin.difference {least(difference, 2)}" if difference < inf else "",
         f"maxDuration and analysis.inconclusive.hold {whole(seconds)}" if seconds <= LONG else "",
     ]
     return [way for way in ways if way] or ["nothing, with so few requests"]
@@ -181,7 +181,8 @@ def ways_out(proofs: Iterable[Proof]) -> list[str]:
 
 def margin_words(margin: Margin) -> str:
     """`1.25`, or `1.25 + 0.002` with a difference (fraction of 1)."""
-    return f"{margin.ratio:g} + {margin.difference:.3g}" if margin.difference else f"{margin.ratio:g}"
+    ratio = decimal(margin.ratio, 3)
+    return f"{ratio} + {decimal(margin.difference, 3)}" if margin.difference else ratio
 
 
 def about(seconds: float) -> str:
@@ -197,9 +198,17 @@ def whole(seconds: float) -> str:
     return f"{count}m" if unit == 60 else f"{count}h"
 
 
-def rounded_up(value: float, digits: int = 3) -> float:
-    """`value` with so many significant digits, never less than it."""
+def least(value: float, digits: int) -> str:
+    """A bound as it is written into a spec, rounded up to so many significant digits: never less than `value`."""
     if value <= 0:
-        return value
-    scale = 10.0 ** (digits - 1 - floor(log10(value)))
-    return ceil(value * scale - 1e-9) / scale
+        return "0"
+    # The API takes six decimals.
+    scale = min(1e6, 10.0 ** (digits - 1 - floor(log10(value))))
+    return decimal(ceil(value * scale - 1e-9) / scale, digits)
+
+
+def decimal(value: float, digits: int) -> str:
+    """So many significant digits without an exponent, which the API does not take."""
+    places = max(0, digits - 1 - floor(log10(value))) if value > 0 else 0
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -24,9 +24,9 @@ LEAST_EXPOSURE = 1e-6
 HALVINGS = 52
 SEARCHES = 24
 """Halvings of a search for a margin: to one part in a million."""
-FINEST_DIFFERENCE = 1e-7
-WIDEST_RATIO = 1e4
-"""The largest ratio that is looked for; a margin beyond it is no margin."""
+FINEST_DIFFERENCE = 1e-6
+WIDEST_RATIO, WIDEST_DIFFERENCE = 10.0, 0.5
+"""The largest that are looked for: the API takes no larger ones."""
 
 
 def information(candidate: Any, legacy: Any, exposure: Any, ratio: Any, difference: Any) -> Any:
@@ -98,7 +98,7 @@ def provable_difference(requests: Any, share: Any, exposure: Any, ratio: Any, al
     return _smallest(
         lambda tried: needed_for_pass(share, exposure, ratio, np.exp(tried), alpha) <= requests,
         np.broadcast_shapes(*(np.shape(v) for v in (requests, share, exposure, ratio))),
-        (log(FINEST_DIFFERENCE), 0.0),
+        (log(FINEST_DIFFERENCE), log(WIDEST_DIFFERENCE)),
         np.exp,
     )
 

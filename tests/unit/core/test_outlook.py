@@ -9,8 +9,9 @@ from modelrollout.core.outlook import (
     RolloutOutlook,
     StepOutlook,
     about,
+    decimal,
+    least,
     margin_words,
-    rounded_up,
     whole,
 )
 
@@ -66,5 +67,7 @@ def test_durations(seconds: float, said: str, written: str) -> None:
 def test_margins_and_numbers() -> None:
     assert margin_words(Margin(1.25, 0.0)) == "1.25"
     assert margin_words(Margin(1.0, 0.01)) == "1 + 0.01"
-    assert [rounded_up(x) for x in (1.381, 1.38, 12.34, 0.0)] == [1.39, 1.38, 12.4, 0.0]
-    assert rounded_up(0.000612, 2) == 0.00062
+    assert margin_words(Margin(1.25, 0.00002)) == "1.25 + 0.00002"
+    assert [least(x, 3) for x in (1.381, 1.38, 1.3800000001, 9.999, 0.0)] == ["1.39", "1.38", "1.39", "10", "0"]
+    assert [least(x, 2) for x in (0.000612, 0.5, 9.1e-5, 1.2e-6)] == ["0.00062", "0.5", "0.000091", "0.000002"]
+    assert [decimal(x, 3) for x in (0.0, 12.0, 100.0, 0.0005)] == ["0", "12", "100", "0.0005"]

@@ -110,8 +110,8 @@ def test_the_example_of_the_page_is_refused_with_its_numbers() -> None:
     assert found.needed == pytest.approx(float(needed_for_pass(0.001, 0.5, 1.25, 1e-9, 0.05)), rel=1e-3)
     [text] = outlook.refusals
     assert text == (
-        "availability: margin 1.25 + 2e-09 is not provable at 5 % of 20 requests/s with 0.100 % bad within 6h "
-        "(step 1, also step 2): it would take about 55h; provable: margin.ratio 1.89, or margin.difference 0.00062, "
+        "availability: margin 1.25 + 0.000000002 is not provable at 5 % of 20 requests/s with 0.100 % bad within "
+        "6h (step 1, also step 2): it would take about 55h; provable: margin.ratio 1.89, or margin.difference 0.00062, "
         "or maxDuration and analysis.inconclusive.hold 55h"
     )
 
