@@ -129,7 +129,7 @@ def step_margin(spec: RolloutSpec, sli: Sli, index: int) -> Margin | None:
     if spec.steps[index].weight >= FULL:
         return None
     upcoming = spec.steps[min(index + 1, len(spec.steps) - 1)].weight
-    return Margin(sli.margin.ratio, max(sli.margin.difference, spec.analysis.tolerance * FULL / upcoming))
+    return sli.margin.before(upcoming, spec.analysis.tolerance)
 
 
 def undecided_limit(spec: RolloutSpec, step: Step) -> float:
