@@ -85,9 +85,9 @@ def apply(cluster: EmbeddedCluster, things: Sequence[Mapping[str, Any]]) -> None
 
 
 class Usage:
-    """CPU seconds and memory of a process by /proc."""
+    """CPU seconds and memory of a process by /proc; `self` is this one."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int | str) -> None:
         self.pid = pid
 
     def cpu(self) -> float:

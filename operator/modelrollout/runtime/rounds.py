@@ -24,6 +24,7 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.arms import Split, pods_of, told_apart, within
+from modelrollout.runtime.garbage import uncollected
 from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settle
@@ -159,6 +160,10 @@ class Rounds:
             return None
 
     async def _round(self, name: str, dues: list[Due]) -> None:
+        with uncollected():  # the answers live in the frame of the inner call, which is gone by the end
+            await self._ask(name, dues)
+
+    async def _ask(self, name: str, dues: list[Due]) -> None:
         try:
             at = max(due.span.at for due in dues)
             questions = self._questions(name, dues, at)

@@ -104,6 +104,11 @@ def events_for_pass(allowed: float, tiers: Sequence[BurnTier]) -> int:
     return max(HARD_EVENTS, ceil(log(1 - CONFIDENCE) / log(1 - burn_limit(allowed, factor)) - 1e-9))
 
 
+def counts_of(tick: Tick) -> ArmCounts:
+    """Events of one tick."""
+    return ArmCounts(tick.n, tick.e) if isinstance(tick, TickCounts) else ArmCounts(0, 0)
+
+
 def sum_counts(ticks: Iterable[Tick]) -> ArmCounts:
     """Events of some ticks of one arm; ticks without data add nothing."""
     total = bad = 0

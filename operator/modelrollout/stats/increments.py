@@ -49,12 +49,8 @@ class Track:
     @classmethod
     def of(cls, series: Series) -> Track:
         """The series without its labels."""
-        return cls(
-            target=target_of(series.labels),
-            times=tuple(at for at, _ in series.samples),
-            values=tuple(value for _, value in series.samples),
-            rejected=series.rejected,
-        )
+        times, values = zip(*series.samples, strict=True) if series.samples else ((), ())
+        return cls(target_of(series.labels), times, values, series.rejected)
 
     def newest(self, until: float) -> float | None:
         """Time of the newest sample at or before `until`."""
@@ -63,7 +59,12 @@ class Track:
 
     def odd(self, since: float, until: float) -> bool:
         """Whether a sample in [since, until] was left out."""
-        return bisect_right(self.rejected, until) > bisect_left(self.rejected, since)
+        return bool(self.rejected) and bisect_right(self.rejected, until) > bisect_left(self.rejected, since)
+
+    def based(self, at: float, slack: float) -> bool:
+        """Whether there is a sample in [at - slack, at] to count from."""
+        first = bisect_right(self.times, at)
+        return first > 0 and self.times[first - 1] >= at - slack
 
     def seen(self, after: float, until: float) -> bool:
         """Whether there is a sample in (after, until]."""
@@ -117,8 +118,10 @@ class KnownTargets:
         self._starts: dict[Target, Track] = {}
         for one in series:
             target, name = target_of(one.labels), one.labels.get("__name__")
-            seen = times.setdefault(target, set())
-            seen.update(at for at, value in one.samples if name != UP or value == 1.0)
+            seen = times.get(target)
+            if seen is None:
+                seen = times[target] = set()
+            seen.update([at for at, value in one.samples if value == 1.0 or name != UP])
             if name == PROCESS_START:
                 self._starts[target] = Track.of(one)
         self.scrapes: dict[Target, list[float]] = {target: sorted(seen) for target, seen in times.items()}

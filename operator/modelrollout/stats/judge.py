@@ -24,6 +24,7 @@ from modelrollout.stats.guards import (
     HARD_EVENTS,
     attribute,
     attribute_outage,
+    counts_of,
     events_for_pass,
     find_tier,
     hard_guard,
@@ -76,6 +77,8 @@ def strata_of(ticks: Iterable[TickPair], width: int) -> list[tuple[ArmCounts, Ar
 
     A stratum spans at least a scrape interval: in shorter ones the two arms would rarely have samples together.
     """
+    if width == 1:
+        return [(counts_of(pair.candidate), counts_of(pair.legacy)) for pair in ticks]
     groups = (list(group) for _, group in groupby(ticks, key=lambda pair: (pair.tick - 1) // width))
     return [(sum_counts(p.candidate for p in group), sum_counts(p.legacy for p in group)) for group in groups]
 

@@ -126,6 +126,9 @@ class Comparison:
         self.needed = MOST
         self.effect: Effect | None = None
         self.split: Split | None = None
+        self.known: Findings | None = None
+        self.known_splits: Sequence[float] | None = None
+        """What `foresee` found for many at once; None once the values have moved on."""
         self.values = np.zeros(SIZE)
         if understood(carried):
             self.values[:CARRIED] = carried
@@ -141,6 +144,7 @@ class Comparison:
         `promised`: the candidate's share of requests at this step's weight; None when nobody can know.
         """
         self.values[:CARRIED] = self.carried()
+        self.known = self.known_splits = None
         self.step, self.promised = step, promised
         self.values[CARRIED:] = 0.0
         self.values[_DUE] = 1.0
@@ -148,25 +152,13 @@ class Comparison:
 
     def carried(self) -> tuple[float, ...]:
         """What a checkpoint holds: the requests of the step are added to those of earlier ones."""
-        values = self.values[:CARRIED].copy()
-        values[_MISMATCH], values[_SEEN_C], values[_SEEN_L], values[_DUE_C] = _splits([self])[0]
-        return tuple(values.tolist())
+        values = self.values[:CARRIED].tolist()
+        values[_MISMATCH : _DUE_C + 1] = self.known_splits or _splits([self])[0].tolist()
+        return tuple(values)
 
     def findings(self) -> Findings:
         """What it says now."""
-        v = self.values
-        return Findings(
-            worse=float(value(v[None, _WORSE], v[None, _CASH])[0]),
-            held=float(value(v[None, _HELD], v[None, _CASH])[0]),
-            fine=float(value(v[None, _FINE], np.zeros(1))[0]),
-            own_bad=float(v[_OWN_BAD]),
-            bad_strata=float(v[_BAD_STRATA]),
-            strata=int(v[_STRATA]),
-            usual=float(np.clip(v[_BAD] / v[_TOTAL], LEAST_SHARE, MOST_SHARE)),
-            needed=self.needed,
-            effect=self.effect,
-            split=self.split,
-        )
+        return self.known or _findings([self], self.values[None, :])[0]
 
 
 def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> None:
@@ -219,6 +211,7 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
     _learn(state, judged, n_l=n_l, e_l=e_l, usual=usual, seconds=seconds, chi=chi, degrees=degrees, pods=pods_l)
     for one, row in zip(comparisons, state, strict=True):
         one.values[:] = row
+        one.known = one.known_splits = None
 
 
 def foresee(comparisons: Sequence[Comparison], risk: Sequence[float]) -> None:
@@ -240,9 +233,30 @@ def foresee(comparisons: Sequence[Comparison], risk: Sequence[float]) -> None:
     seen, due = splits[:, 1:3], np.stack([splits[:, 3], splits[:, 1] + splits[:, 2] - splits[:, 3]], axis=-1)
     odd = mismatch(splits[:, 0], seen, due)
     found = zip(comparisons, needed.tolist(), effects(state[:, _EFFECT]), odd.tolist(), splits.tolist(), strict=True)
-    for one, requests, effect, wrong, (_, seen_c, seen_l, due_c) in found:
-        one.needed, one.effect = requests, effect
-        one.split = Split(round(seen_c), round(seen_c + seen_l), due_c / (seen_c + seen_l)) if wrong else None
+    for one, requests, effect, wrong, carried in found:
+        _, seen_c, seen_l, due_c = carried
+        split = Split(round(seen_c), round(seen_c + seen_l), due_c / (seen_c + seen_l)) if wrong else None
+        one.needed, one.effect, one.split, one.known_splits = requests, effect, split, carried
+    for one, said in zip(comparisons, _findings(comparisons, state), strict=True):
+        one.known = said
+
+
+def _findings(comparisons: Sequence[Comparison], state: Floats) -> list[Findings]:
+    """What each says, from the rows of its values."""
+    cash = state[:, _CASH]
+    each = zip(
+        comparisons,
+        value(state[:, _WORSE], cash).tolist(),
+        value(state[:, _HELD], cash).tolist(),
+        value(state[:, _FINE], np.zeros(len(state))).tolist(),
+        state[:, [_OWN_BAD, _BAD_STRATA, _STRATA]].tolist(),
+        np.clip(state[:, _BAD] / state[:, _TOTAL], LEAST_SHARE, MOST_SHARE).tolist(),
+        strict=True,
+    )
+    return [
+        Findings(worse, held, fine, own_bad, bad_strata, int(strata), usual, one.needed, one.effect, one.split)
+        for one, worse, held, fine, (own_bad, bad_strata, strata), usual in each
+    ]
 
 
 def _splits(comparisons: Sequence[Comparison]) -> Floats:

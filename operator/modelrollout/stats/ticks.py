@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import floor
 
 from modelrollout.core.observation import NoDataCause
@@ -107,7 +107,7 @@ class TickPair:
 
 @dataclass(frozen=True, slots=True)
 class _Matcher:
-    """A Term with its regular expressions compiled."""
+    """A Term with its regular expressions compiled; the metric is the caller's to compare."""
 
     term: Term
     patterns: tuple[tuple[str, re.Pattern[str]], ...]
@@ -118,19 +118,21 @@ class _Matcher:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Prometheus rules: an absent label is an empty one, expressions are anchored, `le` is a number."""
-        return (
-            labels.get("__name__") == self.term.selector.metric
-            and (self.term.boundary is None or boundary_of(labels) == self.term.boundary)
-            and all(labels.get(name, "") == value for name, value in self.term.selector.equal)
-            and all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
-        )
+        term = self.term
+        if term.boundary is not None and boundary_of(labels) != term.boundary:
+            return False
+        for name, value in term.selector.equal:
+            if labels.get(name, "") != value:
+                return False
+        return all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
 
 
 def boundary_of(labels: Mapping[str, str]) -> float | None:
     """The histogram boundary of a bucket as a number ("1" and "1.0" are one); None when it has none."""
+    text = labels.get("le")
     try:
-        return float(labels["le"])
-    except (KeyError, ValueError):
+        return None if text is None else float(text)
+    except ValueError:
         return None
 
 
@@ -166,10 +168,15 @@ class ArmReader:
     """
 
     def __init__(self, plan: SliPlan, *, scrape: float, slack: float) -> None:
-        self._total = tuple((_Matcher.of(term), term.sign) for term in plan.total)
-        self._bad = tuple((_Matcher.of(term), term.sign) for term in plan.bad)
+        terms = [(term, term.sign, 0) for term in plan.total] + [(term, 0, term.sign) for term in plan.bad]
         buckets = {(t.selector.metric, t.boundary) for t in plan.bad if t.boundary is not None}
         self._buckets = tuple((name, le, name.removesuffix("_bucket") + "_count") for name, le in sorted(buckets))
+        # By metric: what a name does not tell need not be looked at. Others of a histogram show its buckets.
+        self._terms: dict[str, list[tuple[_Matcher, int, int]]] = {
+            name: [] for metric, _, sibling in self._buckets for name in (metric, sibling)
+        }
+        for term, total, bad in terms:
+            self._terms.setdefault(term.selector.metric, []).append((_Matcher.of(term), total, bad))
         self._patience = STALE_SCRAPES * scrape
         self._slack = slack
         self._rest = (0.0, 0.0)
@@ -192,11 +199,17 @@ class ArmReader:
         ups: list[Series] = []
         for one in series:
             labels = one.labels
-            if labels.get("__name__") == UP:
+            name = labels.get("__name__", "")
+            if name == UP:
                 ups.append(one)
-            total = sum(sign for matcher, sign in self._total if matcher.matches(labels))
-            bad = sum(sign for matcher, sign in self._bad if matcher.matches(labels))
-            counters.append(_Counter(Track.of(one), labels.get("__name__", ""), boundary_of(labels), total, bad))
+            terms = self._terms.get(name)
+            if terms is None:
+                continue
+            total = bad = 0
+            for matcher, in_total, in_bad in terms:
+                if matcher.matches(labels):
+                    total, bad = total + in_total, bad + in_bad
+            counters.append(_Counter(Track.of(one), name, boundary_of(labels), total, bad))
         return ArmSamples(tuple(counters), KnownTargets(ups))
 
     def read(
@@ -232,7 +245,8 @@ class ArmReader:
             if not judged(target):
                 partial = partial or counter.track.seen(t0, t1)
                 continue
-            new = known.born_at_zero(target, t0, t1, slack=self._slack)
+            based = counter.track.based(t0, self._slack)
+            new = not based and known.born_at_zero(target, t0, t1, slack=self._slack)
             gain = increase(counter.track, t0, t1, slack=self._slack, from_zero=new)
             if gain is None:
                 continue
@@ -245,7 +259,7 @@ class ArmReader:
                 gains[target] = gains.get(target, 0.0) + gain.value
         for target, gained in gains.items():
             self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
-        return replace(self._clamped(tuple(each.values()), sampled), partial=partial)
+        return self._clamped(tuple(each.values()), sampled, partial)
 
     def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
@@ -282,11 +296,11 @@ class ArmReader:
                     return f'{metric} has no bucket le="{le:g}" on {counter.track.target[3] or counter.track.target[1]}'
         return ""
 
-    def _clamped(self, each: Sequence[tuple[float, float]], sampled: bool) -> TickCounts:
+    def _clamped(self, each: Sequence[tuple[float, float]], sampled: bool, partial: bool) -> TickCounts:
         events = whole(sum(n for n, _ in each) + self._rest[0])
         bad = whole(sum(e for _, e in each) + self._rest[1])
         fits = max(0, floor(events))
         counted = min(max(0, floor(bad)), fits)
         self._rest = (events - fits, bad - counted)
         chi, degrees = pearson([(n, min(max(e, 0.0), n)) for n, e in each])
-        return TickCounts(fits, counted, sampled, max(1, sum(n > 0 for n, _ in each)), chi, degrees)
+        return TickCounts(fits, counted, sampled, max(1, sum(n > 0 for n, _ in each)), chi, degrees, partial)

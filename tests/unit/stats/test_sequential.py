@@ -124,3 +124,21 @@ def test_a_wrong_split_is_remembered_by_the_next_step() -> None:
 def test_a_second_and_larger_deviation_within_a_tenth_is_no_mismatch() -> None:
     strata = [stratum(n, candidate=(106, 1), legacy=(894, 9)) for n in range(400)]
     assert fed(*strata, promised=0.1).split is None
+
+
+def test_what_was_worked_out_for_many_is_forgotten_when_the_counts_move_on() -> None:
+    one, fresh = fed(*[stratum(n, candidate=(50, 2)) for n in range(30)]), Comparison(MARGIN)
+    before, carried = one.findings(), one.carried()
+    advance([one], [stratum(30, candidate=(50, 40))])
+    assert one.findings().worse > before.worse
+    assert one.findings().strata == before.strata + 1
+    assert one.carried() != carried
+    one.begin(Margin(1.25, 0.1))
+    assert (one.findings().strata, one.findings().fine) == (0, fresh.findings().fine)
+
+
+def test_what_is_worked_out_for_many_at_once_is_what_each_says_alone() -> None:
+    each = [fed(*[stratum(n, candidate=(50 + k, k)) for n in range(10 + k)]) for k in range(7)]
+    alone = [(one.findings(), one.carried()) for one in each]
+    foresee(each, [0.05] * len(each))
+    assert [(one.findings(), one.carried()) for one in each] == alone
