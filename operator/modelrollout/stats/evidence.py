@@ -115,6 +115,8 @@ class EvidenceTracker:
                 )
             )
 
+        self._next = min((track.next for track in self._tracks), default=0)
+
     @property
     def ledgers(self) -> tuple[LedgerState, ...]:
         """The ledgers as of the newest tick read."""
@@ -129,9 +131,9 @@ class EvidenceTracker:
         timing, grid = self._timing, self._timing.grid
         offset = read_offset(timing.scrape)
         newest = grid.last_until(now - offset)
-        due = [track for track in self._tracks if track.next <= newest]
-        if not due:
+        if not self._tracks or newest < self._next:
             return None
+        due = [track for track in self._tracks if track.next <= newest]
         first = max(newest - grid.ticks_in(DAY) + 1, min(track.next for track in due))
         last = min(newest, first + grid.ticks_in(CHUNK) - 1)
         # Ages of targets are learned from `warmup` seconds before the first tick that counts.
@@ -154,6 +156,7 @@ class EvidenceTracker:
             elif answer is not None:
                 track.failure = None
                 track.read(answer, max(track.next, span.first), span.last)
+        self._next = min((track.next for track in self._tracks), default=0)
 
     def assess(self, now: float) -> Evidence:
         """What the evidence says now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -33,7 +34,8 @@ from modelrollout.stats.guards import (
     sum_counts,
 )
 from modelrollout.stats.sequential import Findings
-from modelrollout.stats.ticks import NoTick, TickCounts, TickGrid, TickPair
+from modelrollout.stats.ticks import NoTick, Tick, TickCounts, TickGrid, TickPair
+from modelrollout.stats.windows import Sums
 
 BLAMED = (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
 SILENT_TICKS = 2
@@ -53,7 +55,8 @@ class Reading:
 
     `ticks`: oldest first, no more than the longest burn window. `candidate`, `legacy`: all events of the step.
     `newest`: time of the candidate's newest sample. `carried`: bad events that found no room in the total.
-    `findings`: of the comparison of the arms.
+    `findings`: of the comparison of the arms. `sums`: of the candidate's
+    ticks, up to the newest; worked out where they are not at hand.
     """
 
     ticks: Sequence[TickPair]
@@ -62,6 +65,7 @@ class Reading:
     newest: float | None
     carried: float = 0.0
     findings: Findings | None = None
+    sums: Sums | None = None
 
 
 def last_ticks(ticks: Sequence[TickPair], count: int) -> Sequence[TickPair]:
@@ -131,7 +135,10 @@ class Judge:
     def assess(self, reading: Reading, now: float) -> SliAssessment:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
         hard = self._hard(reading.ticks)
-        tiers = tuple(finding for tier, least in self._tiers if (finding := self._tier(reading, tier, least)))
+        sums = reading.sums or Sums(pair.candidate for pair in reading.ticks)
+        tiers = tuple(
+            finding for tier, least in self._tiers if (finding := self._tier(reading.ticks, sums, tier, least))
+        )
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
         found = reading.findings
@@ -146,7 +153,7 @@ class Judge:
             verdict = Verdict.PASS
         else:
             verdict = Verdict.WAIT
-        recent = sum_counts(pair.candidate for pair in self._window(reading.ticks, self._shortest))
+        recent = self._sum(reading.ticks, sums, self._shortest)
         return SliAssessment(
             name=self._sli.name,
             critical=self._sli.critical,
@@ -191,8 +198,24 @@ class Judge:
     def _window(self, ticks: Sequence[TickPair], seconds: float) -> Sequence[TickPair]:
         return last_ticks(ticks, self._grid.ticks_in(seconds))
 
+    def _sum(self, ticks: Sequence[TickPair], sums: Sums, *seconds: float) -> ArmCounts:
+        """The candidate's events in a window; with several lengths, in the shortest."""
+        if not ticks:
+            return ArmCounts(0, 0)
+        count = min(map(self._grid.ticks_in, seconds))
+        after, whole = ticks[-1].tick - count, max(0, len(ticks) - count)
+        return sums.newest(len(ticks) - bisect_right(ticks, after, whole, key=lambda pair: pair.tick))
+
     def _hard(self, ticks: Sequence[TickPair]) -> HardGuardFinding | None:
-        candidate = [pair.candidate for pair in ticks]
+        # The guard looks no further back than to the 20th event.
+        candidate: list[Tick] = []
+        events = 0
+        for pair in reversed(ticks):
+            candidate.append(pair.candidate)
+            events += counts_of(pair.candidate).total
+            if events >= HARD_EVENTS:
+                break
+        candidate.reverse()
         found = hard_guard(candidate, self._sli.allowed)
         if found is None:
             return None
@@ -203,15 +226,13 @@ class Judge:
         legacy = sum_counts(pair.legacy for pair in same_time)
         return replace(found, attribution=attribute_outage(strata, legacy, self._sli.allowed))
 
-    def _tier(self, reading: Reading, tier: BurnTier, least: int) -> TierFinding | None:
-        long = self._window(reading.ticks, tier.long)
-        short = self._window(long, tier.short)
+    def _tier(self, ticks: Sequence[TickPair], sums: Sums, tier: BurnTier, least: int) -> TierFinding | None:
         return find_tier(
             tier,
-            long=sum_counts(pair.candidate for pair in long),
-            short=sum_counts(pair.candidate for pair in short),
+            long=self._sum(ticks, sums, tier.long),
+            short=self._sum(ticks, sums, tier.long, tier.short),
             allowed=self._sli.allowed,
-            blame=lambda: attribute(strata_of(long, self._stratum), self._sli.allowed, least),
+            blame=lambda: attribute(strata_of(self._window(ticks, tier.long), self._stratum), self._sli.allowed, least),
         )
 
     def _gap(self, ticks: Sequence[TickPair]) -> NoTick | None:
@@ -271,8 +292,10 @@ def _silent(ticks: Sequence[TickPair]) -> bool:
         tick = pair.candidate
         if isinstance(tick, TickCounts) and tick.sampled:
             events += tick.n
-            if events:
-                busy += 1
-            else:
+            if not events:
                 quiet += 1
+            elif quiet < SILENT_TICKS:
+                return False
+            else:
+                busy += 1
     return quiet >= SILENT_TICKS and quiet * events >= EXPECTED_EVENTS * busy

@@ -19,6 +19,7 @@ from modelrollout.stats.judge import Reading, last_ticks, strata_of
 from modelrollout.stats.ledger import attributed, book
 from modelrollout.stats.sequential import Comparison, Stratum, understood
 from modelrollout.stats.ticks import NUDGE, STALE_SCRAPES, ArmReader, NoTick, TickCounts, TickGrid, TickPair
+from modelrollout.stats.windows import Sums
 
 RECENT = 60.0
 """Seconds over which legacy's usual share and the rate of cost are taken."""
@@ -79,6 +80,7 @@ class SliTrack:
         self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
         self._ages = Ages(warmup=timing.warmup, slack=timing.slack)
         self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
+        self._running = Sums(most=timing.grid.ticks_in(timing.longest))
         self._open: list[TickPair] = []
         self._newest: float | None = None
         self._since = since
@@ -105,6 +107,8 @@ class SliTrack:
 
     def step_ticks(self) -> list[TickPair]:
         """Ticks of this step, oldest first."""
+        if not self._ticks or self._ticks[0].tick >= self._begin:
+            return list(self._ticks)
         return [pair for pair in self._ticks if pair.tick >= self._begin]
 
     def reading(self) -> Reading:
@@ -116,6 +120,7 @@ class SliTrack:
             self._newest,
             self._candidate.carried,
             self.comparison.findings(),
+            self._running,
         )
 
     def read(self, answer: ArmSeries, first: int, last: int) -> None:
@@ -143,6 +148,7 @@ class SliTrack:
                 self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
             )
             self._ticks.append(pair)
+            self._running.add(pair.candidate)
             if tick >= self._begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
             self._close(pair)

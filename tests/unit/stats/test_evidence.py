@@ -14,6 +14,7 @@ from modelrollout.core.observation import (
     SliAssessment,
 )
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, is_late
+from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.sequential import Comparison
 from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, again, series, sli, spec, step, tracker
 
@@ -468,3 +469,18 @@ def test_series_of_up_are_welcome() -> None:
     late = series([(ORIGIN + 8, 3.0)], pod="c-1", code="200")
     tracked.feed(span, {"errors": ArmSeries(legacy=(), candidate=(up, late))})
     assert only(seen(tracked, 11)).candidate == ArmCounts(3, 0)
+
+
+def test_sums_that_are_carried_along_are_those_of_the_ticks_of_the_step() -> None:
+    fleet = steady(until=1000.0, candidate=(10.0, 1.0))
+    tracked = tracker(spec(budget=ErrorBudget(tiers=())))
+    for until, held in ((100, 20), (500, 60), (900, 60)):  # memory is 300 s without tiers
+        run(tracked, fleet, 6.0, until + 1)
+        reading = tracked._tracks[0].reading()
+        ticks = [pair.candidate for pair in reading.ticks]
+        assert len(ticks) == held
+        assert reading.sums is not None
+        assert [reading.sums.newest(n) for n in range(held + 1)] == [
+            sum_counts(ticks[held - n :]) for n in range(held + 1)
+        ]
+        assert reading.sums.newest(held).total > reading.sums.newest(held).bad > held / 2
