@@ -15,7 +15,7 @@ PACKAGE = ROOT / "operator" / "modelrollout"
 COMMON = {"__future__", "bisect", "collections", "dataclasses", "enum", "hashlib", "itertools", "math", "typing"}
 ALLOWED = {
     "core": COMMON | {"modelrollout.core"},
-    "stats": COMMON | {"re", "functools", "numpy", "scipy.special", "modelrollout.core", "modelrollout.stats"},
+    "stats": COMMON | {"array", "re", "functools", "numpy", "scipy.special", "modelrollout.core", "modelrollout.stats"},
 }
 FORBIDDEN_CALLS = {"open", "print", "input", "eval", "exec", "__import__"}
 

@@ -156,8 +156,10 @@ def is_fake_reset(gain: Increase, earlier: Iterable[float]) -> bool:
     `earlier`: gains of the same target in earlier ticks; fewer than three are no basis for a judgement. Only drops are
     suspected: a mere burst of requests is real.
     """
+    if not gain.reset:
+        return False
     history = sorted(earlier)
-    if not gain.reset or len(history) < 3:
+    if len(history) < 3:
         return False
     middle = len(history) // 2
     median = history[middle] if len(history) % 2 else (history[middle - 1] + history[middle]) / 2

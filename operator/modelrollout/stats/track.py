@@ -185,26 +185,25 @@ class SliTrack:
         )
 
     def _book(self, stratum: Sequence[TickPair]) -> None:
-        state = replace(self.ledger, tick=self._timing.grid.end(stratum[-1].tick))
+        state, recent = self.ledger, self._recent()
         # A stratum without data of either arm adds nothing to any statistic.
         if _has_counts(p.candidate for p in stratum) and _has_counts(p.legacy for p in stratum):
             state = book(
                 state,
                 sum_counts(p.candidate for p in stratum),
                 sum_counts(p.legacy for p in stratum),
-                recent=sum_counts(p.legacy for p in self._recent() or stratum),
+                recent=sum_counts(p.legacy for p in recent or stratum),
                 allowed=self.sli.allowed,
             )
-        self.ledger = replace(state, rate=self._rate())
+        self.ledger = replace(state, tick=self._timing.grid.end(stratum[-1].tick), rate=self._rate(recent))
 
     def _recent(self) -> Sequence[TickPair]:
         width = self._timing.grid.ticks_in(RECENT)
         newest = list(islice(reversed(self._ticks), width))[::-1]
         return last_ticks([pair for pair in newest if pair.tick >= self._begin], width)
 
-    def _rate(self) -> float | None:
+    def _rate(self, ticks: Sequence[TickPair]) -> float | None:
         """Bad events a second that are the candidate's own, over the last minute of this step."""
-        ticks = self._recent()
         if not ticks:
             return None
         recent = sum_counts(p.legacy for p in ticks)
