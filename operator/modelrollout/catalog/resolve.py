@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from modelrollout.catalog import boundaries
@@ -16,6 +16,8 @@ from modelrollout.core.reasons import Reason
 from modelrollout.core.samples import Series
 
 SHOWN = 8
+PREDICTIONS = "predictions_total"
+"""All predictions by cohort: of how many of them are there labels?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...
     if isinstance(sli.source, Counts):
         if sli.threshold is not None:
             return _problem(sli, "threshold", "belongs to a latency profile; remove it, or put the bucket into counts")
-        return tuple(dict.fromkeys((sli.source.total.metric, sli.source.bad.metric)))
+        return _with_predictions(sli, (sli.source.total.metric, sli.source.bad.metric))
     entry = _entry(sli, sli.source, catalogue or builtin())
     if isinstance(entry, SpecProblem):
         return entry
@@ -44,7 +46,7 @@ def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...
         if sli.threshold is not None:
             return _problem(sli, "threshold", f"has no meaning for profile {sli.source}; remove it")
         names += entry.bad.names
-    return tuple(dict.fromkeys(names))
+    return _with_predictions(sli, names)
 
 
 def resolve(sli: Sli, series: Sequence[Series], catalogue: Catalogue | None = None) -> Resolved | PreflightFailed:
@@ -54,9 +56,14 @@ def resolve(sli: Sli, series: Sequence[Series], catalogue: Catalogue | None = No
     if isinstance(names, SpecProblem):
         return PreflightFailed(names.reason, names.problem)
     discovery = _Discovery(sli, series)
-    if isinstance(sli.source, Counts):
-        return _counts(discovery, sli.source)
-    entry = _entry(sli, sli.source, known)
+    found = _counts(discovery, sli.source) if isinstance(sli.source, Counts) else _profile(discovery, sli.source, known)
+    if sli.labels is None or isinstance(found, PreflightFailed):
+        return found
+    return replace(found, plan=replace(found.plan, predicted=Term(Selector(PREDICTIONS))))
+
+
+def _profile(discovery: _Discovery, ref: ProfileRef, known: Catalogue) -> Resolved | PreflightFailed:
+    entry = _entry(discovery.sli, ref, known)
     assert not isinstance(entry, SpecProblem)
     match entry:
         case RatioEntry():
@@ -79,6 +86,10 @@ def service_view(ref: ProfileRef, *, threshold: float | None = None, catalogue: 
     boundary = None if threshold is None else threshold * entry.per_second
     bucket = Term(Selector(f"{entry.histogram[0]}_bucket"), sign=-1, boundary=boundary)
     return SliPlan(ref.sli, (Term(total),), (Term(total), bucket))
+
+
+def _with_predictions(sli: Sli, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*names, PREDICTIONS) if sli.labels else names))
 
 
 class _Discovery:

@@ -23,15 +23,25 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class SliPlan:
-    """Counters behind one SLI. No series of `total` means NO_DATA; none of `bad` means zero."""
+    """Counters behind one SLI. No series of `total` means NO_DATA; none of `bad` means zero.
+
+    `predicted`: of events that come as labels of predictions, the counter of all predictions by cohort.
+    """
 
     sli: str
     total: tuple[Term, ...]
     bad: tuple[Term, ...]
+    predicted: Term | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """All metric names, sorted, each once: the identity of the query that serves this plan."""
+        names = {self.predicted.selector.metric} if self.predicted else set()
+        return tuple(sorted({*self.counted, *names}))
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Metric names of total and bad events, sorted, each once."""
         return tuple(sorted({t.selector.metric for t in (*self.total, *self.bad)}))
 
     @property

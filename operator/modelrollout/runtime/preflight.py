@@ -173,7 +173,7 @@ class Preflights:
             await self._metrics.total(
                 source.name,
                 SeriesQuery(
-                    plan.metrics,
+                    plan.counted,
                     seconds,
                     plan.boundaries,
                     (spec.key.namespace,),

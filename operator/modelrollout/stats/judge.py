@@ -21,6 +21,7 @@ from modelrollout.core.observation import (
     SliAssessment,
     TierFinding,
 )
+from modelrollout.stats.cohorts import Coverage
 from modelrollout.stats.guards import (
     HARD_EVENTS,
     attribute,
@@ -55,8 +56,8 @@ class Reading:
 
     `ticks`: oldest first, no more than the longest burn window. `candidate`, `legacy`: all events of the step.
     `newest`: time of the candidate's newest sample. `carried`: bad events that found no room in the total.
-    `findings`: of the comparison of the arms. `sums`: of the candidate's
-    ticks, up to the newest; worked out where they are not at hand.
+    `findings`: of the comparison of the arms. `sums`: of the candidate's ticks, up to the newest; worked out where they are
+    not at hand. `coverage`: predictions that have their label, where there are cohorts.
     """
 
     ticks: Sequence[TickPair]
@@ -66,6 +67,7 @@ class Reading:
     carried: float = 0.0
     findings: Findings | None = None
     sums: Sums | None = None
+    coverage: Coverage | None = None
 
 
 def last_ticks(ticks: Sequence[TickPair], count: int) -> Sequence[TickPair]:
@@ -142,6 +144,7 @@ class Judge:
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
         found = reading.findings
+        short = self._shortfall(reading)
         worse = found is not None and found.fails(self._limits.worse)
         if blamed or worse or (hard and hard.attribution in BLAMED):
             verdict = Verdict.FAIL
@@ -149,7 +152,7 @@ class Judge:
             verdict = Verdict.INVALID if gap.mismatch else Verdict.NO_DATA
         elif found is not None and found.split:
             verdict = Verdict.INVALID
-        elif self._enough(reading) and not (tiers or hard) and self._has_data(reading.ticks):
+        elif self._enough(reading) and not (tiers or hard or short) and self._has_data(reading.ticks):
             verdict = Verdict.PASS
         else:
             verdict = Verdict.WAIT
@@ -167,7 +170,7 @@ class Judge:
             no_data=gap.cause if verdict is Verdict.NO_DATA and gap else None,
             hard_guard=hard,
             tiers=tiers,
-            note=self._note(reading, gap),
+            note=self._note(reading, gap) or ("" if verdict is Verdict.FAIL else short),
             effect=None if found is None else _rounded(found.effect),
             margin=self._sli.margin,
             odds=self._odds(found) if found and (worse or self._step) else None,
@@ -184,6 +187,12 @@ class Judge:
             and found.strata >= LEAST_STRATA
             and reading.candidate.total >= HARD_EVENTS
         )
+
+    def _shortfall(self, reading: Reading) -> str:
+        """Which labels are missing for a PASS; empty when none, and where nobody can know."""
+        if self._sli.labels is None or reading.coverage is None:
+            return ""
+        return reading.coverage.shortfall(self._sli.labels.min_coverage, alone=self._step is None)
 
     def _to_pass(self, reading: Reading) -> int:
         if self._step is None or reading.findings is None:
@@ -262,7 +271,7 @@ class Judge:
             )
         if reading.carried >= 1:
             return f"{reading.carried:g} bad events more than events in all: `bad` must be a part of `total`"
-        if self._late and _silent(reading.ticks):
+        if self._late and reading.coverage is None and _silent(reading.ticks):
             return "no labels have arrived yet" if not reading.candidate.total else "no new labels"
         return ""
 

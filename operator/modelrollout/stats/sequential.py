@@ -48,7 +48,10 @@ _FINE = slice(CARRIED, CARRIED + len(FINE))
 _STRATA, _DUE, _N_C, _N_L = range(_FINE.stop, _FINE.stop + 4)
 _HELD = slice(_FINE.stop + 4, _FINE.stop + 4 + len(WORSE))
 _EFFECT = slice(_HELD.stop, _HELD.stop + COLUMNS)
-SIZE = _EFFECT.stop
+_SINCE = slice(_EFFECT.stop, _EFFECT.stop + len(WORSE))
+_HELD_SINCE = slice(_SINCE.stop, _SINCE.stop + len(WORSE))
+"""Evidence of harm, and what is held of it, as they were before the present moment."""
+SIZE = _HELD_SINCE.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Stratum:
     pods: tuple[int, int] = (1, 1)
     whole: bool = True
     """Every request of the time is in it; requests of pods that are too young to be judged are not."""
+    first: bool = True
+    """False for a further part of the same time (another cohort): a FAIL may not rest on one moment, parts or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +171,11 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
     if not comparisons:
         return
     state = np.stack([one.values for one in comparisons])
-    n_c, e_c, n_l, e_l, end, seconds, judged, whole, chi, degrees, pods_c, pods_l = np.array(
+    n_c, e_c, n_l, e_l, end, seconds, judged, whole, first, chi, degrees, pods_c, pods_l = np.array(
         [
             (
                 *(s.candidate.total, s.candidate.bad, s.legacy.total, s.legacy.bad),
-                *(s.end, s.seconds, s.judged, s.whole, s.chi, s.degrees, *s.pods),
+                *(s.end, s.seconds, s.judged, s.whole, s.first, s.chi, s.degrees, *s.pods),
             )
             for s in strata
         ],
@@ -180,12 +185,14 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
         [(c.margin.ratio, c.margin.difference, c.step.ratio, c.step.difference) for c in comparisons], float
     ).T
     told = (judged > 0) & (n_c > 0) & (n_l > 0)
+    begins = (first > 0)[:, None]
+    state[:, _SINCE] = np.where(begins, state[:, _WORSE], state[:, _SINCE])
+    state[:, _HELD_SINCE] = np.where(begins, state[:, _HELD], state[:, _HELD_SINCE])
     _restart(state, told, end)
     usual = np.clip(state[:, _BAD] / state[:, _TOTAL], LEAST_SHARE, MOST_SHARE)
     inflated = inflation(state[:, _CHI], state[:, _DEGREES])
     per_pod = state[:, _POD_EVENTS] / np.maximum(state[:, _PODS], 1.0)
     temper = told / effective(inflated, per_pod, n_c=n_c, n_l=n_l, pods_c=pods_c, pods_l=pods_l)
-    before = state[:, _WORSE].copy()
     for place, (ratio, difference), worse in ((_WORSE, margins[:2], True), (_FINE, margins[2:], False)):
         logs = increments(
             e_c,
@@ -200,7 +207,8 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
         )
         state[:, place] += logs * temper[:, None]
     # Either an earlier stratum is the one left out, or it is this one.
-    state[:, _HELD] = np.minimum(state[:, _HELD] + (state[:, _WORSE] - before), before)
+    before = state[:, _SINCE]
+    state[:, _HELD] = np.minimum(state[:, _HELD_SINCE] + (state[:, _WORSE] - before), before)
     state[:, _STRATA] += told
     counted = (judged > 0) & (whole > 0)
     state[:, _N_C] += counted * n_c
@@ -280,7 +288,7 @@ def _restart(state: Floats, told: Floats, end: Floats) -> None:
     for row in np.flatnonzero(due):
         state[row, _RESTARTS] += 1.0
         capital = restart_capital(int(state[row, _RESTARTS]))
-        for place in (_WORSE, _HELD):
+        for place in (_WORSE, _HELD, _SINCE, _HELD_SINCE):
             state[row, place] = np.logaddexp(state[row, place], log(capital))
         state[row, _CASH] -= capital
     state[:, _RESTARTED] = np.where(due | (told & fresh), end, state[:, _RESTARTED])

@@ -7,18 +7,19 @@ later. A whole scrape interval need not pass: what a later scrape brings belongs
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
 from modelrollout.core.observation import NoDataCause
-from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
+from modelrollout.stats.cohorts import NO_COHORT, Cohorts, cohort_of
 from modelrollout.stats.dispersion import pearson
 from modelrollout.stats.increments import (
     UP,
+    Increase,
     KnownTargets,
     Target,
     Track,
@@ -26,6 +27,7 @@ from modelrollout.stats.increments import (
     is_fake_reset,
     whole,
 )
+from modelrollout.stats.matching import ArmSamples, Counter, Matcher, boundary_of
 
 NUDGE = 1e-6
 """Epoch seconds as floats carry 1e-7 of rounding; a boundary that close belongs to the tick it ends."""
@@ -73,7 +75,7 @@ class TickCounts:
     """`n` events of which `e` bad. `sampled` is False when no scrape fell into the tick (nothing new, not zero).
 
     `pods`: targets with events; `chi`, `degrees`: Pearson's X2 of their bad shares. `partial`: events of targets that
-    are not judged were left out.
+    are not judged were left out. `parts`: the same by cohort, where there are cohorts.
     """
 
     n: int
@@ -83,6 +85,13 @@ class TickCounts:
     chi: float = 0.0
     degrees: int = 0
     partial: bool = False
+    parts: tuple[tuple[float, TickCounts], ...] = ()
+
+    def of(self, cohort: float) -> TickCounts:
+        """The part of one cohort, nothing when there is none; a tick without parts is of no cohort as a whole."""
+        if not self.parts and cohort == NO_COHORT:
+            return self
+        return dict(self.parts).get(cohort, TickCounts(0, 0, self.sampled, partial=self.partial))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,78 +114,27 @@ class TickPair:
     legacy: Tick
 
 
-@dataclass(frozen=True, slots=True)
-class _Matcher:
-    """A Term with its regular expressions compiled; the metric is the caller's to compare."""
-
-    term: Term
-    patterns: tuple[tuple[str, re.Pattern[str]], ...]
-
-    @classmethod
-    def of(cls, term: Term) -> _Matcher:
-        return cls(term, tuple((name, re.compile(text, re.DOTALL)) for name, text in term.selector.regex))
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Prometheus rules: an absent label is an empty one, expressions are anchored, `le` is a number."""
-        term = self.term
-        if term.boundary is not None and boundary_of(labels) != term.boundary:
-            return False
-        for name, value in term.selector.equal:
-            if labels.get(name, "") != value:
-                return False
-        return all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
-
-
-def boundary_of(labels: Mapping[str, str]) -> float | None:
-    """The histogram boundary of a bucket as a number ("1" and "1.0" are one); None when it has none."""
-    text = labels.get("le")
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    """A series of an arm with the signs it carries in the two sums; `metric` and `le` tell buckets apart."""
-
-    track: Track
-    metric: str
-    le: float | None
-    total: int
-    bad: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArmSamples:
-    """The series of one arm, matched against a plan once, to be read tick by tick. `up`: its targets' health."""
-
-    counters: tuple[_Counter, ...]
-    up: KnownTargets
-
-    def newest(self, until: float) -> float | None:
-        """Time of the newest sample of the total at or before `until`."""
-        times = [at for c in self.counters if c.total and (at := c.track.newest(until)) is not None]
-        return max(times, default=None)
-
-
 class ArmReader:
     """Turns the samples of one arm into ticks, in order, each once.
 
     State: the newest sample of the total, what did not fit into a tick, and recent gains of each target.
-    `scrape`: scrape interval in seconds. `slack`: how far back a base may lie.
+    `scrape`: scrape interval in seconds. `slack`: how far back a base may lie. `cohorts`: those that count, if events
+    are labels that come late; series without a cohort always count.
     """
 
-    def __init__(self, plan: SliPlan, *, scrape: float, slack: float) -> None:
-        terms = [(term, term.sign, 0) for term in plan.total] + [(term, 0, term.sign) for term in plan.bad]
+    def __init__(self, plan: SliPlan, *, scrape: float, slack: float, cohorts: Cohorts | None = None) -> None:
+        self._cohorts = cohorts
+        terms = [(term, term.sign, 0, 0) for term in plan.total] + [(term, 0, term.sign, 0) for term in plan.bad]
+        if plan.predicted and cohorts:
+            terms.append((plan.predicted, 0, 0, plan.predicted.sign))
         buckets = {(t.selector.metric, t.boundary) for t in plan.bad if t.boundary is not None}
         self._buckets = tuple((name, le, name.removesuffix("_bucket") + "_count") for name, le in sorted(buckets))
         # By metric: what a name does not tell need not be looked at. Others of a histogram show its buckets.
-        self._terms: dict[str, list[tuple[_Matcher, int, int]]] = {
+        self._terms: dict[str, list[tuple[Matcher, int, int, int]]] = {
             name: [] for metric, _, sibling in self._buckets for name in (metric, sibling)
         }
-        for term, total, bad in terms:
-            self._terms.setdefault(term.selector.metric, []).append((_Matcher.of(term), total, bad))
+        for term, total, bad, predicted in terms:
+            self._terms.setdefault(term.selector.metric, []).append((Matcher.of(term), total, bad, predicted))
         self._patience = STALE_SCRAPES * scrape
         self._slack = slack
         self._rest = (0.0, 0.0)
@@ -195,7 +153,7 @@ class ArmReader:
 
     def prepare(self, series: Iterable[Series]) -> ArmSamples:
         """Match the series of this arm; those that no term wants only prove scrapes."""
-        counters: list[_Counter] = []
+        counters: list[Counter] = []
         ups: list[Series] = []
         for one in series:
             labels = one.labels
@@ -205,11 +163,12 @@ class ArmReader:
             terms = self._terms.get(name)
             if terms is None:
                 continue
-            total = bad = 0
-            for matcher, in_total, in_bad in terms:
+            total = bad = predicted = 0
+            for matcher, in_total, in_bad, in_predicted in terms:
                 if matcher.matches(labels):
-                    total, bad = total + in_total, bad + in_bad
-            counters.append(_Counter(Track.of(one), name, boundary_of(labels), total, bad))
+                    total, bad, predicted = total + in_total, bad + in_bad, predicted + in_predicted
+            cohort = cohort_of(labels) if self._cohorts else None
+            counters.append(Counter(Track.of(one), name, boundary_of(labels), total, bad, predicted, cohort))
         return ArmSamples(tuple(counters), KnownTargets(ups))
 
     def read(
@@ -234,32 +193,57 @@ class ArmReader:
         if gap is not None:
             return gap
         each: dict[Target, tuple[float, float]] = {}
+        parts: dict[float, dict[Target, tuple[float, float]]] = {}
         partial = False
         # Without a fresh total there is no gap only when its targets are well: nobody has asked them yet.
         sampled = not self._fresh(t1) and (arm.up.alive(t0, t1) or (lazy and known.alive(t0, t1)))
         gains: dict[Target, float] = {}
         for counter in arm.counters:
             target = counter.track.target
+            if self._cohorts and not self._counts(counter, t0, t1, known):
+                continue
             if not (counter.total or counter.bad):
                 continue
             if not judged(target):
                 partial = partial or counter.track.seen(t0, t1)
                 continue
-            based = counter.track.based(t0, self._slack)
-            new = not based and known.born_at_zero(target, t0, t1, slack=self._slack)
-            gain = increase(counter.track, t0, t1, slack=self._slack, from_zero=new)
+            gain = self._gain(counter, t0, t1, known)
             if gain is None:
                 continue
             if is_fake_reset(gain, self._gains.get(target, ())):
                 return NoTick(NoDataCause.REJECTED)
             n, e = each.get(target, (0.0, 0.0))
             each[target] = (n + counter.total * gain.value, e + counter.bad * gain.value)
+            if self._cohorts:
+                part = parts.setdefault(NO_COHORT if counter.cohort is None else counter.cohort, {})
+                n, e = part.get(target, (0.0, 0.0))
+                part[target] = (n + counter.total * gain.value, e + counter.bad * gain.value)
             if counter.total:
                 sampled = True
                 gains[target] = gains.get(target, 0.0) + gain.value
         for target, gained in gains.items():
             self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
-        return self._clamped(tuple(each.values()), sampled, partial)
+        tick = self._clamped(tuple(each.values()), sampled, partial)
+        return replace(tick, parts=_parts(parts, tick)) if parts.keys() - {NO_COHORT} else tick
+
+    def _counts(self, counter: Counter, t0: float, t1: float, known: KnownTargets) -> bool:
+        """Whether a series counts in this tick. What it says of a cohort's predictions and labels is taken note of,
+        young targets or not: a label may arrive anywhere.
+        """
+        cohorts, cohort = self._cohorts, counter.cohort
+        if cohorts is None or cohort is None or not (counter.total or counter.bad or counter.predicted):
+            return True
+        if not counter.track.seen(t0, t1) or not cohorts.counts(cohort, t0, t1):
+            return False
+        gain = self._gain(counter, t0, t1, known)
+        if gain is not None:
+            cohorts.add(cohort, predicted=counter.predicted * gain.value, labelled=counter.total * gain.value)
+        return True
+
+    def _gain(self, counter: Counter, t0: float, t1: float, known: KnownTargets) -> Increase | None:
+        based = counter.track.based(t0, self._slack)
+        new = not based and known.born_at_zero(counter.track.target, t0, t1, slack=self._slack)
+        return increase(counter.track, t0, t1, slack=self._slack, from_zero=new)
 
     def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
@@ -304,3 +288,16 @@ class ArmReader:
         self._rest = (events - fits, bad - counted)
         chi, degrees = pearson([(n, min(max(e, 0.0), n)) for n, e in each])
         return TickCounts(fits, counted, sampled, max(1, sum(n > 0 for n, _ in each)), chi, degrees, partial)
+
+
+def _parts(
+    parts: Mapping[float, Mapping[Target, tuple[float, float]]], tick: TickCounts
+) -> tuple[tuple[float, TickCounts], ...]:
+    """A tick by cohort, oldest first."""
+    found = []
+    for cohort in sorted(parts):
+        pods = [(n, min(max(e, 0.0), n)) for n, e in parts[cohort].values() if n > 0]
+        n, e = floor(whole(sum(n for n, _ in pods))), floor(whole(sum(e for _, e in pods)))
+        chi, degrees = pearson(pods)
+        found.append((cohort, replace(tick, n=n, e=e, pods=max(1, len(pods)), chi=chi, degrees=degrees)))
+    return tuple(found)

@@ -13,6 +13,7 @@ from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, Ledger
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.stats.ages import Ages
+from modelrollout.stats.cohorts import NO_COHORT, Cohorts, bunches
 from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.judge import Reading, last_ticks, strata_of
@@ -76,8 +77,11 @@ class SliTrack:
     ) -> None:
         self.sli = sli
         self._timing = timing
-        self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
-        self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack)
+        labels = sli.labels
+        self._cohorts = (Cohorts(since, labels.max_delay), Cohorts(since, labels.max_delay)) if labels else None
+        ours, theirs = self._cohorts or (None, None)
+        self._candidate = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, cohorts=ours)
+        self._legacy = ArmReader(plan, scrape=timing.scrape, slack=timing.slack, cohorts=theirs)
         self._ages = Ages(warmup=timing.warmup, slack=timing.slack)
         self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
         self._running = Sums(most=timing.grid.ticks_in(timing.longest))
@@ -121,6 +125,7 @@ class SliTrack:
             self._candidate.carried,
             self.comparison.findings(),
             self._running,
+            self._cohorts[0].coverage(self._cohorts[1]) if self._cohorts else None,
         )
 
     def read(self, answer: ArmSeries, first: int, last: int) -> None:
@@ -128,6 +133,8 @@ class SliTrack:
         grid = self._timing.grid
         if first > self.next:
             self._open.clear()
+            for cohorts in self._cohorts or ():
+                cohorts.skip_to(grid.start(first))
         known = KnownTargets((*answer.legacy, *answer.candidate))
         candidate, legacy = self._candidate.prepare(answer.candidate), self._legacy.prepare(answer.legacy)
         # A label of the targets themselves is on their `up` too; then an arm without series is an arm not scraped.
@@ -147,7 +154,7 @@ class SliTrack:
                 self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
                 self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
             )
-            self._ticks.append(pair)
+            self._ticks.append(TickPair(tick, _lean(pair.candidate), _lean(pair.legacy)))
             self._running.add(pair.candidate)
             if tick >= self._begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
@@ -167,7 +174,25 @@ class SliTrack:
             self._book(stratum)
         if grid.start(first) >= self._told - NUDGE:
             self._told = grid.end(pair.tick)
-            self.unread.append(self._stratum(stratum, judged=first >= self._begin))
+            self.unread.extend(self._strata(stratum, judged=first >= self._begin))
+
+    def _strata(self, stratum: Sequence[TickPair], *, judged: bool) -> list[Stratum]:
+        """What the comparison is told of this time: labels of each cohort apart, the oldest first."""
+        ticks = [tick for pair in stratum for tick in (pair.candidate, pair.legacy) if isinstance(tick, TickCounts)]
+        cohorts = {cohort for tick in ticks for cohort, _ in tick.parts}
+        if not cohorts:
+            return [self._stratum(stratum, judged=judged)]
+        if any(tick.n and not tick.parts for tick in ticks):
+            cohorts.add(NO_COHORT)
+        found = [
+            self._stratum(
+                [TickPair(pair.tick, _of(pair.candidate, bunch), _of(pair.legacy, bunch)) for pair in stratum],
+                judged=judged,
+            )
+            for bunch in bunches(sorted(cohorts))
+        ]
+        seconds = found[0].seconds / len(found)
+        return [replace(one, seconds=seconds, first=index == 0) for index, one in enumerate(found)]
 
     def _stratum(self, stratum: Sequence[TickPair], *, judged: bool) -> Stratum:
         legacy = [p.legacy for p in stratum if isinstance(p.legacy, TickCounts)]
@@ -214,6 +239,26 @@ class SliTrack:
 
 def _plus(counts: ArmCounts, tick: TickCounts | NoTick) -> ArmCounts:
     return ArmCounts(counts.total + tick.n, counts.bad + tick.e) if isinstance(tick, TickCounts) else counts
+
+
+def _lean(tick: TickCounts | NoTick) -> TickCounts | NoTick:
+    """A tick to be kept: its cohorts are told apart once, when the stratum is closed."""
+    return replace(tick, parts=()) if isinstance(tick, TickCounts) and tick.parts else tick
+
+
+def _of(tick: TickCounts | NoTick, bunch: Sequence[float]) -> TickCounts | NoTick:
+    """What a tick holds of these cohorts."""
+    if isinstance(tick, NoTick):
+        return tick
+    parts = [tick.of(cohort) for cohort in bunch]
+    return replace(
+        parts[0],
+        n=sum(part.n for part in parts),
+        e=sum(part.e for part in parts),
+        pods=max(part.pods for part in parts),
+        chi=sum(part.chi for part in parts),
+        degrees=sum(part.degrees for part in parts),
+    )
 
 
 def _has_counts(ticks: Iterable[TickCounts | NoTick]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve
 from modelrollout.catalog.profiles import Counter, LatencyEntry, Profile, RatioEntry
-from modelrollout.core.model import Counts, ProfileRef, Selector, Sli
+from modelrollout.core.model import Counts, Labels, ProfileRef, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, SpecProblem
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.samples import Series
@@ -60,7 +62,23 @@ def test_accuracy() -> None:
     labeled = Selector("predictions_labeled_total")
     wrong = Selector("predictions_labeled_total", equal=(("correct", "false"),))
     found = resolve(asked, [series("predictions_labeled_total", correct="true")])
-    assert found == Resolved(SliPlan("x", (Term(labeled),), (Term(wrong),)))
+    plain = SliPlan("x", (Term(labeled),), (Term(wrong),))
+    assert found == Resolved(plain)
+    assert plain.metrics == plain.counted == ("predictions_labeled_total",)
+
+
+@pytest.mark.parametrize("source", [None, Counts(Selector("seen_total"), Selector("wrong_total"))])
+def test_late_labels_are_held_against_all_predictions(source: Counts | None) -> None:
+    asked = replace(sli("modelrollout/accuracy"), labels=Labels())
+    asked = asked if source is None else replace(asked, source=source)
+    names = alternatives(asked)
+    assert not isinstance(names, SpecProblem)
+    assert names[-1] == "predictions_total"
+    found = resolve(asked, [series(name, correct="false") for name in ("predictions_labeled_total", "seen_total")])
+    assert isinstance(found, Resolved)
+    assert found.plan.predicted == Term(Selector("predictions_total"))
+    assert found.plan.metrics == tuple(sorted({*found.plan.counted, "predictions_total"}))
+    assert "predictions_total" not in found.plan.counted
 
 
 def test_latency_counts_failures_as_slow() -> None:

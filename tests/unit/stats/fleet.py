@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelrollout.core.model import (
     AdoptRoute,
@@ -100,7 +100,7 @@ def tracker(
 ) -> EvidenceTracker:
     """A new one; `stored`: evidence whose ledgers and checkpoints are in the status."""
     rollout = rollout or spec()
-    plans = {one.name: SliPlan(one.name, plan.total, plan.bad) for one in rollout.slis}
+    plans = {one.name: replace(plan, sli=one.name) for one in rollout.slis}
     return EvidenceTracker(
         rollout,
         plans,

@@ -1,0 +1,68 @@
+"""The series of an arm, and which of them a plan is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelrollout.core.plan import Term
+from modelrollout.stats.increments import KnownTargets, Track
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A Term with its regular expressions compiled; the metric is the caller's to compare."""
+
+    term: Term
+    patterns: tuple[tuple[str, re.Pattern[str]], ...]
+
+    @classmethod
+    def of(cls, term: Term) -> Matcher:
+        """Of one term."""
+        return cls(term, tuple((name, re.compile(text, re.DOTALL)) for name, text in term.selector.regex))
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Prometheus rules: an absent label is an empty one, expressions are anchored, `le` is a number."""
+        term = self.term
+        if term.boundary is not None and boundary_of(labels) != term.boundary:
+            return False
+        for name, value in term.selector.equal:
+            if labels.get(name, "") != value:
+                return False
+        return all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
+
+
+def boundary_of(labels: Mapping[str, str]) -> float | None:
+    """The histogram boundary of a bucket as a number ("1" and "1.0" are one); None when it has none."""
+    text = labels.get("le")
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A series of an arm with the signs it carries in the sums; `metric` and `le` tell buckets apart."""
+
+    track: Track
+    metric: str
+    le: float | None
+    total: int
+    bad: int
+    predicted: int = 0
+    cohort: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSamples:
+    """The series of one arm, matched against a plan once, to be read tick by tick. `up`: its targets' health."""
+
+    counters: tuple[Counter, ...]
+    up: KnownTargets
+
+    def newest(self, until: float) -> float | None:
+        """Time of the newest sample of the total, or of all predictions, at or before `until`."""
+        times = [at for c in self.counters if (c.total or c.predicted) and (at := c.track.newest(until)) is not None]
+        return max(times, default=None)
