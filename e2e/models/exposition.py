@@ -5,7 +5,7 @@ first use or ahead of time by `child`, so that a rate of a label such as `code="
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,11 +29,9 @@ def number(value: float) -> str:
 
 
 def labels_text(names: Sequence[str], values: Sequence[str]) -> str:
-    """Format `{a="1",b="2"}`, or nothing without labels."""
-    if not names:
-        return ""
-    inner = ",".join(f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True))
-    return "{" + inner + "}"
+    """Format `{a="1",b="2"}`, or nothing without labels. An empty value is no label at all, as Prometheus has it."""
+    inner = ",".join(f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True) if value)
+    return "{" + inner + "}" if inner else ""
 
 
 class Scalar:
@@ -56,6 +54,11 @@ class Scalar:
     def put(self, *values: str, value: float) -> None:
         """Set the child's value (gauges)."""
         self._values[values] = value
+
+    def drop(self, label: str, gone: Callable[[str], bool]) -> None:
+        """Remove the children whose value of a label is `gone`."""
+        place = self.labels.index(label)
+        self._values = {values: number for values, number in self._values.items() if not gone(values[place])}
 
     def value(self, *values: str) -> float | None:
         """Return the child's value, None when there is no such child."""

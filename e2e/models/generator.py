@@ -241,6 +241,7 @@ class Generator:
                 "predicted": record.predicted,
                 "version": record.version,
                 "step": settings.step,
+                "cohort": answer.headers.get("x-cohort", ""),
             }
             self._labels.add(item, due=end + settings.feedback_delay)
 

@@ -1,4 +1,4 @@
-"""The container image of the model server: Debian's Python, eight modules and the trained weights."""
+"""The container image of the model server: Debian's Python, nine modules and the trained weights."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ MODULES = (
     "telemetry",
     "exposition",
     "feedback",
+    "cohorts",
     "behaviour",
     "classifier",
 )

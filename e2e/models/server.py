@@ -21,6 +21,7 @@ from typing import Any
 
 from e2e.models import classifier
 from e2e.models.behaviour import VARIANTS, BadBehaviour, Behaviour, as_dict, override, parse
+from e2e.models.cohorts import Cohorts
 from e2e.models.exposition import CONTENT_TYPE
 from e2e.models.feedback import Feedback
 from e2e.models.http11 import Dropped, HttpServer, Refused, Request, Response, json_response
@@ -147,7 +148,10 @@ class ModelServer:
         except Exception as error:  # a defect of the model is an answer here, and never ends the server
             log("predict failed", level="error", id=ident, error=f"{type(error).__name__}: {error}")
             return self._json(500, {"id": ident, "error": f"{type(error).__name__}: {error}"})
-        return self._json(200, self._result(ident, scores, behaviour))
+        cohort = self._telemetry.cohorts.present()
+        result = self._result(ident, scores, behaviour, cohort)
+        headers = {**self._identity.headers, "x-cohort": cohort} if cohort else self._identity.headers
+        return json_response(200, result, headers=headers)
 
     async def _misbehave(self, behaviour: Behaviour) -> None:
         if self._happens(behaviour.reset):
@@ -165,14 +169,16 @@ class ModelServer:
             while time.thread_time() < until:
                 pass  # blocks the loop on purpose: one process, one core, as a heavy model
 
-    def _result(self, ident: str, scores: list[float], behaviour: Behaviour) -> dict[str, Any]:
+    def _result(self, ident: str, scores: list[float], behaviour: Behaviour, cohort: str) -> dict[str, Any]:
         if self._happens(behaviour.wrong):
             scores = [1.0 - score for score in scores]
         who = self._identity
         for score in scores:
             self._telemetry.buckets.add(who.version, score_bin(score))
         labels = [int(score >= THRESHOLD) for score in scores]
-        self._feedback.remember(ident, labels[0])
+        self._feedback.remember(ident, labels[0], cohort)
+        if cohort:
+            self._telemetry.predictions.add(who.version, cohort)
         scores = [round(score, 6) for score in scores]
         result: dict[str, Any] = {
             "id": ident,
@@ -225,7 +231,8 @@ def build(env: Mapping[str, str]) -> ModelServer:
         pod=env.get("POD_NAME") or socket.gethostname(),
     )
     peers = [peer for peer in env.get("PEER_VERSIONS", "").split(",") if peer]
-    telemetry = Telemetry(identity.version, peers=peers, started=time.time())
+    cohorts = Cohorts(int(env.get("COHORT_SECONDS", "0")), keep=float(env.get("COHORT_KEEP", "1980")))
+    telemetry = Telemetry(identity.version, peers=peers, started=time.time(), cohorts=cohorts)
     return ModelServer(model, identity, parse(env.get("BEHAVIOUR", ""), start=variant.behaviour), telemetry)
 
 

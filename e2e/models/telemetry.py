@@ -8,6 +8,7 @@ slow = requests_total - latency_seconds_bucket{le="<SLO>"} counts every failure 
 
 from collections.abc import Sequence
 
+from e2e.models.cohorts import Cohorts
 from e2e.models.exposition import Histogram, Scalar, render
 
 LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
@@ -25,8 +26,11 @@ def score_bin(score: float) -> str:
 class Telemetry:
     """All families of one server; `version` is its own, `peers` are versions whose labels it may receive."""
 
-    def __init__(self, version: str, *, peers: Sequence[str] = (), started: float) -> None:
+    def __init__(
+        self, version: str, *, peers: Sequence[str] = (), started: float, cohorts: Cohorts | None = None
+    ) -> None:
         self.version = version
+        self.cohorts = cohorts or Cohorts()
         self.requests = Scalar(
             "counter", "requests_total", "Predictions answered, by HTTP code.", labels=("version", "code")
         )
@@ -40,7 +44,13 @@ class Telemetry:
             "counter",
             "predictions_labeled_total",
             "Predictions whose true label is known, by the version that predicted.",
-            labels=("version", "step", "correct"),
+            labels=("version", "step", "cohort", "correct"),
+        )
+        self.predictions = Scalar(
+            "counter",
+            "predictions_total",
+            "Predictions that may get a label, by the time they were made.",
+            labels=("version", "cohort"),
         )
         self.buckets = Scalar(
             "counter",
@@ -69,30 +79,33 @@ class Telemetry:
         self.cold.child(version)
         self.in_flight.child()
         self.unmatched.child()
-        self._cohorts: set[tuple[str, str]] = set()
+        self._children: set[tuple[str, str]] = set()
         for name in {version, *peers}:
             self.label_children(name, DEFAULT_STEP)
 
     def label_children(self, version: str, step: str) -> bool:
-        """Make both children of a cohort; False when it would be one too many (labels come from clients)."""
-        if (version, step) in self._cohorts:
+        """Make both children of a version's step; False when it would be one too many (labels come from clients)."""
+        if (version, step) in self._children:
             return True
-        versions = {name for name, _ in self._cohorts} | {version}
-        steps = {name for _, name in self._cohorts} | {step}
+        versions = {name for name, _ in self._children} | {version}
+        steps = {name for _, name in self._children} | {step}
         if len(versions) > MAX_VERSIONS or len(steps) > MAX_STEPS:
             return False
-        self._cohorts.add((version, step))
+        self._children.add((version, step))
         for correct in ("true", "false"):
-            self.labeled.child(version, step, correct)
+            self.labeled.child(version, step, "", correct)
         return True
 
     def text(self) -> str:
-        """Return the scrape."""
+        """Return the scrape; cohorts that are old are in none any more."""
+        for family in (self.labeled, self.predictions):
+            family.drop("cohort", lambda cohort: not self.cohorts.exposed(cohort))
         return render(
             [
                 self.requests,
                 self.latency,
                 self.labeled,
+                self.predictions,
                 self.buckets,
                 self.rejected,
                 self.unmatched,
