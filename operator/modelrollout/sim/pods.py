@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from modelrollout.catalog.resolve import PREDICTIONS
 from modelrollout.sim.scenario import ArmName, LateLabels
 from modelrollout.sim.streams import Histogram, Stream
 
 SIGMA = 0.5
 """Spread of response times: standard deviation of their logarithm."""
 TINY = 1e-9
+BUCKET = 60.0
+"""Seconds of predictions in a cohort."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -37,6 +40,7 @@ class _Due:
     stream: Stream
     bad: tuple[int, ...]
     total: int
+    cohort: Labels
 
 
 class Pod:
@@ -85,15 +89,16 @@ class Pod:
             late = self._late.get(stream.slis[0])
             total = n if late is None or late.share >= 1.0 else int(self._rng.binomial(n, late.share))
             bad = self._bad(stream, total, health)
+            cohort = self._predicted(stream, n, (self.until + t) / 2)
             if late is None:
-                self._count(stream, total, bad, health)
+                self._count(stream, total, bad, health, cohort)
             else:
                 # One moment for the events of a few seconds: spread is longer than that, or does not matter.
                 middle = (self.until + t) / 2 + late.delay + self._rng.exponential(late.spread)
-                self._waiting.append(_Due(middle, stream, bad, total))
+                self._waiting.append(_Due(middle, stream, bad, total, cohort))
         if self._waiting:
             for due in [d for d in self._waiting if d.at <= t]:
-                self._count(due.stream, due.total, due.bad, health)
+                self._count(due.stream, due.total, due.bad, health, due.cohort)
             self._waiting = [d for d in self._waiting if d.at > t]
         self.until = t
         return n
@@ -138,8 +143,22 @@ class Pod:
             share = float(self._rng.beta(share * (1 / rho - 1), (1 - share) * (1 / rho - 1)))
         return int(self._rng.binomial(n, min(1.0, share)))
 
-    def _count(self, stream: Stream, n: int, bad: Sequence[int], health: Health) -> None:
-        good = int(self._children(stream, n, bad))
+    def _predicted(self, stream: Stream, n: int, at: float) -> Labels:
+        """Count predictions that labels may come for; the cohort of those made at `at`."""
+        if stream.keep is None:
+            return ()
+        cohort: Labels = (("cohort", f"{at // BUCKET * BUCKET:.0f}"),)
+        if stream is not next(s for s in self._streams if s.keep is not None):
+            return cohort  # every prediction once, whatever is found out about it later
+        key = self._key(stream, PREDICTIONS, cohort)
+        if key not in self.counters:
+            oldest = at - stream.keep
+            self.counters = {k: v for k, v in self.counters.items() if float(dict(k).get("cohort", at)) >= oldest}
+        self.counters[key] = self.counters.get(key, 0.0) + n
+        return cohort
+
+    def _count(self, stream: Stream, n: int, bad: Sequence[int], health: Health, cohort: Labels) -> None:
+        good = int(self._children(stream, n, bad, cohort))
         for kind, e in zip(stream.kinds, bad, strict=True):
             self._tell(self.arm, kind.sli, n, e)
         for histogram in stream.histograms:
@@ -149,12 +168,12 @@ class Pod:
             fast = int(at_most[histogram.bounds.index(histogram.threshold)])
             self._tell(self.arm, histogram.sli, n, n - fast)
 
-    def _children(self, stream: Stream, n: float, bad: Sequence[float]) -> float:
+    def _children(self, stream: Stream, n: float, bad: Sequence[float], cohort: Labels = ()) -> float:
         """Count into the children of a total and of its bad events; returns how many were good."""
         good = n - sum(e for kind, e in zip(stream.kinds, bad, strict=True) if not kind.apart)
-        self._add(stream, stream.metric, stream.labels, good)
+        self._add(stream, stream.metric, stream.labels + cohort, good)
         for kind, e in zip(stream.kinds, bad, strict=True):
-            self._add(stream, kind.metric, kind.labels, e)
+            self._add(stream, kind.metric, kind.labels + cohort, e)
         return good
 
     def _observe(self, histogram: Histogram, at_most: Sequence[float], stream: Stream) -> None:

@@ -22,6 +22,9 @@ BAD_VALUES = ("500", "503", "false", "error", "5xx", "failed", "failure", "timeo
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 """Boundaries of histograms in multiples of the threshold."""
 
+KEPT_LONGER = 120.0
+"""Seconds for which a cohort is exposed after the last label that counts."""
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -47,7 +50,9 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Events of one total counter; the good child carries `labels`. `arms`: a label that names the arm."""
+    """Events of one total counter; the good child carries `labels`. `arms`: a label that names the arm. `keep`: seconds
+    for which a cohort of predictions is exposed; None when the events are none.
+    """
 
     metric: str
     labels: Pairs
@@ -55,6 +60,7 @@ class Stream:
     histograms: tuple[Histogram, ...] = ()
     arms: ArmLabels | None = None
     slis: tuple[str, ...] = field(default=())
+    keep: float | None = None
 
 
 def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream, ...]:
@@ -111,6 +117,8 @@ def _put(found: dict[str, Stream], sli: Sli, total: Selector, kind: Kind | None)
             if not kind.apart and name not in dict(_values(sli, total)):
                 labels[name] = _OPPOSITES.get(bad, "200" if bad.isdigit() else "other")
     stream = replace(stream, labels=tuple(sorted(labels.items())), kinds=kinds, slis=(*stream.slis, sli.name))
+    if sli.labels is not None:
+        stream = replace(stream, keep=max(stream.keep or 0.0, sli.labels.max_delay + KEPT_LONGER))
     found[total.metric] = stream
     return stream
 

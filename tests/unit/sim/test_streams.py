@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelrollout.catalog import resolve
 from modelrollout.catalog.resolve import Resolved
-from modelrollout.core.model import ArmLabels, Counts, ProfileRef, Selector, Sli
+from modelrollout.core.model import ArmLabels, Counts, Labels, ProfileRef, Selector, Sli
 from modelrollout.core.samples import Series
 from modelrollout.errors import SpecError
 from modelrollout.sim.streams import Stream, streams
@@ -39,6 +41,12 @@ def test_labels_have_a_stream_of_their_own() -> None:
     assert requests.slis == ("errors",)
     assert (labelled.metric, labelled.labels) == ("predictions_labeled_total", (("correct", "true"),))
     assert labelled.kinds[0].labels == (("correct", "false"),)
+
+
+def test_late_labels_have_cohorts() -> None:
+    _, labelled = made(ERRORS, replace(ACCURACY, labels=Labels(max_delay=600.0)))
+    assert labelled.keep == 720.0
+    assert {stream.keep for stream in made(ERRORS, ACCURACY)} == {None}
 
 
 def test_own_counts_with_a_metric_of_their_own_for_bad_events() -> None:

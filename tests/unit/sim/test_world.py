@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from modelrollout.core.model import FULL, ZERO, RolloutSpec, Weight
+from modelrollout.core.model import FULL, ZERO, Counts, Labels, RolloutSpec, Selector, Weight
 from modelrollout.core.samples import Series
 from modelrollout.ports import Answer, ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.sim.prometheus import VirtualMetrics
@@ -205,6 +207,25 @@ def test_labels_come_late() -> None:
     assert old == pytest.approx(0.5 * 20 * 595, rel=0.1), "predictions of before the rollout get their labels"
     w.advance(START + 1200)
     assert w.truth[NEW, "accuracy"].total == pytest.approx(0.5 * 20 * 600, rel=0.1)
+
+
+def test_late_labels_are_of_the_cohort_of_their_prediction() -> None:
+    late = Scenario(late=(LateLabels("accuracy", delay=90.0, share=0.5),), settle=0.0)
+    labels = Labels(max_delay=300.0)
+    other = replace(ACCURACY, name="other", source=Counts(Selector("seen_total"), Selector("odd_total")), labels=labels)
+    w = world(late, make_spec(slis=(replace(ACCURACY, labels=labels), other)))
+    w.order(FULL, FULL)
+    w.advance(START + 900)
+    found = [s for s in series(w, "predictions_total", "predictions_labeled_total") if "-v8-" in s.labels["pod"]]
+    counts = {name: defaultdict[float, float](float) for name in ("predictions_total", "predictions_labeled_total")}
+    for one in found:
+        counts[one.labels["__name__"]][float(one.labels["cohort"])] += one.samples[-1][1]
+    predicted, labelled = counts.values()
+    assert min(predicted) == START + 420, "older ones are exposed no longer"
+    assert max(labelled) == START + 780, "labels of the last 90 s are still to come"
+    for cohort in range(480, 720, 60):
+        assert predicted[START + cohort] == pytest.approx(20 * 60, rel=0.15), "once, for all SLIs"
+        assert labelled[START + cohort] == pytest.approx(0.5 * 20 * 60, rel=0.2)
 
 
 @pytest.mark.parametrize("kind", [OutageKind.DOWN, OutageKind.UNREACHABLE])
