@@ -168,6 +168,7 @@ class ArmReader:
                 if matcher.matches(labels):
                     total, bad, predicted = total + in_total, bad + in_bad, predicted + in_predicted
             cohort = cohort_of(labels) if self._cohorts else None
+            predicted = 0 if cohort is None else predicted
             counters.append(Counter(Track.of(one), name, boundary_of(labels), total, bad, predicted, cohort))
         return ArmSamples(tuple(counters), KnownTargets(ups))
 

@@ -127,7 +127,7 @@ def test_a_tracker_started_anew_equals_one_that_never_stopped() -> None:
 
 
 def test_labels_without_a_cohort_are_counted_as_ever() -> None:
-    world = World.of(*identical(11, until=310), cohorts=False, total=False)
+    world = World.of(*identical(11, until=310), cohorts=False)
     late, plain = tracked(), tracked(accuracy(None))
     looks(world, late, range(30, 301, 30))
     looks(world, plain, range(30, 301, 30))
