@@ -56,8 +56,8 @@ class Reading:
 
     `ticks`: oldest first, no more than the longest burn window. `candidate`, `legacy`: all events of the step.
     `newest`: time of the candidate's newest sample. `carried`: bad events that found no room in the total.
-    `findings`: of the comparison of the arms. `sums`: of the candidate's ticks, up to the newest; worked out where they are
-    not at hand. `coverage`: predictions that have their label, where there are cohorts.
+    `findings`: of the comparison of the arms. `sums`: of the candidate's ticks, up to the newest; worked out where they
+    are not at hand. `coverage`: predictions that have their label, where there are cohorts.
     """
 
     ticks: Sequence[TickPair]

@@ -154,7 +154,7 @@ class SliTrack:
                 self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
                 self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
             )
-            self._ticks.append(TickPair(tick, _lean(pair.candidate), _lean(pair.legacy)))
+            self._ticks.append(_lean(pair) if self._cohorts else pair)
             self._running.add(pair.candidate)
             if tick >= self._begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
@@ -241,9 +241,10 @@ def _plus(counts: ArmCounts, tick: TickCounts | NoTick) -> ArmCounts:
     return ArmCounts(counts.total + tick.n, counts.bad + tick.e) if isinstance(tick, TickCounts) else counts
 
 
-def _lean(tick: TickCounts | NoTick) -> TickCounts | NoTick:
-    """A tick to be kept: its cohorts are told apart once, when the stratum is closed."""
-    return replace(tick, parts=()) if isinstance(tick, TickCounts) and tick.parts else tick
+def _lean(pair: TickPair) -> TickPair:
+    """A pair to be kept for the burn windows: its cohorts are told apart only once, when the stratum is closed."""
+    c, g = (replace(t, parts=()) if isinstance(t, TickCounts) else t for t in (pair.candidate, pair.legacy))
+    return TickPair(pair.tick, c, g)
 
 
 def _of(tick: TickCounts | NoTick, bunch: Sequence[float]) -> TickCounts | NoTick:
