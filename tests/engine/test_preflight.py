@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,9 @@ from modelrollout.core.model import ErrorBudget, Key, Margin, Phase, ProfileRef,
 from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
+from modelrollout.stats.sequential import Comparison
 from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
+from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -227,3 +230,42 @@ async def test_a_margin_that_can_be_proven_is_not_mentioned() -> None:
     found = await bench.looked(spec)
     assert isinstance(found.preflight, PreflightPassed)
     assert found.preflight.notes == ()
+
+
+async def test_legacys_past_is_learned_before_a_rollout_begins_and_not_when_it_is_under_way() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec, legacy=Load(rate=100, errors=0.04))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    (checkpoint,) = found.preflight.checkpoints
+    assert checkpoint.sli == "availability"
+    assert START - 10 < checkpoint.tick < START
+    assert Comparison(spec.slis[0].margin, checkpoint.values).findings().usual == pytest.approx(0.04, rel=0.05)
+    pods = {query.pods for _, query, _ in bench.metrics.asked if query.window > 900}
+    assert "m-v7-.+" in pods, "legacy's pods only"
+    later = Bench()
+    later.metrics.serve(spec)
+    later.look(spec, phase=Phase.PROGRESSING)
+    await asyncio.sleep(0.1)
+    found = later.look(spec, phase=Phase.PROGRESSING)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.checkpoints == ()
+
+
+class DeafToHistory(FakeMetrics):
+    """Answers everything but questions about legacy's last minutes."""
+
+    async def read(self, name: str, queries: Sequence[SeriesQuery], *, at: float) -> Sequence[QueryResult]:
+        if any(query.window > 900 for query in queries):
+            return [NoAnswer("TooLarge")] * len(queries)
+        return await super().read(name, queries, at=at)
+
+
+async def test_a_rollout_begins_without_a_history_that_prometheus_does_not_give() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics = DeafToHistory()
+    bench.preflights = Preflights(bench.metrics, LoopClock(), bench.changed.append)
+    bench.metrics.serve(spec)
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.checkpoints == ()

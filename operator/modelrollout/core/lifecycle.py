@@ -267,5 +267,6 @@ def _start(s: Situation) -> Draft:
     notes = passed.notes if isinstance(passed, PreflightPassed) else ()
     budgets = passed.budgets if isinstance(passed, PreflightPassed) else ()
     ledgers = tuple(LedgerState(sli=name, allowed=allowed) for name, _, allowed in budgets)
-    status = replace(s.status, notes=notes, budget=ledgers, holds=Holds())
+    learned = passed.checkpoints if isinstance(passed, PreflightPassed) else ()
+    status = replace(s.status, notes=notes, budget=ledgers, checkpoints=learned, holds=Holds())
     return raise_to(replace(s, status=status), 0, first.weight, f"revision {s.status.revision} starts")

@@ -254,6 +254,8 @@ class PreflightPassed:
     notes: tuple[str, ...] = ()
     budgets: tuple[tuple[str, float, float], ...] = ()
     """Per SLI: name, remaining share of the SLO window's budget, allowed bad events of this rollout."""
+    checkpoints: tuple[SliCheckpoint, ...] = ()
+    """What legacy's past teaches, for the SLIs that have one."""
 
 
 @dataclass(frozen=True, slots=True)

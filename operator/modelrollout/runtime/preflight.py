@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import floor
 from statistics import median
 
 from modelrollout.catalog import alternatives, resolve
@@ -20,6 +21,7 @@ from modelrollout.core.observation import (
     PreflightFailed,
     PreflightPassed,
     PreflightUnknown,
+    SliCheckpoint,
     SpecProblem,
 )
 from modelrollout.core.plan import SliPlan
@@ -31,6 +33,8 @@ from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, Se
 from modelrollout.runtime.arms import Split, pods_of
 from modelrollout.runtime.budget import History, counted, history
 from modelrollout.stats.forecast import forecast
+from modelrollout.stats.history import learned, window
+from modelrollout.stats.ticks import read_offset
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +93,9 @@ class Preflights:
             entry = self._entries[spec.key] = _Entry(token, NOT_LOOKED, due=float("-inf"))
         settled = isinstance(entry.found.preflight, PreflightPassed) and phase not in (Phase.PREFLIGHT, Phase.IDLE)
         if entry.task is None and not settled and self._clock.monotonic() >= entry.due:
-            entry.task = asyncio.get_running_loop().create_task(self._run(spec, source, entry))
+            # A rollout that is under way carries what it has learned in its status.
+            begins = phase in (Phase.PREFLIGHT, Phase.IDLE)
+            entry.task = asyncio.get_running_loop().create_task(self._run(spec, source, entry, begins=begins))
         return entry.found
 
     def forget(self, key: Key) -> None:
@@ -105,10 +111,10 @@ class Preflights:
             self.forget(key)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry) -> None:
+    async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry, *, begins: bool) -> None:
         try:
             async with self._slots[source.name], asyncio.timeout(LIMIT):
-                found = await self._discover(spec, source)
+                found = await self._discover(spec, source, begins=begins)
         except TimeoutError:
             found = _silent(source, "Timeout")
         except SpecError as error:
@@ -124,7 +130,7 @@ class Preflights:
         if before != found:
             self._changed(spec.key)
 
-    async def _discover(self, spec: RolloutSpec, source: SourceSpec) -> Found:
+    async def _discover(self, spec: RolloutSpec, source: SourceSpec, *, begins: bool) -> Found:
         at = self._clock.now()
         window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
         queries = []
@@ -161,7 +167,37 @@ class Preflights:
                 known.append(line)
         outlook = forecast(spec, {line.sli: line.load for line in known}, scrape=scrape, regressions=())
         budgets = tuple((line.sli, line.remaining, line.allowance) for line in known)
-        return Found(PreflightPassed((*notes, *outlook.refusals), budgets), tuple(plans), scrape)
+        taught = await self._learned(spec, source, plans, scrape) if begins else ()
+        return Found(PreflightPassed((*notes, *outlook.refusals), budgets, taught), tuple(plans), scrape)
+
+    async def _learned(
+        self, spec: RolloutSpec, source: SourceSpec, plans: Sequence[SliPlan], scrape: float
+    ) -> tuple[SliCheckpoint, ...]:
+        """What legacy's last minutes teach. Nothing where Prometheus does not answer: a rollout can do without."""
+        interval = spec.analysis.interval
+        until = floor((self._clock.now() - read_offset(scrape)) / interval) * interval
+        slis = {sli.name: sli for sli in spec.slis}
+        queries = [
+            SeriesQuery(
+                plan.metrics,
+                window(scrape),
+                plan.boundaries,
+                (spec.key.namespace,),
+                pods_of(spec, slis[plan.sli], source, spec.legacy.deployment),
+            )
+            for plan in plans
+        ]
+        try:
+            async with asyncio.timeout(DISCOVERY_LIMIT):
+                results = await self._metrics.read(source.name, queries, at=until)
+        except TimeoutError:
+            return ()
+        found = (
+            learned(slis[plan.sli], plan, _legacy(result, spec, source, plan), until=until, scrape=scrape)
+            for plan, result in zip(plans, results, strict=True)
+            if isinstance(result, Answer)
+        )
+        return tuple(checkpoint for checkpoint in found if checkpoint is not None)
 
     async def _history(
         self, spec: RolloutSpec, source: SourceSpec, plan: SliPlan, at: float

@@ -24,6 +24,8 @@ from modelrollout.stats.windows import Sums
 
 RECENT = 60.0
 """Seconds over which legacy's usual share and the rate of cost are taken."""
+LEAD = 300.0
+"""Seconds before a step from which ticks are read when its checkpoint is older (the start waited for people)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class SliTrack:
         self.unread: deque[Stratum] = deque()
         self.next = min(
             self._begin,
-            timing.grid.first_from(self._told) if self._told else self._begin,
+            timing.grid.first_from(max(self._told, since - LEAD)) if self._told else self._begin,
             timing.grid.first_from(ledger.tick) if ledger.tick else self._begin,
         )
         self.cold = True

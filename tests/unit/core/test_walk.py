@@ -295,6 +295,21 @@ def test_an_edit_of_what_evidence_is_held_against_restarts_it(edit: dict[str, An
     assert EventReason.EVIDENCE_RESTARTED in reasons(world)
 
 
+def test_a_rollout_begins_with_what_legacys_past_teaches_and_a_step_with_the_evidence_so_far() -> None:
+    world = World(spec=make_spec(5, 25, 100), preflight=PreflightPassed(checkpoints=OLD_EVIDENCE))
+    world.settle()
+    assert world.weight == 5
+    assert world.state.checkpoints == OLD_EVIDENCE
+    newer = (SliCheckpoint("availability", world.now, (2.0,)),)
+    world.now += 65
+    passed = world.present_evidence()
+    assert isinstance(passed, EvidenceSeen)
+    world.evidence = replace(passed, checkpoints=newer)
+    world.step()
+    assert world.weight == 25
+    assert world.state.checkpoints == newer
+
+
 def test_legacy_template_change_restarts_the_evidence() -> None:
     world = started(5, 25, 100)
     world.run(55)
