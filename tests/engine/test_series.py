@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from modelrollout.core.model import Key, Phase, Verdict, Weight
-from modelrollout.core.observation import ArmCounts, LedgerState
+from modelrollout.core.model import Key, Margin, Phase, Verdict, Weight
+from modelrollout.core.observation import ArmCounts, LedgerState, Odds
 from modelrollout.core.status import RolloutStatus, SliStatus
 from modelrollout.runtime.series import RolloutSeries
 
 FRAUD = Key("serving", "fraud")
-SLI = SliStatus("errors", True, Verdict.PASS, ArmCounts(100, 1), ArmCounts(900, 4), 1.5, 100, 1.0, "")
+ODDS = Odds(worse=-1.0, worse_limit=4.0, fine=1.5, fine_limit=3.0, margin=Margin())
+SLI = SliStatus("errors", True, Verdict.PASS, ArmCounts(100, 1), ArmCounts(900, 4), 1.5, 100, 1.0, "", odds=ODDS)
 STATUS = RolloutStatus(
     phase=Phase.PROGRESSING,
     weight=Weight(500),
@@ -43,6 +44,8 @@ def test_a_status_becomes_phase_weight_burn_events_and_budget() -> None:
         f'modelrollout_sli_events{{arm="legacy",kind="bad",{run},sli="errors"}} 4.0',
         f'modelrollout_sli_events{{arm="candidate",kind="total",{run},sli="errors"}} 100.0',
         f'modelrollout_sli_events{{arm="candidate",kind="bad",{run},sli="errors"}} 1.0',
+        f'modelrollout_sli_evidence_ratio{{{run},sli="errors",verdict="FAIL"}} -0.25',
+        f'modelrollout_sli_evidence_ratio{{{run},sli="errors",verdict="PASS"}} 0.5',
         f'modelrollout_budget_spent_ratio{{{run},sli="errors"}} 0.25',
     }
 
@@ -50,8 +53,10 @@ def test_a_status_becomes_phase_weight_burn_events_and_budget() -> None:
 def test_what_is_unknown_has_no_series_and_the_newest_status_counts() -> None:
     series = RolloutSeries()
     series.show(FRAUD, STATUS)
-    series.show(FRAUD, replace(STATUS, weight=None, slis=(replace(SLI, burn=None),), budget=()))
-    assert not any(word in line for line in lines(series) for word in ("weight_ratio", "burn_rate", "spent_ratio"))
+    series.show(FRAUD, replace(STATUS, weight=None, slis=(replace(SLI, burn=None, odds=None),), budget=()))
+    assert not any(
+        word in line for line in lines(series) for word in ("weight_ratio", "burn_rate", "spent_ratio", "evidence")
+    )
     series.forget(FRAUD)
     series.forget(FRAUD)
     assert lines(series) == set()

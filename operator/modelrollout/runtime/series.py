@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from modelrollout.core.model import Key, Phase
+from modelrollout.core.observation import Odds
 from modelrollout.core.status import RolloutStatus
 
 RUN = ("rollout_namespace", "rollout")
@@ -20,11 +21,14 @@ ARMS = ("legacy", "candidate")
 
 @dataclass(frozen=True, slots=True)
 class SliShown:
-    """Numbers of one SLI: burn rate (None while unknown), then total and bad events of legacy and of candidate."""
+    """Numbers of one SLI: burn rate (None while unknown), total and bad events of legacy and of candidate, and the
+    evidence by verdict, in parts of what the verdict takes (none where the arms are not compared).
+    """
 
     name: str
     burn: float | None
     events: tuple[tuple[float, float], ...]
+    evidence: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,10 @@ class RolloutSeries(Collector):
             weight=None if status.weight is None else status.weight / 10_000,
             slis=tuple(
                 SliShown(
-                    sli.name, sli.burn, tuple((counts.total, counts.bad) for counts in (sli.legacy, sli.candidate))
+                    sli.name,
+                    sli.burn,
+                    tuple((counts.total, counts.bad) for counts in (sli.legacy, sli.candidate)),
+                    _evidence(sli.odds),
                 )
                 for sli in status.slis
             ),
@@ -66,7 +73,7 @@ class RolloutSeries(Collector):
         self._shown.clear()
 
     def collect(self) -> Iterable[Metric]:
-        """The five families, each also without series."""
+        """The six families, each also without series."""
         phase = GaugeMetricFamily("modelrollout_rollout_phase", "1 for the present phase.", labels=[*RUN, "phase"])
         weight = GaugeMetricFamily(
             "modelrollout_rollout_weight_ratio", "Candidate's share of the traffic.", labels=[*RUN]
@@ -80,6 +87,11 @@ class RolloutSeries(Collector):
             "modelrollout_sli_events",
             "Events counted as evidence of the present step.",
             labels=[*RUN, "sli", "arm", "kind"],
+        )
+        evidence = GaugeMetricFamily(
+            "modelrollout_sli_evidence_ratio",
+            "Evidence of the comparison of the arms (log of the odds) in parts of what the verdict takes; 1 is enough.",
+            labels=[*RUN, "sli", "verdict"],
         )
         spent = GaugeMetricFamily(
             "modelrollout_budget_spent_ratio",
@@ -95,9 +107,17 @@ class RolloutSeries(Collector):
             for sli in shown.slis:
                 if sli.burn is not None:
                     burn.add_metric((*run, sli.name), sli.burn)
+                for verdict, part in sli.evidence:
+                    evidence.add_metric((*run, sli.name, verdict), part)
                 for arm, (total, bad) in zip(ARMS, sli.events, strict=True):
                     events.add_metric((*run, sli.name, arm, "total"), total)
                     events.add_metric((*run, sli.name, arm, "bad"), bad)
             for name, share in shown.spent:
                 spent.add_metric((*run, name), share)
-        return (phase, weight, burn, events, spent)
+        return (phase, weight, burn, events, evidence, spent)
+
+
+def _evidence(odds: Odds | None) -> tuple[tuple[str, float], ...]:
+    if odds is None:
+        return ()
+    return (("FAIL", odds.worse / odds.worse_limit), ("PASS", odds.fine / odds.fine_limit))

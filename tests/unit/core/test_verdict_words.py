@@ -38,7 +38,8 @@ def odds(worse: float, fine: float, **changes: object) -> Odds:
         (
             {"candidate": ArmCounts(400, 2), "needed": 312},
             "waiting: 400 candidate requests, about 310 do when it is as good as legacy; odds 1.5 : 1 that it is "
-            "within margin 1.25x + 1 %, 20 : 1 needed; candidate 0.500 % of 400 bad, legacy 0.947 % of 4,012, allowed 5.00 %",
+            "within margin 1.25x + 1 %, 20 : 1 needed; candidate 0.500 % of 400 bad, legacy 0.947 % of 4,012, "
+            "allowed 5.00 %",
         ),
         (
             {"odds": odds(log(14), 0.0)},

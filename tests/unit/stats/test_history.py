@@ -11,7 +11,7 @@ from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, sli
 
 
 def past(*pods: tuple[int, int], swing: int = 0) -> Fleet:
-    """Twenty minutes: (good, bad) requests a scrape of each pod, `swing` bad ones more or fewer by turns of a minute."""
+    """Twenty minutes: (good, bad) requests a scrape of each pod, `swing` bad ones more or fewer, minute by minute."""
     fleet = Fleet()
     for number, (good, bad) in enumerate(pods):
         total = [0, 0]
