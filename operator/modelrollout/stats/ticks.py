@@ -271,11 +271,11 @@ class ArmReader:
     def _mismatch(self, arm: ArmSamples, t0: float, t1: float) -> str:
         """A bucket that the plan counts on and a histogram of this arm lacks; empty when all is well.
 
-        A histogram creates its buckets with its `_count`: one without the other means other boundaries. With another
+        A histogram shows its buckets with its `_count`: one without the other means other boundaries. With another
         total, no bucket may just mean no success so far, which is a count of zero.
         """
         for metric, le, sibling in self._buckets:
-            held = {c.track.target for c in arm.counters if c.metric == metric and c.le == le}
+            held = {c.track.target for c in arm.counters if c.metric == metric and c.le == le and c.track.seen(t0, t1)}
             for counter in arm.counters:
                 if counter.metric == sibling and counter.track.target not in held and counter.track.seen(t0, t1):
                     return f'{metric} has no bucket le="{le:g}" on {counter.track.target[3] or counter.track.target[1]}'
