@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from e2e.models import records
-from e2e.scenarios.rollouts.plays import ACCURACY, CANDIDATE, ERRORS, LATENCY, V1, V2, hold_at, open_play, steps
+from e2e.scenarios.rollouts.plays import (
+    ACCURACY,
+    CANDIDATE,
+    ERRORS,
+    LATENCY,
+    LEGACY,
+    V1,
+    V2,
+    hold_at,
+    open_play,
+    steps,
+)
 from e2e.stage import Stage
 
 pytestmark = pytest.mark.timeout(1800)
@@ -37,6 +48,29 @@ def test_good_candidate_is_promoted_and_every_request_is_served(stages: Stages) 
     assert len(json.dumps(status)) < 16_384
     weights = [rule for rule in stage.route_weights()]
     assert weights == [[0, 100]]
+
+
+def test_candidate_that_is_worse_than_legacy_goes_back_though_it_meets_its_objective(stages: Stages) -> None:
+    """6 % of errors where legacy has 1 % and 10 % are allowed: no burn tier can see that, the comparison does."""
+    stage = stages("worse")
+    load = open_play(
+        stage,
+        wanted=hold_at(25),
+        slis=[{**ERRORS, "objective": "90"}],
+        analysis={"interval": "2s", "warmup": "2s"},
+    )
+    stage.behave(LEGACY, errors=0.01)
+    stage.wait_weight(25, seconds=60)
+    time.sleep(20)
+    turned = stage.behave(CANDIDATE, errors=0.06)
+    status = stage.wait_phase("RolledBack", seconds=120)
+    closed = time.time()
+    seen = load.stop()
+    assert status["incident"]["reason"] == "SliFailed", status["incident"]
+    message = status["incident"]["message"]
+    assert re.search(r"fails margin 1\.25x \+ 0\.05 %; odds against chance .* : 1", message), message
+    harmed = sum(r.version == V2 and r.start >= turned for r in records.failed(seen, 0, closed + 10))
+    print(f"\nreverted {closed - turned:.1f} s after the candidate turned worse, {harmed} requests harmed: {message}")
 
 
 @pytest.mark.parametrize(
