@@ -267,7 +267,8 @@ class Judge:
         if split:
             return (
                 f"requests are not split as the route says: the candidate has {split.candidate:,} of {split.total:,}, "
-                f"its weight promises {split.due * 100:.3g} %; look for requests that bypass the route, caches, retries, pinned connections"
+                f"its weight promises {split.due * 100:.3g} %; look for requests that bypass the route, caches, "
+                "retries, pinned connections"
             )
         if reading.carried >= 1:
             return f"{reading.carried:g} bad events more than events in all: `bad` must be a part of `total`"
