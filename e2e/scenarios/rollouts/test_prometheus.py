@@ -31,6 +31,16 @@ LIES: Mapping[str, str] = {
 }
 """How a source lies, and what the rollout must say."""
 WITNESS = "honest"
+SHARED: Mapping[str, Any] = {
+    "name": "availability",
+    # Seven routes lead to the same pods, so none of their weights says how the pods' requests are split: counts of its
+    # own are not held against them.
+    "counts": {
+        "total": {"metric": "requests_total"},
+        "bad": {"metric": "requests_total", "match": {"code": "500"}},
+    },
+    "objective": "99",
+}
 MINUTE = 60.0
 SECRET = "secret-marker"
 """In every lie with a text of its own: what a server answers is nobody's business but its administrator's."""
@@ -89,7 +99,7 @@ def _rollout(stage: Stage, name: str, *, paused: bool) -> dict[str, Any]:
         legacy=LEGACY,
         candidate=CANDIDATE,
         steps=steps(10, 100, each="15s"),
-        slis=[ERRORS],
+        slis=[SHARED],
         traffic=managed(stage, name),
         analysis={**QUICK, "metricSource": name},
         paused=paused,
