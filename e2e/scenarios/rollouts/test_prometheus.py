@@ -14,7 +14,7 @@ from e2e.cluster.embedded import EmbeddedCluster
 from e2e.install import source
 from e2e.models import records
 from e2e.scenarios.rollouts.conftest import LIAR_PORT, SCRAPE, Liar
-from e2e.scenarios.rollouts.plays import CANDIDATE, ERRORS, LEGACY, QUICK, arms, managed, open_play, steps
+from e2e.scenarios.rollouts.plays import CANDIDATE, LEGACY, QUICK, arms, managed, open_play, steps
 from e2e.stage import Operator, Stage
 
 pytestmark = pytest.mark.timeout(1800)
