@@ -95,7 +95,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         made.deploy(arms["v2"], arms["v4"])
         operator.start()
         load = made.load(RATE, duration=900)
-        # As in the demo, everything has been scraped for a while: a rollout that comes before its metrics is Invalid first.
+        # As in the demo all has been scraped for a while: a rollout that comes before its metrics is Invalid first.
         time.sleep(8)
         made.apply(scene.rollout(made, SLOW, "v2"))
         made.wait_phase("RolledBack", seconds=90)
