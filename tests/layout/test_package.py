@@ -22,7 +22,7 @@ BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "
 PUBLIC = ("core", "stats", "api", "api.v1alpha1", "catalog", "runtime", "adapters", "adapters.kube", "adapters.prom")
 
 MACHINE = re.compile(
-    r"/home/(?!somebody\b|nonroot\b)\w+|/Users/\w+|/work(?:space)?/\w|/root/\w"  # paths of one machine
+    r"/(?:home/(?!somebody\b|nonroot\b)|Users/|work(?:space)?/|root/)\w"  # paths of one machine
     r"|(?:index-url|extra-index-url|GOPROXY|registry)[ :='\"]+https?://(?!proxy\.golang\.org|pypi\.org)"  # registries
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from math import isfinite
 
 _AGO = re.compile(r"now(?:-(?P<ago>(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+))?")
@@ -15,6 +14,7 @@ def parse_moment(text: str, now: float) -> float:
 
     Raises ValueError with the forms that there are.
     """
+    from modelrollout.api.reading import epoch
     from modelrollout.api.scalars import parse_duration
 
     ago = _AGO.fullmatch(text)
@@ -23,13 +23,10 @@ def parse_moment(text: str, now: float) -> float:
     try:
         at = float(text)
     except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+        moment = epoch(text)
+        if moment is None:
             raise ValueError(f"{text!r} is no time; {HELP}") from None
-        return moment.timestamp()
+        return moment
     if not isfinite(at) or at < 0:
         raise ValueError(f"{text!r} is no time; {HELP}")
     return at

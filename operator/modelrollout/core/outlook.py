@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor, inf, log10
 
-from modelrollout.core.model import FULL, Key, Margin, RolloutSpec, Sli, Step, Weight
+from modelrollout.core.model import Key, Margin, RolloutSpec, Sli, Step, Weight
 from modelrollout.core.wording import LONG, duration, percent, share
 
 
@@ -124,12 +124,12 @@ class RolloutOutlook:
 def step_margin(spec: RolloutSpec, sli: Sli, index: int) -> Margin | None:
     """What a PASS at step `index` is proven against: the SLI's margin, but no finer than the next weight needs.
 
-    A difference of `tolerance / next weight` costs all traffic `tolerance` at most. None at 100 %: nothing to compare.
+    A difference of `tolerance / next weight` costs all traffic `tolerance` at most. None at the last step, 100 %:
+    nothing to compare. `index` is -1 below the first step of an edited ladder.
     """
-    if spec.steps[index].weight >= FULL:
+    if index + 1 >= len(spec.steps):
         return None
-    upcoming = spec.steps[min(index + 1, len(spec.steps) - 1)].weight
-    return sli.margin.before(upcoming, spec.analysis.tolerance)
+    return sli.margin.before(spec.steps[index + 1].weight, spec.analysis.tolerance)
 
 
 def undecided_limit(spec: RolloutSpec, step: Step) -> float:

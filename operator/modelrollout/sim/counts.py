@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import pairwise
 from math import isfinite
 from statistics import median
 from typing import TextIO
 
+from modelrollout.api.reading import epoch
 from modelrollout.core.model import Arm, Counts, RolloutSpec, Selector
 from modelrollout.core.samples import Series
 from modelrollout.ports import ArmsByPod, SourceSpec
@@ -148,15 +148,12 @@ def _time(number: int, text: str) -> float:
     try:
         at = float(text)
     except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+        moment = epoch(text)
+        if moment is None:
             raise BadRecording(
                 number, f"time must be epoch seconds, or like 2026-11-21T18:25:00Z, is {shown(text)}"
             ) from None
-        at = moment.timestamp()
+        at = moment
     if not isfinite(at):
         raise BadRecording(number, f"time must be finite, is {shown(text)}")
     return at

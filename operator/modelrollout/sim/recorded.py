@@ -13,7 +13,7 @@ from math import ceil
 
 from modelrollout.catalog import resolve
 from modelrollout.core.decide import decide
-from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec, Segment
+from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec
 from modelrollout.core.observation import Evidence, PreflightFailed
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
@@ -97,9 +97,6 @@ def replay(
         )
     source = replace(source, scrape_interval=scrape)
     spec, notes = unattended(spec)
-    # Weights that are decided here move nobody: like those of a segment, recorded requests follow none, so their split
-    # must not be held against one.
-    spec = replace(spec, traffic=replace(spec.traffic, segments=(Segment(()),)))
     if recording.header.rollout != str(spec.key):
         notes = (f"the data were recorded for {recording.header.rollout}", *notes)
     shares = _shares(spec, recording, source)
@@ -160,6 +157,7 @@ class _Run:
         store = Store(self._stand)
         store.put(self._stand.obj)
         self._store = store
+        # Weights that are decided here move nobody, so the recorded split must not be held against them.
         self._rounds = Rounds(metrics, self._clock, self._hear, split=False)
         self._preflights = Preflights(metrics, self._clock, self._changed)
         self._gather = Gather(

@@ -20,6 +20,7 @@ from modelrollout.core.observation import (
     SliAssessment,
     SliCheckpoint,
 )
+from modelrollout.core.outlook import step_margin
 from modelrollout.core.plan import SliPlan
 from modelrollout.stats.judge import Judge, limits_of
 from modelrollout.stats.sequential import Comparison, Stratum, advance, foresee
@@ -55,7 +56,7 @@ class Span:
 
 
 class EvidenceTracker:
-    """Evidence of one rollout over all its steps.
+    """Evidence of one step of a rollout.
 
     `grid`: origin of the tick grid; `since`: where this step's evidence begins; `scrape`: scrape interval of the
     source (all epoch seconds or seconds). `ledgers`, `checkpoints`: as stored; an SLI without one gets an empty ledger
@@ -84,20 +85,19 @@ class EvidenceTracker:
         self._behind = False
         stored = {ledger.sli: ledger for ledger in ledgers}
         known = {checkpoint.sli: checkpoint for checkpoint in checkpoints}
-        ahead = spec.steps[index + 1].weight if index + 1 < len(spec.steps) else None
         limits = limits_of(spec)
         self._risk = spec.analysis.false_promote
         self._tracks: list[SliTrack] = []
         self._judges: list[Judge] = []
         for sli in spec.slis:
             ledger = stored.get(sli.name, LedgerState(sli.name, allowed=None))
-            step = sli.margin if ahead is None else sli.margin.before(ahead, spec.analysis.tolerance)
+            margin = step_margin(spec, sli, index)
             track = SliTrack(
                 sli,
                 plans[sli.name],
                 self._timing,
                 since=since,
-                step=step,
+                step=margin or sli.margin,
                 promised=promised_to(spec, sli, index) if split else None,
                 ledger=ledger,
                 checkpoint=known.get(sli.name),
@@ -111,10 +111,9 @@ class EvidenceTracker:
                     stratum=self._timing.stratum,
                     late=is_late(sli),
                     limits=limits,
-                    step=None if ahead is None else step,
+                    step=margin,
                 )
             )
-
         self._next = min((track.next for track in self._tracks), default=0)
 
     @property
