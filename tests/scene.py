@@ -240,6 +240,11 @@ class World:
         return uid
 
     @property
+    def step_started(self) -> float:
+        assert self.state.step is not None
+        return self.state.step.started
+
+    @property
     def weight(self) -> int:
         """Percent at the route, 0 without one."""
         return self.route.weight // 100 if isinstance(self.route, RouteSeen) else 0

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import log
 
 from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Margin, Verdict, Weight
+from modelrollout.core.split import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ class SliAssessment:
     hard_guard: HardGuardFinding | None = None
     tiers: tuple[TierFinding, ...] = ()
     note: str = ""
+    split: Split | None = None
     effect: Effect | None = None
     margin: Margin = _OWN
     odds: Odds | None = None

@@ -8,11 +8,11 @@ from modelrollout.core.intents import ShapeRoute
 from modelrollout.core.model import FULL, ZERO, AdoptRoute, Phase, Weight
 from modelrollout.core.observation import RouteAbsent, RouteSeen
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.situation import RAISE, Draft, Situation, anew, carried, noted, paused, restore, stay, warn
 from modelrollout.core.wording import percent
 
 UNFINISHED = 60.0
-"""Seconds within which a route still at the previous step's weight is our own unfinished raise."""
+"""Seconds after a raise within which a route still at the weight before it is our own unfinished work."""
 
 
 def shape(s: Situation) -> Draft | None:
@@ -48,16 +48,19 @@ def kept(s: Situation) -> Draft | None:
     if wanted > route.weight and s.candidate_endpoints == 0:
         return None
     if _own_raise(s, route.weight):
-        return restore(s, wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
+        return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
     text = f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
     if s.status.holds.foreign is None:
-        status = replace(s.status, holds=replace(s.status.holds, foreign=s.now))
+        status = replace(s.status, holds=replace(s.status.holds, foreign=s.now), checkpoints=carried(s))
         status = noted(s, status, "Restore", Reason.ROUTE_CONFLICT, text, wanted)
-        draft = restore(replace(s, status=status), wanted, f"{text}: put back once", segments=segments)
+        draft = restore(anew(replace(s, status=status)), wanted, f"{text}: put back once", segments=segments)
         return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, f"{text}: put back once"),))
     asked = f"{text} again: put the weights back or send a Resume action; the weight is left as it is"
     seen = replace(s, status=replace(s.status, weight=route.weight))
     if s.under_way:
+        if s.status.reason != Reason.ROUTE_CONFLICT:
+            # What comes in at a weight that nobody promised is not carried on.
+            seen = replace(seen, status=replace(seen.status, checkpoints=carried(s)))
         return paused(seen, Reason.ROUTE_CONFLICT, asked)
     draft = stay(seen, s.status.phase, Reason.ROUTE_CONFLICT, asked)
     if s.status.reason == Reason.ROUTE_CONFLICT:
@@ -67,7 +70,9 @@ def kept(s: Situation) -> Draft | None:
 
 def _own_raise(s: Situation, seen: Weight) -> bool:
     step = s.status.step
-    if not s.under_way or step is None or s.now - step.started > UNFINISHED:
+    raised = next((record.at for record in reversed(s.status.decisions) if record.action == RAISE), None)
+    # Not since `step.started`, which each finish moves: who lowers the weight again and again is no crash of ours.
+    if not s.under_way or step is None or raised is None or s.now - raised > UNFINISHED:
         return False
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO

@@ -23,7 +23,8 @@ from modelrollout.core.wording import percent
 
 ACTIVE = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 
-
+RAISE = "Raise"
+"""Action of the record of a raise."""
 INGEST = 2.0
 """Seconds that a tick may take from its end to its evidence, over and above the tick itself."""
 
@@ -178,7 +179,7 @@ def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
         slis=blank_slis(s.spec),
         checkpoints=carried(s),
     )
-    status = noted(s, status, "Raise", Reason.PROGRESSING, text, weight)
+    status = noted(s, status, RAISE, Reason.PROGRESSING, text, weight)
     return Draft(
         status, SetWeight(weight, segments=s.has_segments, move=Move.RAISE), (tell(EventReason.STEP_STARTED, text),)
     )
@@ -208,6 +209,13 @@ def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Dr
         (warn(EventReason.WEIGHT_CHANGED, message),),
         urgent=move is Move.LOWER,
     )
+
+
+def anew(s: Situation) -> Situation:
+    """`s` with the step beginning now, at the weight it has: until now requests went another way."""
+    if not s.under_way or s.status.step is None:
+        return s
+    return replace(s, status=replace(s.status, step=replace(s.status.step, started=s.now)))
 
 
 def tell(reason: EventReason, message: str) -> Announcement:

@@ -16,6 +16,7 @@ from modelrollout.core.observation import (
     SliAssessment,
     TierFinding,
 )
+from modelrollout.core.split import Split
 
 NEVER = 10**9
 """Requests beyond which a number says no more than "never"."""
@@ -125,11 +126,21 @@ def assessment(sli: SliAssessment) -> str:
     if sli.verdict is Verdict.NO_DATA:
         cause = _CAUSES[sli.no_data] if sli.no_data else "no data"
         return f"{sli.name}: no data from the candidate, {cause}"
+    aside = split(sli.split) if sli.split else ""
     if sli.verdict is Verdict.INVALID:
-        return f"{sli.name}: {sli.note}"
-    if sli.verdict is Verdict.WAIT:
-        return f"{sli.name}: waiting: {needed(sli)}; {both}"
-    return f"{sli.name}: {both}{_told(sli)}"
+        return f"{sli.name}: {sli.note or aside}"
+    told = f"waiting: {needed(sli)}; {both}" if sli.verdict is Verdict.WAIT else f"{both}{_told(sli)}"
+    return f"{sli.name}: {told}" + (f"; {aside}" if aside else "")
+
+
+def split(found: Split) -> str:
+    """That the arms do not get the requests that the weights promise, and where to look."""
+    how = "not quite split" if found.slight else "not split"
+    return (
+        f"requests are {how} as the route says: the candidate has {found.candidate:,} of {found.total:,} "
+        f"({share(found.candidate / found.total)}), its weight promises {share(found.due)}; look for requests that "
+        "bypass the route, caches, retries, pinned connections"
+    )
 
 
 def needed(sli: SliAssessment) -> str:

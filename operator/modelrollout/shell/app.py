@@ -72,9 +72,7 @@ class App:
         self._actions = actions
         self._store = Store(rollouts)
         queue = self._queue = WorkQueue(late=telemetry.woke)
-        # A raise whose route write came late (a crash in between) counts requests of the weight before as the step's:
-        # until that is told apart, a wrong split must not hold a rollout.
-        self._rounds = Rounds(metrics, clock, queue.add, late=telemetry.evaluated, split=False)
+        self._rounds = Rounds(metrics, clock, queue.add, late=telemetry.evaluated)
         self._preflights = Preflights(metrics, clock, queue.add)
         self._announcer = EventAnnouncer(client, clock, instance=settings.identity)
         self._leader = Leader(

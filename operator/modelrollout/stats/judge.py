@@ -150,7 +150,7 @@ class Judge:
             verdict = Verdict.FAIL
         elif gap is not None:
             verdict = Verdict.INVALID if gap.mismatch else Verdict.NO_DATA
-        elif found is not None and found.split:
+        elif found is not None and found.split and not found.split.slight:
             verdict = Verdict.INVALID
         elif self._enough(reading) and not (tiers or hard or short) and self._has_data(reading.ticks):
             verdict = Verdict.PASS
@@ -171,6 +171,7 @@ class Judge:
             hard_guard=hard,
             tiers=tiers,
             note=self._note(reading, gap) or ("" if verdict is Verdict.FAIL else short),
+            split=None if found is None else found.split,
             effect=None if found is None else _rounded(found.effect),
             margin=self._sli.margin,
             odds=self._odds(found) if found and (worse or self._step) else None,
@@ -263,13 +264,6 @@ class Judge:
     def _note(self, reading: Reading, gap: NoTick | None) -> str:
         if gap is not None and gap.mismatch:
             return gap.mismatch
-        split = reading.findings.split if reading.findings else None
-        if split:
-            return (
-                f"requests are not split as the route says: the candidate has {split.candidate:,} of {split.total:,}, "
-                f"its weight promises {split.due * 100:.3g} %; look for requests that bypass the route, caches, "
-                "retries, pinned connections"
-            )
         if reading.carried >= 1:
             return f"{reading.carried:g} bad events more than events in all: `bad` must be a part of `total`"
         if self._late and reading.coverage is None and _silent(reading.ticks):

@@ -16,12 +16,13 @@ import numpy as np
 
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts, Effect
+from modelrollout.core.split import Split
 from modelrollout.stats.dispersion import effective, inflation
 from modelrollout.stats.effect import COLUMNS, effects, sums
 from modelrollout.stats.linear import Floats, increments
 from modelrollout.stats.mixture import FINE, RESTART_EVERY, START, WORSE, alternatives, restart_capital, value
 from modelrollout.stats.planning import MOST, needed_for_pass
-from modelrollout.stats.ratio_check import log_bayes_factor, mismatch
+from modelrollout.stats.ratio_check import alarm, log_bayes_factor, mismatch
 
 LAYOUT = 1.0
 """First value of a checkpoint. One that begins with another number is not understood and not used."""
@@ -77,21 +78,12 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Requests of the candidate and of both arms that the route's weights did not bring about."""
-
-    candidate: int
-    total: int
-    due: float
-
-
-@dataclass(frozen=True, slots=True)
 class Findings:
     """What a comparison says: logs of e-values, and the counts behind a FAIL.
 
     `held`: what is left of `worse` without the stratum that speaks most for it, earlier steps' evidence left out too.
     `strata`: of this step with requests of both arms. `usual`: legacy's share as learned. `needed`: candidate requests
-    that a PASS takes when it is as good as legacy. `split`: not None when requests are split otherwise than promised.
+    that a PASS takes when it is as good as legacy. `split`: not None when chance does not split requests like that.
     """
 
     worse: float
@@ -239,11 +231,12 @@ def foresee(comparisons: Sequence[Comparison], risk: Sequence[float]) -> None:
     )
     splits = _splits(comparisons)
     seen, due = splits[:, 1:3], np.stack([splits[:, 3], splits[:, 1] + splits[:, 2] - splits[:, 3]], axis=-1)
-    odd = mismatch(splits[:, 0], seen, due)
-    found = zip(comparisons, needed.tolist(), effects(state[:, _EFFECT]), odd.tolist(), splits.tolist(), strict=True)
-    for one, requests, effect, wrong, carried in found:
+    odd, wrong = alarm(splits[:, 0]).tolist(), mismatch(splits[:, 0], seen, due).tolist()
+    found = zip(comparisons, needed.tolist(), effects(state[:, _EFFECT]), odd, wrong, splits.tolist(), strict=True)
+    for one, requests, effect, certain, far, carried in found:
         _, seen_c, seen_l, due_c = carried
-        split = Split(round(seen_c), round(seen_c + seen_l), due_c / (seen_c + seen_l)) if wrong else None
+        both_seen = seen_c + seen_l
+        split = Split(round(seen_c), round(both_seen), due_c / both_seen, slight=not far) if certain else None
         one.needed, one.effect, one.split, one.known_splits = requests, effect, split, carried
     for one, said in zip(comparisons, _findings(comparisons, state), strict=True):
         one.known = said

@@ -10,6 +10,7 @@ import pytest
 from modelrollout.core import wording
 from modelrollout.core.model import Margin, Verdict
 from modelrollout.core.observation import ArmCounts, Effect, Interval, Odds, SliAssessment
+from modelrollout.core.split import Split
 
 LIMITS = {"worse_limit": log(100), "fine_limit": log(20)}
 WAITING = SliAssessment(
@@ -104,6 +105,28 @@ def odds(worse: float, fine: float, **changes: object) -> Odds:
 )
 def test_what_is_said(changes: dict[str, object], text: str) -> None:
     assert wording.assessment(replace(WAITING, **changes)) == f"errors: {text}"  # type: ignore[arg-type]  # its fields
+
+
+ODD = Split(2_000, 20_000, 0.05)
+LOOK = "look for requests that bypass the route, caches, retries, pinned connections"
+
+
+def test_a_wrong_split_is_what_makes_an_sli_invalid() -> None:
+    said = wording.assessment(replace(WAITING, verdict=Verdict.INVALID, split=ODD))
+    assert said == (
+        "errors: requests are not split as the route says: the candidate has 2,000 of 20,000 (10.0 %), its weight "
+        f"promises 5.00 %; {LOOK}"
+    )
+
+
+@pytest.mark.parametrize("verdict", [Verdict.WAIT, Verdict.PASS])
+def test_a_slight_deviation_of_the_split_is_told_beside_the_verdict(verdict: Verdict) -> None:
+    slight = replace(WAITING, verdict=verdict, split=replace(ODD, candidate=1_060, slight=True))
+    plain = wording.assessment(replace(slight, split=None))
+    assert wording.assessment(slight) == (
+        f"{plain}; requests are not quite split as the route says: the candidate has 1,060 of 20,000 (5.30 %), its "
+        f"weight promises 5.00 %; {LOOK}"
+    )
 
 
 @pytest.mark.parametrize(

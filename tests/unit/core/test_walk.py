@@ -330,6 +330,7 @@ def test_hazard_h01_an_edited_weight_is_put_back_once_then_a_person_is_asked() -
     world.run(5)
     assert world.weight == 40
     assert EventReason.ROUTE_CONFLICT in reasons(world)
+    assert world.step_started == world.now, "requests of the other weight are no evidence of this step"
     world.edit_route(46)
     world.run(300)
     assert (world.weight, world.state.phase, world.state.reason) == (46, Phase.PAUSED, Reason.ROUTE_CONFLICT)
@@ -348,6 +349,7 @@ def test_route_conflict_ends_when_the_weight_is_put_back_by_hand() -> None:
     world.edit_route(5)
     world.run(5)
     assert world.state.phase is Phase.PROGRESSING
+    assert world.step_started == world.now, "requests of the other weight are no evidence of this step"
 
 
 def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
@@ -361,6 +363,22 @@ def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
     world.settle()
     assert world.weight == 25
     assert EventReason.ROUTE_CONFLICT not in reasons(world)
+    assert world.step_started == world.now, "until now requests were split by the weight before"
+
+
+def test_bug_a_finished_raise_does_not_move_the_moment_from_which_edits_are_foreign() -> None:
+    """The step begins anew when the route follows; counted from there, whoever lowers it would never be noticed."""
+    world = started(5, 25, 100)
+    world.run(55)
+    world.now += 5
+    world.carry_out(world.decide(), upto=1)
+    world.now += 40
+    world.settle()
+    assert EventReason.ROUTE_CONFLICT not in reasons(world)
+    world.now += 30
+    world.edit_route(5)
+    world.settle()
+    assert EventReason.ROUTE_CONFLICT in reasons(world)
 
 
 @pytest.mark.parametrize("upto", [0, 1])

@@ -4,8 +4,10 @@ import pytest
 
 from modelrollout.core.model import STANDARD_TIERS, Margin, Sli, Verdict
 from modelrollout.core.observation import ArmCounts, Attribution, HardGuardFinding, NoDataCause, SliAssessment
+from modelrollout.core.split import Split
 from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.judge import Judge, Limits, Reading, last_ticks, strata_of
+from modelrollout.stats.sequential import Findings
 from modelrollout.stats.ticks import NoTick, Tick, TickCounts, TickGrid, TickPair
 from tests.unit.stats.fleet import ORIGIN, sli
 
@@ -48,6 +50,15 @@ def test_a_pass_takes_the_needed_events() -> None:
     assert (found.verdict, found.needed) == (Verdict.PASS, 37)
     assert (found.candidate, found.legacy) == (ArmCounts(37, 0), ArmCounts(100, 1))
     assert (found.name, found.critical, found.allowed) == ("errors", True, 0.01)
+
+
+@pytest.mark.parametrize(("slight", "verdict"), [(False, Verdict.INVALID), (True, Verdict.PASS)])
+def test_only_a_split_that_is_far_off_makes_the_sli_invalid(slight: bool, verdict: Verdict) -> None:
+    split = Split(2_000, 20_000, 0.05, slight=slight)
+    found = Findings(0.0, 0.0, 9.0, 0.0, 0.0, 9, 0.01, 100.0, split=split)
+    reading = Reading([TickPair(1, TickCounts(900, 9), LEGACY)], ArmCounts(900, 9), ArmCounts(900, 9), None, 0.0, found)
+    one = judge(sli(allowed=0.05), step=Margin(1.25, 0.01)).assess(reading, ORIGIN)
+    assert (one.verdict, one.split) == (verdict, split)
 
 
 def test_events_of_the_whole_step_count_for_a_pass() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts
+from modelrollout.core.split import Split
 from modelrollout.stats.sequential import LEAST_BAD, OVERWHELMING, Comparison, Findings, Stratum, advance, foresee
 
 MARGIN = Margin(1.25, 0.0005)
@@ -121,9 +122,17 @@ def test_a_wrong_split_is_remembered_by_the_next_step() -> None:
     assert np.array_equal(one.values, again.values)
 
 
-def test_a_second_and_larger_deviation_within_a_tenth_is_no_mismatch() -> None:
+def test_a_certain_deviation_within_a_tenth_is_a_slight_one() -> None:
     strata = [stratum(n, candidate=(106, 1), legacy=(894, 9)) for n in range(400)]
-    assert fed(*strata, promised=0.1).split is None
+    assert fed(*strata[:3], promised=0.1).split is None
+    slight = fed(*strata, promised=0.1).split
+    assert slight is not None
+    assert replace(slight, due=0.1) == Split(42_400, 400_000, 0.1, slight=True)
+    assert slight.due == pytest.approx(0.1)
+    far = [stratum(n, candidate=(120, 1), legacy=(880, 9)) for n in range(400)]
+    split = fed(*far, promised=0.1).split
+    assert split is not None
+    assert not split.slight
 
 
 def test_what_was_worked_out_for_many_is_forgotten_when_the_counts_move_on() -> None:
