@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from e2e.stats.engine import NEVER, play
 from e2e.stats.streams import Floats, Ints, Stream
 from modelrollout.core.model import BurnAction, BurnTier, Margin
-from modelrollout.core.observation import ArmCounts, Attribution, LedgerState
+from modelrollout.core.observation import DOUBT, ArmCounts, Attribution, LedgerState
 from modelrollout.stats.guards import (
     HARD_EVENTS,
     attribute,
@@ -86,8 +87,11 @@ def fired(stream: Stream, tier: BurnTier, allowed: float, *, least: int) -> Flag
     return found
 
 
-def tiers_revert(stream: Stream, tiers: Sequence[BurnTier], allowed: float) -> tuple[Ints, Flags]:
-    """First tick at which a reverting tier is the candidate's fault, and runs in which a tier was shared."""
+def tiers_revert(stream: Stream, tiers: Sequence[BurnTier], allowed: float, *, likely: Ints) -> tuple[Ints, Flags]:
+    """First tick at which a reverting tier is the candidate's fault, and runs in which a tier was shared.
+
+    `likely`: tick of each run from which on the evidence says "worse", 10 : 1; taken to say so for good.
+    """
     first, shared = np.full(stream.runs, NEVER), np.zeros(stream.runs, dtype=bool)
     for tier in tiers:
         least = least_legacy(allowed, tier.factor)
@@ -97,7 +101,7 @@ def tiers_revert(stream: Stream, tiers: Sequence[BurnTier], allowed: float) -> t
             window = slice(max(begun, tick + 1 - width), tick + 1)
             counts = (each[row, window].tolist() for each in (stream.n_c, stream.e_c, stream.n_l, stream.e_l))
             strata = [(ArmCounts(n_c, e_c), ArmCounts(n_l, e_l)) for n_c, e_c, n_l, e_l in zip(*counts, strict=True)]
-            blame = attribute(strata, allowed, least)
+            blame = attribute(strata, allowed, least, worse=likely[row] != NEVER and tick >= likely[row])
             shared[row] |= blame is Attribution.SHARED
             ours = blame in (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
             if ours and tier.action is BurnAction.ROLLBACK and (first[row] == NEVER or tick < first[row]):
@@ -147,7 +151,7 @@ def ledgers(stream: Stream, allowed: float, share: float) -> tuple[Ints, Floats]
 
 def whole(stream: Stream, tiers: Sequence[BurnTier], *, allowed: float, share: float = 0.02) -> Reverted:
     """All of it, with the default margin and a risk of 0.01 for FAIL."""
-    fail = play(stream, Margin(), alphas=(0.01,), skip=1, stop=True).failed[0]
-    tier, shared = tiers_revert(stream, tiers, allowed)
+    fail, likely = play(stream, Margin(), alphas=(0.01, exp(-DOUBT)), skip=1, stop=True).failed
+    tier, shared = tiers_revert(stream, tiers, allowed, likely=likely)
     ledger, ends = ledgers(stream, allowed, share)
     return Reverted(fail, tier, ledger, hard_guards(stream, allowed), shared, ends)

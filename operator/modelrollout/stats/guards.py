@@ -159,10 +159,14 @@ def without_edges(strata: Sequence[tuple[ArmCounts, ArmCounts]]) -> list[tuple[A
     return sorted(strata, key=excess)[:-EDGE_STRATA]
 
 
-def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, least: int) -> Attribution:
+def attribute(
+    strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, least: int, *, worse: bool = False
+) -> Attribution:
     """Whose fault a burn tier is, from its long window cut into strata (candidate, legacy).
 
     `least`: legacy requests from which on it counts as healthy when nothing is seen. Certain trouble needs fewer.
+    `worse`: the evidence of the whole rollout says that the candidate is worse than its margin, 10 : 1. The window
+    may say so too: margins may be wider than what a tier allows.
     """
     legacy = _sum(legacy for _, legacy in strata)
     shared = bool(exceeds(legacy.bad, legacy.total, allowed) >= CONFIDENCE)
@@ -171,7 +175,8 @@ def attribute(strata: Sequence[tuple[ArmCounts, ArmCounts]], allowed: float, lea
     if shared:
         blamed = candidate_tail(without_edges(strata)) <= INCIDENT_LEVEL
         return Attribution.CANDIDATE if blamed else Attribution.SHARED
-    return Attribution.CANDIDATE if candidate_tail(strata) <= ATTRIBUTION_LEVEL else Attribution.AWAITING
+    blamed = worse or candidate_tail(strata) <= ATTRIBUTION_LEVEL
+    return Attribution.CANDIDATE if blamed else Attribution.AWAITING
 
 
 def find_tier(

@@ -138,9 +138,7 @@ class Judge:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
         hard = self._hard(reading.ticks)
         sums = reading.sums or Sums(pair.candidate for pair in reading.ticks)
-        tiers = tuple(
-            finding for tier, least in self._tiers if (finding := self._tier(reading.ticks, sums, tier, least))
-        )
+        tiers = tuple(finding for tier, least in self._tiers if (finding := self._tier(reading, sums, tier, least)))
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
         found = reading.findings
@@ -236,13 +234,19 @@ class Judge:
         legacy = sum_counts(pair.legacy for pair in same_time)
         return replace(found, attribution=attribute_outage(strata, legacy, self._sli.allowed))
 
-    def _tier(self, ticks: Sequence[TickPair], sums: Sums, tier: BurnTier, least: int) -> TierFinding | None:
+    def _tier(self, reading: Reading, sums: Sums, tier: BurnTier, least: int) -> TierFinding | None:
+        ticks, found = reading.ticks, reading.findings
+
+        def blame() -> Attribution:
+            strata = strata_of(self._window(ticks, tier.long), self._stratum)
+            return attribute(strata, self._sli.allowed, least, worse=found is not None and found.fails(DOUBT))
+
         return find_tier(
             tier,
             long=self._sum(ticks, sums, tier.long),
             short=self._sum(ticks, sums, tier.long, tier.short),
             allowed=self._sli.allowed,
-            blame=lambda: attribute(strata_of(self._window(ticks, tier.long), self._stratum), self._sli.allowed, least),
+            blame=blame,
         )
 
     def _gap(self, ticks: Sequence[TickPair]) -> NoTick | None:

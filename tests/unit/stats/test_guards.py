@@ -135,6 +135,12 @@ def test_rows_of_attribution_in_order(strata: list[tuple[ArmCounts, ArmCounts]],
     assert attribute(strata, 0.01, 21) is result
 
 
+def test_evidence_of_the_whole_rollout_ends_the_wait_for_attribution_but_blames_nobody_for_a_shared_incident() -> None:
+    assert attribute([pair(100, 3, 900, 9)], 0.01, 21) is Attribution.AWAITING
+    assert attribute([pair(100, 3, 900, 9)], 0.01, 21, worse=True) is Attribution.CANDIDATE
+    assert attribute([pair(100, 20, 900, 180)] * 4, 0.01, 21, worse=True) is Attribution.SHARED
+
+
 def test_a_candidate_worse_than_a_bad_legacy_is_blamed() -> None:
     assert attribute([pair(200, 100, 900, 90)] * 3, 0.01, 21) is Attribution.CANDIDATE
 

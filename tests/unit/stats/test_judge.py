@@ -61,6 +61,21 @@ def test_only_a_split_that_is_far_off_makes_the_sli_invalid(slight: bool, verdic
     assert (one.verdict, one.split) == (verdict, split)
 
 
+@pytest.mark.parametrize(
+    ("worse", "held", "blamed"),
+    [(3.0, 2.0, Attribution.CANDIDATE), (2.0, 2.0, Attribution.AWAITING), (3.0, 1.0, Attribution.AWAITING)],
+)
+def test_a_tier_is_the_candidates_when_the_evidence_of_the_rollout_says_so(
+    worse: float, held: float, blamed: Attribution
+) -> None:
+    """A large candidate beside a small legacy that is half as bad: the window alone can't tell."""
+    found = Findings(worse, held, 0.0, own_bad=80, bad_strata=9, strata=9, usual=0.03, needed=100.0)
+    ticks = [TickPair(n + 1, TickCounts(100, 8), TickCounts(10, int(n < 3))) for n in range(10)]
+    reading = Reading(ticks, ArmCounts(1000, 80), ArmCounts(100, 3), None, 0.0, found)
+    one = judge(sli(allowed=0.01), step=Margin(1.25, 0.01)).assess(reading, ORIGIN + 51)
+    assert [found.attribution for found in one.tiers if found.tier.factor == 6] == [blamed]
+
+
 def test_events_of_the_whole_step_count_for_a_pass() -> None:
     assert judged(TickCounts(1, 0), since_start=37).verdict is Verdict.PASS
 
