@@ -245,6 +245,12 @@ class World:
         return self.state.step.started
 
     @property
+    def route_weight(self) -> int:
+        """Hundredths of a percent at the route."""
+        assert isinstance(self.route, RouteSeen)
+        return self.route.weight
+
+    @property
     def weight(self) -> int:
         """Percent at the route, 0 without one."""
         return self.route.weight // 100 if isinstance(self.route, RouteSeen) else 0

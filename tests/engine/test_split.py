@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -98,4 +99,21 @@ async def test_bug_a_raise_made_up_for_after_a_crash_held_its_rollout_for_ever()
     await again.until(lambda: again.api.status(SPEC.key).phase is Phase.PROMOTED, limit=600.0)
     assert Reason.INCONCLUSIVE not in {record.reason for record in again.api.status(SPEC.key).decisions}
     await again.stop()
+    await ended(flow)
+
+
+async def test_a_weight_between_the_steps_is_what_requests_are_held_against() -> None:
+    """Steps are edited at 50 %: the weight stays, though the step below it is now one of 20 %."""
+    world = world_of(SPEC, seed=3)
+    flow = await flowing(world, lambda weight: weight)
+    await world.start()
+    await world.until(lambda: world.api.weight(SPEC.key) == 5000, limit=600.0)
+    await asyncio.sleep(5.0)
+    edited = (*STEPS[:1], replace(STEPS[1], weight=Weight(2000), min_duration=120.0), STEPS[2])
+    world.api.edit(SPEC.key, spec=replace(SPEC, steps=edited, generation=2), generation=2)
+    await world.until(lambda: world.api.status(SPEC.key).phase is Phase.PROMOTED, limit=600.0)
+    records = world.api.status(SPEC.key).decisions
+    assert Reason.INCONCLUSIVE not in {record.reason for record in records}
+    assert [record.weight for record in records if record.action == "Restart"] == [5000]
+    await world.stop()
     await ended(flow)

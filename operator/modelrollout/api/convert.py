@@ -58,6 +58,7 @@ def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpe
         candidate_deadline=_seconds(parsed.candidate_deadline, 600.0),
         paused=parsed.paused is True,
         blocking=parsed.gitops is not None and parsed.gitops.blocking is True,
+        ramp=parsed.ramp is not None,
     )
 
 

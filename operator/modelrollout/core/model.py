@@ -271,13 +271,14 @@ class RolloutSpec:
     port: int
     traffic: Traffic
     steps: tuple[Step, ...]
-    """Of `spec.steps`, or the ladder that `spec.ramp` stands for."""
+    """Of `spec.steps`, or the ladder that `spec.ramp` stands for (then `ramp` is True)."""
     slis: tuple[Sli, ...]
     budget: ErrorBudget = ErrorBudget()
     analysis: Analysis = Analysis()
     candidate_deadline: float = 600.0
     paused: bool = False
     blocking: bool = False
+    ramp: bool = False
 
     @property
     def scale(self) -> int:

@@ -99,9 +99,15 @@ class Situation:
         return tuple(s for s in self.evidence.slis if s.critical) if self.evidence else ()
 
     @property
+    def fresh(self) -> bool:
+        """Whether there is evidence of this step, new enough to act on."""
+        newest = self.evidence
+        return newest is not None and self.now - newest.tick <= 3 * self.spec.analysis.interval + INGEST
+
+    @property
     def passes(self) -> bool:
         """Whether every critical SLI has passed on evidence of this step that is fresh enough to act on."""
-        if self.evidence is None or self.now - self.evidence.tick > 3 * self.spec.analysis.interval + INGEST:
+        if not self.fresh:
             return False
         wanted = {s.name for s in self.spec.slis if s.critical}
         return bool(wanted) and wanted == {s.name for s in self.critical if s.verdict is Verdict.PASS}

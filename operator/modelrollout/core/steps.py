@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelrollout.core.inconclusive import given_up, inconclusive_hold, undecided
-from modelrollout.core.model import FULL, Outcome, Phase, Step
+from modelrollout.core.model import FULL, Outcome, Phase, Step, Weight
 from modelrollout.core.observation import RouteSeen, WorkloadSeen
+from modelrollout.core.ramp import part_way
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended
 from modelrollout.core.situation import (
@@ -23,7 +24,7 @@ from modelrollout.core.situation import (
     tell,
 )
 from modelrollout.core.status import Holds
-from modelrollout.core.wording import assessment, duration, percent
+from modelrollout.core.wording import assessment, duration, percent, share
 
 
 def changed_plan(s: Situation) -> Draft | None:
@@ -79,10 +80,21 @@ def dwell_and_advance(s: Situation) -> Draft | None:
     due = step.started + current.min_duration
     why = _reason_to_go(s, due)
     if why is None:
-        return _dwell(s, current, due)
+        part = part_way(s) if s.now >= due else None
+        return (_raised_part(s, step.index, part) if part else None) or _dwell(s, current, due)
     if last:
         return _promote(s, why)
     return _next(s, step.index + 1, why)
+
+
+def _raised_part(s: Situation, index: int, weight: Weight) -> Draft | None:
+    """Part of the way of a ramp; None while the candidate or the gateway is not ready for it."""
+    route = s.obs.route
+    if not s.candidate_ready or (isinstance(route, RouteSeen) and route.accepted is False):
+        return None
+    tolerated = share(s.spec.analysis.tolerance)
+    why = f"the most that costs all traffic no more than {tolerated}, as far as is known; {undecided(s)}"
+    return raise_to(s, index, weight, why)
 
 
 def _reason_to_go(s: Situation, due: float) -> str | None:

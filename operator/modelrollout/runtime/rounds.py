@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-from modelrollout.core.model import Key, Phase, RolloutSpec
+from modelrollout.core.model import ZERO, Key, Phase, RolloutSpec
 from modelrollout.core.observation import (
     Evidence,
     EvidencePending,
@@ -98,7 +98,7 @@ class Rounds:
             ledgers=status.budget,
             checkpoints=status.checkpoints,
             index=status.step.index,
-            split=self._split,
+            weight=status.step.weight if self._split else ZERO,
         )
         self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker)
 

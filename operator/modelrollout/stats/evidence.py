@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from modelrollout.core.model import FULL, ProfileRef, RolloutSpec, Sli, Verdict
+from modelrollout.core.model import FULL, ZERO, ProfileRef, RolloutSpec, Sli, Verdict, Weight
 from modelrollout.core.observation import (
     Evidence,
     EvidencePending,
@@ -60,9 +60,9 @@ class EvidenceTracker:
 
     `grid`: origin of the tick grid; `since`: where this step's evidence begins; `scrape`: scrape interval of the
     source (all epoch seconds or seconds). `ledgers`, `checkpoints`: as stored; an SLI without one gets an empty ledger
-    without a limit, and evidence from nothing. `index`: of the step. `split`: whether the weights split the requests.
-    `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is stored: so whoever takes
-    over arrives at the same evidence.
+    without a limit, and evidence from nothing. `index`: of the step. `weight`: by which requests are split; ZERO
+    where nothing says how. `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is
+    stored: so whoever takes over arrives at the same evidence.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class EvidenceTracker:
         ledgers: Sequence[LedgerState],
         checkpoints: Sequence[SliCheckpoint] = (),
         index: int = 0,
-        split: bool = True,
+        weight: Weight = ZERO,
     ) -> None:
         tiers = spec.budget.tiers
         longest = max([tier.long for tier in tiers], default=SHORTEST_MEMORY)
@@ -98,7 +98,7 @@ class EvidenceTracker:
                 self._timing,
                 since=since,
                 step=margin or sli.margin,
-                promised=promised_to(spec, sli, index) if split else None,
+                promised=promised_to(spec, sli, weight) if weight else None,
                 ledger=ledger,
                 checkpoint=known.get(sli.name),
             )
@@ -199,14 +199,12 @@ def is_late(sli: Sli) -> bool:
     return (isinstance(sli.source, ProfileRef) and sli.source.sli == LATE_SLI) or sli.name == LATE_SLI
 
 
-def promised_to(spec: RolloutSpec, sli: Sli, index: int) -> float | None:
-    """The candidate's share of the requests an SLI counts at a step; None when it counts something else than requests,
-    or when segments bring more of them than the weight.
+def promised_to(spec: RolloutSpec, sli: Sli, weight: Weight) -> float | None:
+    """The candidate's share of the requests an SLI counts at a weight; None when it counts something else than
+    requests, or when segments bring more of them than the weight.
     """
     requests = isinstance(sli.source, ProfileRef) and sli.source.sli in REQUESTS
-    if not requests or spec.traffic.segments or not 0 <= index < len(spec.steps):
-        return None
-    return spec.steps[index].weight / FULL
+    return weight / FULL if requests and not spec.traffic.segments else None
 
 
 def _withheld(sli: SliAssessment, failure: EvidenceUnreachable | None) -> SliAssessment:

@@ -225,7 +225,9 @@ def ramped(ramp: dict[str, Any], **spec: Any) -> dict[str, Any]:
     ],
 )
 def test_a_ramp_is_a_ladder(ramp: dict[str, Any], weights: list[int]) -> None:
-    assert spec_of(ramped(ramp)).steps == tuple(model.Step(model.Weight(weight), 60.0, 21600.0) for weight in weights)
+    spec = spec_of(ramped(ramp))
+    assert (spec.ramp, spec_of(SMALLEST).ramp) == (True, False)
+    assert spec.steps == tuple(model.Step(model.Weight(weight), 60.0, 21600.0) for weight in weights)
 
 
 def test_the_steps_of_a_ramp_last_as_step_defaults_say() -> None:

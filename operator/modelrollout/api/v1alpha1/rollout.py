@@ -173,7 +173,8 @@ class RolloutSpec(ApiModel):
     steps: Steps | None = Field(default=None, description="Weights in rising order, the last one 100.")
     ramp: Ramp | None = Field(
         default=None,
-        description="Instead of steps: weights that grow by a factor; durations are those of stepDefaults.",
+        description="Instead of steps: weights that grow by a factor, or as far as tolerance bears a candidate that "
+        "stays undecided; durations are those of stepDefaults.",
     )
     step_defaults: StepDefaults | None = Field(
         default=None, description="Durations of steps that do not set their own."
