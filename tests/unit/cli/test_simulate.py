@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -80,10 +81,17 @@ def test_a_chart_that_cannot_be_written_is_1(sick: tuple[str | Path, ...], tmp_p
     assert err.endswith("No such file or directory; name a file that can be written\n")
 
 
-def test_png_needs_a_converter(sick: tuple[str | Path, ...], tmp_path: Path) -> None:
+def test_a_png(sick: tuple[str | Path, ...], tmp_path: Path) -> None:
+    code, _, err = run(*sick, "--png", tmp_path / "chart.png")
+    assert (code, err) == (3, "")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_png_needs_a_converter(sick: tuple[str | Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
     code, _, err = run(*sick, "--png", tmp_path / "chart.png")
     assert code == 1
-    assert err.startswith("error: PNG needs CairoSVG: run `python -m pip install cairosvg`")
+    assert err.startswith("error: PNG needs resvg: run `python -m pip install resvg-py`")
 
 
 def test_many_runs(sick: tuple[str | Path, ...]) -> None:

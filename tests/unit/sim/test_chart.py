@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import struct
+import sys
 from dataclasses import replace
 from functools import cache
 from xml.etree import ElementTree
@@ -13,6 +16,7 @@ from modelrollout.core.observation import ArmCounts, EvidenceSeen, Odds, SliAsse
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import SpecError
 from modelrollout.ports import ArmsByPod, SourceSpec
+from modelrollout.sim import draw_svg
 from modelrollout.sim.chart import Chart, Limit, Line, Mark, Panel, Role, chart
 from modelrollout.sim.draw_svg import png, svg
 from modelrollout.sim.draw_text import clock, text
@@ -144,6 +148,23 @@ def test_lines_are_told_apart_without_colour() -> None:
     assert legacy != candidate
 
 
-def test_png_without_cairosvg_says_how_to_convert() -> None:
-    with pytest.raises(SpecError, match=r"run `python -m pip install cairosvg` .* or write --svg and convert it"):
+def test_a_png_is_twice_as_large_and_has_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted = png(SMALL)
+    root = ElementTree.fromstring(svg(SMALL))
+    assert painted[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", painted[16:24]) == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
+    wordless = re.sub(r"<text.*?</text>", "", svg(SMALL))
+    monkeypatch.setattr(draw_svg, "svg", lambda _: wordless)
+    assert len(png(SMALL)) < 0.8 * len(painted), "without words it is much smaller"
+
+
+def test_png_without_resvg_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(SpecError, match=r"run `python -m pip install resvg-py`, or write --svg and convert it"):
+        png(SMALL)
+
+
+def test_png_without_a_font_says_so_instead_of_drawing_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw_svg, "TEXT", 'font-family="No Such Font"')
+    with pytest.raises(SpecError, match=r"PNG needs a font on this machine"):
         png(SMALL)
