@@ -54,7 +54,7 @@ def _most(sli: SliAssessment) -> float:
 
 
 def _stuck(sli: SliAssessment) -> bool:
-    """Whether an SLI has passed, or has had its requests and neither passes nor looks bad."""
+    """Whether an SLI has passed, or has had its requests, is not half way to a PASS and does not look bad."""
     if sli.verdict is Verdict.PASS:
         return True
     return (
@@ -62,5 +62,6 @@ def _stuck(sli: SliAssessment) -> bool:
         and not (sli.note or sli.tiers or sli.hard_guard)
         and sli.odds is not None
         and sli.odds.worse < DOUBT
+        and sli.odds.fine < sli.odds.fine_limit / 2
         and sli.candidate.total >= LONGER * sli.needed
     )

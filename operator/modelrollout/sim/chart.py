@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from modelrollout.core.model import Sli
 from modelrollout.core.observation import EvidenceSeen, SliAssessment
+from modelrollout.core.wording import percent
 from modelrollout.sim.drive import Course, Look
 from modelrollout.sim.outcome import decisions
 from modelrollout.sim.scenario import ArmName
@@ -65,11 +66,12 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A decision at a time, seconds."""
+    """A decision at a time, seconds. `weight`: what the candidate has from then on, as people write it."""
 
     at: float
     action: str
     reason: str
+    weight: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def chart(course: Course, title: str) -> Chart:
     panels = [_weight(course, end)]
     for sli in course.spec.slis:
         panels += [_shares(sli, looks, end), _evidence(sli, looks, [t.factor for t in course.spec.budget.tiers])]
-    marks = tuple(Mark(at, record.action, record.reason) for at, record in decisions(course))
+    marks = tuple(Mark(at, record.action, record.reason, percent(record.weight)) for at, record in decisions(course))
     return Chart(title, end, tuple(panels), marks)
 
 

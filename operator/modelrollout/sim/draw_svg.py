@@ -141,7 +141,7 @@ def _marks(chart: Chart, bottom: float) -> Iterator[str]:
             yield f'<path d="M{x:.1f} {top}v{HEIGHT}" stroke="{GREY}" stroke-dasharray="4 3" stroke-width="0.8"/>'
         yield _text(x, TOP - 26 - 11 * level, str(number), size=10, anchor="middle", bold=True)
         row = bottom - 4 + ROW * number
-        yield _text(LEFT, row, f"{number}  {clock(mark.at)}  {mark.action} ({mark.reason})", size=11)
+        yield _text(LEFT, row, f"{number}  {clock(mark.at)}  {mark.action}, {mark.weight} % ({mark.reason})", size=11)
     if not chart.marks:
         yield _text(LEFT, bottom - 4 + ROW, "no decisions", size=11, colour=GREY)
 

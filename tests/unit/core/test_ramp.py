@@ -87,12 +87,21 @@ def test_what_the_ratio_allows_is_no_excess(ratio: float, weight: int) -> None:
     [
         undecided(candidate=assessed(total=765).candidate),
         undecided(odds=replace(NOT_SURE, worse=log(10.1))),
+        undecided(odds=replace(NOT_SURE, fine=1.5)),
         undecided(note="labels are missing"),
         undecided(odds=None),
         undecided(legacy=assessed(total=0, bad=0).candidate),
         replace(undecided(), verdict=Verdict.INVALID, note="no bucket"),
     ],
-    ids=["may still pass in time", "looks bad", "labels", "nothing compared", "no legacy", "invalid"],
+    ids=[
+        "may still pass in time",
+        "looks bad",
+        "half way to a PASS",
+        "labels",
+        "nothing compared",
+        "no legacy",
+        "invalid",
+    ],
 )
 def test_what_keeps_it_where_it_is(sli: SliAssessment) -> None:
     assert at_first_step(sli).weight == 2

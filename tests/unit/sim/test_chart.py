@@ -49,7 +49,7 @@ SMALL = Chart(
             percent=True,
         ),
     ),
-    (Mark(30.0, "Raise", "Progressing"), Mark(119.0, "Promote", "Promoted")),
+    (Mark(30.0, "Raise", "Progressing", "2.7"), Mark(119.0, "Promote", "Promoted", "100")),
 )
 DRAWN = """\
           candidate's share of traffic [c candidate]
@@ -135,6 +135,7 @@ def test_svg() -> None:
     words = [each.text or "" for each in root.iter(f"{SVG}text")]
     assert {"legacy", "candidate", "objective", "errors: bad share"} <= set(words)
     assert [word for word in words if word.startswith("3  ")], "every decision has a row"
+    assert [word for word in words if word.startswith("1  0:00  Raise, ")], "with the weight"
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for each in root.iter(f"{SVG}text"):
         assert 0 <= float(each.attrib["x"]) <= width
