@@ -20,10 +20,14 @@ OVERDUE = 30.0
 
 
 def inconclusive_hold(s: Situation) -> float:
-    """How long this step may stay undecided after its shortest time: its own deadline, or the rollout's."""
+    """How long this step may stay undecided after its shortest time (seconds); `analysis.inconclusive` before a step."""
     step = _step(s.spec, s.status)
-    quiet = s.spec.analysis.inconclusive.hold
-    return quiet if step is None else min(quiet, max(0.0, step.max_duration - step.min_duration))
+    return s.spec.analysis.inconclusive.hold if step is None else longest_doubt(s.spec, step)
+
+
+def longest_doubt(spec: RolloutSpec, step: Step) -> float:
+    """Seconds that a step may stay undecided after its shortest time: until its own deadline, or the rollout's."""
+    return min(spec.analysis.inconclusive.hold, max(0.0, step.max_duration - step.min_duration))
 
 
 def undecided(s: Situation) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor, inf, log10
 
+from modelrollout.core.inconclusive import longest_doubt
 from modelrollout.core.model import Key, Margin, RolloutSpec, Sli, Step, Weight
 from modelrollout.core.wording import LONG, duration, percent, share
 
@@ -134,7 +135,7 @@ def step_margin(spec: RolloutSpec, sli: Sli, index: int) -> Margin | None:
 
 def undecided_limit(spec: RolloutSpec, step: Step) -> float:
     """Seconds after its start at which an undecided step ends up in `analysis.inconclusive`."""
-    return step.min_duration + min(spec.analysis.inconclusive.hold, max(0.0, step.max_duration - step.min_duration))
+    return step.min_duration + longest_doubt(spec, step)
 
 
 def refusal(found: Iterable[tuple[StepOutlook, Proof]]) -> str:
@@ -180,7 +181,7 @@ def ways_out(proofs: Iterable[Proof]) -> list[str]:
 
 
 def margin_words(margin: Margin) -> str:
-    """`1.25`, or `1.25 + 0.002` with a difference (fraction of 1)."""
+    """`1.25`, or `1.25 + 0.002` with a difference: the numbers that a spec has, to be held against those it needs."""
     ratio = decimal(margin.ratio, 3)
     return f"{ratio} + {decimal(margin.difference, 3)}" if margin.difference else ratio
 
