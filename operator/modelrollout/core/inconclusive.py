@@ -20,7 +20,7 @@ OVERDUE = 30.0
 
 
 def inconclusive_hold(s: Situation) -> float:
-    """How long this step may stay undecided after its shortest time (seconds); `analysis.inconclusive` before a step."""
+    """Seconds that this step may stay undecided after its shortest time; `analysis.inconclusive` before a step."""
     step = _step(s.spec, s.status)
     return s.spec.analysis.inconclusive.hold if step is None else longest_doubt(s.spec, step)
 
