@@ -1,4 +1,4 @@
-"""Tests 1, 2, 4 and 5: enumeration, recursion and published numbers."""
+"""Tests 1, 2, 4, 5 and 13: enumeration, recursion, published numbers, the hash of users."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.special import chdtrc, ndtr
 from e2e.stats.jobs import Job, Question
 from e2e.stats.streams import Floats
 from e2e.stats.tables import Table, percent
+from modelrollout.core.assignment import PLACES, place
 from modelrollout.stats import conditional, linear, mixture, ratio_check
 from modelrollout.stats.conditional import Side
 
@@ -138,9 +139,22 @@ def safe(runs: int) -> tuple[float, float, float]:
     return float(plans[worst]), float(np.minimum(times[worst], plans[worst]).mean()), float((false < 95).mean())
 
 
+def places(keys: int, units: int = 100_000) -> tuple[float, float, float]:
+    """Least and largest chi-square of users over a hundred buckets (99 degrees of freedom), and the largest correlation
+    between the places of the same users under different keys.
+    """
+    each = np.array(
+        [[place(f"user-{n}", f"serving/fraud/rev-{key}") / PLACES for n in range(units)] for key in range(keys)]
+    )
+    counts = np.array([np.bincount((row * 100).astype(int), minlength=100) for row in each])
+    chi = ((counts - units / 100) ** 2 / (units / 100)).sum(axis=1)
+    apart = np.corrcoef(each) - np.eye(keys)
+    return float(chi.min()), float(chi.max()), float(np.abs(apart).max())
+
+
 def jobs(_: int) -> list[Job]:
     """Seconds each; their size is that of what they are compared with."""
-    found = [Job("safe", safe, (2000,)), Job("notebook", notebook)]
+    found = [Job("safe", safe, (2000,)), Job("notebook", notebook), Job("places", places, (10,))]
     found += [
         Job("enumeration", largest_expectation, (sizes, margin, "linear")) for sizes in SIZES for margin in MARGINS
     ]
@@ -154,7 +168,9 @@ def jobs(_: int) -> list[Job]:
 
 def tables(results: Mapping[str, list[Any]]) -> Sequence[Table]:
     """One table."""
-    found = Table("exact", "Tests 1, 2, 4, 5: against exact and published values", ("test", "target", "reached", "met"))
+    found = Table(
+        "exact", "Tests 1, 2, 4, 5, 13: against exact and published values", ("test", "target", "reached", "met")
+    )
     half = len(SIZES) * len(MARGINS)
     for family, values in (("linear", results["enumeration"][:half]), ("conditional", results["enumeration"][half:])):
         met = max(values) <= 1 + 1e-9
@@ -175,6 +191,19 @@ def tables(results: Mapping[str, list[Any]]) -> Sequence[Table]:
     found.add("5: safestats, 80 % plan at difference .3, blocks", "95 +- 5", plan, reached=90 <= plan <= 100)
     found.add("5: safestats, expected blocks", "56.03 (ours before: 55.9)", round(mean, 1), reached=abs(mean - 56) <= 3)
     found.add("5: safestats, type I by block 95", "<= 5 %", percent(false), reached=false <= 0.05)
+    least, most, correlation = results["places"][0]
+    found.add(
+        "13: users over 100 buckets, 10 keys: chi-square of 99 degrees",
+        "60 to 150",
+        f"{least:.0f} to {most:.0f}",
+        reached=least >= 60 and most <= 150,
+    )
+    found.add(
+        "13: correlation between keys, 100,000 users",
+        "0 +- 0.02",
+        f"at most {correlation:.4f}",
+        reached=correlation <= 0.02,
+    )
     return (found,)
 
 
