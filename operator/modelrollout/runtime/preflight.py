@@ -193,7 +193,14 @@ class Preflights:
         except TimeoutError:
             return ()
         found = (
-            learned(slis[plan.sli], plan, _legacy(result, spec, source, plan), until=until, scrape=scrape)
+            learned(
+                slis[plan.sli],
+                plan,
+                _legacy(result, spec, source, plan),
+                until=until,
+                scrape=scrape,
+                interval=interval,
+            )
             for plan, result in zip(plans, results, strict=True)
             if isinstance(result, Answer)
         )

@@ -13,13 +13,13 @@ from modelrollout.core.model import Sli
 from modelrollout.core.observation import ArmCounts, SliCheckpoint
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
+from modelrollout.stats.dispersion import by_pod, pearson
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.sequential import Comparison, Stratum, advance
-from modelrollout.stats.ticks import STALE_SCRAPES, ArmReader, TickCounts
+from modelrollout.stats.ticks import STALE_SCRAPES, ArmReader, TickCounts, stratum_ticks
 
 LENGTH = 900.0
 """Seconds looked back."""
-STRATUM = 60.0
 
 
 def window(scrape: float) -> float:
@@ -27,14 +27,18 @@ def window(scrape: float) -> float:
     return LENGTH + STALE_SCRAPES * scrape
 
 
-def learned(sli: Sli, plan: SliPlan, legacy: Sequence[Series], *, until: float, scrape: float) -> SliCheckpoint | None:
+def learned(
+    sli: Sli, plan: SliPlan, legacy: Sequence[Series], *, until: float, scrape: float, interval: float
+) -> SliCheckpoint | None:
     """Evidence of an SLI that a rollout begins with; None when legacy has had no events to count.
 
-    `legacy`: its samples of the `window` before `until` (epoch seconds, a tick boundary). `scrape` in seconds.
+    `legacy`: its samples of the `window` before `until` (epoch seconds, a tick boundary). `scrape`, `interval` (of the
+    ticks) in seconds.
     """
     reader = ArmReader(plan, scrape=scrape, slack=STALE_SCRAPES * scrape)
     arm, known = reader.prepare(legacy), KnownTargets(legacy)
-    length = max(STRATUM, 2 * scrape)
+    # As long as the strata of the rollout: bursts shorter than a stratum look less like bursts in a longer one.
+    length = stratum_ticks(scrape, interval) * interval
     comparison = Comparison(sli.margin)
     taught = False
     for back in range(max(1, int(LENGTH // length)), 0, -1):
@@ -43,15 +47,17 @@ def learned(sli: Sli, plan: SliPlan, legacy: Sequence[Series], *, until: float, 
         if not isinstance(tick, TickCounts) or not tick.n:
             continue
         taught = True
+        pods = by_pod([tick.pods])
+        chi, degrees = pearson(pods)
         stratum = Stratum(
             ArmCounts(0, 0),
             ArmCounts(tick.n, tick.e),
             end=end,
             seconds=length,
             judged=False,
-            chi=tick.chi,
-            degrees=tick.degrees,
-            pods=(1, tick.pods),
+            chi=chi,
+            degrees=degrees,
+            pods=(1, max(1, len(pods))),
         )
         advance([comparison], [stratum])
     return SliCheckpoint(sli.name, until, comparison.carried()) if taught else None

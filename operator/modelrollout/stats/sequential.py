@@ -17,7 +17,7 @@ import numpy as np
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts, Effect
 from modelrollout.core.split import Split
-from modelrollout.stats.dispersion import effective, inflation
+from modelrollout.stats.dispersion import effective, inflation, weight
 from modelrollout.stats.effect import COLUMNS, effects, sums
 from modelrollout.stats.linear import Floats, increments
 from modelrollout.stats.mixture import FINE, RESTART_EVERY, START, WORSE, alternatives, restart_capital, value
@@ -304,8 +304,8 @@ def _learn(
     # Before the rollout a single pod is held against itself; the estimate's own error is taken out.
     alone = (judged == 0) & (pods == 1) & (n_l > 0) & (state[:, _TOTAL] >= SETTLED)
     noise = usual * (1 - usual) * np.maximum(n_l, 1.0) * (1.0 + n_l / state[:, _TOTAL])
-    state[:, _CHI] += np.where(alone, (e_l - n_l * usual) ** 2 / noise, chi)
-    state[:, _DEGREES] += np.where(alone, 1.0, degrees)
+    state[:, _CHI] += np.where(alone, (e_l - n_l * usual) ** 2 / noise, weight(n_l, e_l, usual) * chi)
+    state[:, _DEGREES] += np.where(alone, 1.0, weight(n_l, e_l, usual) * degrees)
     state[:, _POD_EVENTS] += np.where(alone | (degrees > 0), n_l, 0.0)
     state[:, _PODS] += np.where(alone | (degrees > 0), pods, 0.0)
     fading = np.where(n_l > 0, MEMORY**seconds, 1.0)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import floor
+from dataclasses import dataclass, field, replace
+from math import ceil, floor
 
 from modelrollout.core.observation import NoDataCause
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.stats.cohorts import NO_COHORT, Cohorts, cohort_of
-from modelrollout.stats.dispersion import pearson
+from modelrollout.stats.dispersion import PodCounts
 from modelrollout.stats.increments import (
     UP,
     Increase,
@@ -39,6 +39,11 @@ STALE_SCRAPES = 3.0
 def read_offset(scrape: float) -> float:
     """Seconds after its end at which a tick may be read: covers the scrape itself and its ingestion."""
     return min(scrape, 1.0)
+
+
+def stratum_ticks(scrape: float, interval: float) -> int:
+    """Ticks of `interval` seconds that a scrape interval takes: every target is scraped once in them."""
+    return max(1, ceil(scrape / interval - NUDGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +79,16 @@ class TickGrid:
 class TickCounts:
     """`n` events of which `e` bad. `sampled` is False when no scrape fell into the tick (nothing new, not zero).
 
-    `pods`: targets with events; `chi`, `degrees`: Pearson's X2 of their bad shares. `partial`: events of targets that
-    are not judged were left out. `parts`: the same by cohort, where there are cohorts.
+    `partial`: events of targets that are not judged were left out. `parts`: the same by cohort, where there are
+    cohorts. `pods`: what each target adds. Neither is kept once its stratum is closed.
     """
 
     n: int
     e: int
     sampled: bool = True
-    pods: int = 1
-    chi: float = 0.0
-    degrees: int = 0
     partial: bool = False
     parts: tuple[tuple[float, TickCounts], ...] = ()
+    pods: tuple[PodCounts, ...] = field(default=(), compare=False)
 
     def of(self, cohort: float) -> TickCounts:
         """The part of one cohort, nothing when there is none; a tick without parts is of no cohort as a whole."""
@@ -224,7 +227,7 @@ class ArmReader:
                 gains[target] = gains.get(target, 0.0) + gain.value
         for target, gained in gains.items():
             self._gains.setdefault(target, deque(maxlen=HISTORY)).append(gained)
-        tick = self._clamped(tuple(each.values()), sampled, partial)
+        tick = self._clamped([(target, n, e) for target, (n, e) in each.items()], sampled, partial)
         return replace(tick, parts=_parts(parts, tick)) if parts.keys() - {NO_COHORT} else tick
 
     def _counts(self, counter: Counter, t0: float, t1: float, known: KnownTargets) -> bool:
@@ -281,14 +284,13 @@ class ArmReader:
                     return f'{metric} has no bucket le="{le:g}" on {counter.track.target[3] or counter.track.target[1]}'
         return ""
 
-    def _clamped(self, each: Sequence[tuple[float, float]], sampled: bool, partial: bool) -> TickCounts:
-        events = whole(sum(n for n, _ in each) + self._rest[0])
-        bad = whole(sum(e for _, e in each) + self._rest[1])
+    def _clamped(self, each: Sequence[PodCounts], sampled: bool, partial: bool) -> TickCounts:
+        events = whole(sum(n for _, n, _ in each) + self._rest[0])
+        bad = whole(sum(e for _, _, e in each) + self._rest[1])
         fits = max(0, floor(events))
         counted = min(max(0, floor(bad)), fits)
         self._rest = (events - fits, bad - counted)
-        chi, degrees = pearson([(n, min(max(e, 0.0), n)) for n, e in each])
-        return TickCounts(fits, counted, sampled, max(1, sum(n > 0 for n, _ in each)), chi, degrees, partial)
+        return TickCounts(fits, counted, sampled, partial, pods=tuple(each))
 
 
 def _parts(
@@ -297,8 +299,7 @@ def _parts(
     """A tick by cohort, oldest first."""
     found = []
     for cohort in sorted(parts):
-        pods = [(n, min(max(e, 0.0), n)) for n, e in parts[cohort].values() if n > 0]
-        n, e = floor(whole(sum(n for n, _ in pods))), floor(whole(sum(e for _, e in pods)))
-        chi, degrees = pearson(pods)
-        found.append((cohort, replace(tick, n=n, e=e, pods=max(1, len(pods)), chi=chi, degrees=degrees)))
+        pods = [(target, n, min(max(e, 0.0), n)) for target, (n, e) in parts[cohort].items() if n > 0]
+        n, e = floor(whole(sum(n for _, n, _ in pods))), floor(whole(sum(e for _, _, e in pods)))
+        found.append((cohort, replace(tick, n=n, e=e, pods=tuple(pods))))
     return tuple(found)

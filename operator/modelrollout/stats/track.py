@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import ceil, inf
+from math import inf
 
 from modelrollout.core.model import Margin, Sli
 from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, LedgerState, SliCheckpoint
@@ -14,12 +14,22 @@ from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.stats.ages import Ages
 from modelrollout.stats.cohorts import NO_COHORT, Cohorts, bunches
+from modelrollout.stats.dispersion import by_pod, pearson
 from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.judge import Reading, last_ticks, strata_of
 from modelrollout.stats.ledger import attributed, book
 from modelrollout.stats.sequential import Comparison, Stratum, understood
-from modelrollout.stats.ticks import NUDGE, STALE_SCRAPES, ArmReader, NoTick, TickCounts, TickGrid, TickPair
+from modelrollout.stats.ticks import (
+    NUDGE,
+    STALE_SCRAPES,
+    ArmReader,
+    NoTick,
+    TickCounts,
+    TickGrid,
+    TickPair,
+    stratum_ticks,
+)
 from modelrollout.stats.windows import Sums
 
 RECENT = 60.0
@@ -55,7 +65,7 @@ class Timing:
     @property
     def stratum(self) -> int:
         """Ticks that a scrape interval takes."""
-        return max(1, ceil(self.scrape / self.grid.interval - NUDGE))
+        return stratum_ticks(self.scrape, self.grid.interval)
 
 
 class SliTrack:
@@ -156,7 +166,7 @@ class SliTrack:
                 self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
                 self._legacy.read(legacy, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
             )
-            self._ticks.append(_lean(pair) if self._cohorts else pair)
+            self._ticks.append(_lean(pair))
             self._running.add(pair.candidate)
             if tick >= self._begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
@@ -199,15 +209,17 @@ class SliTrack:
     def _stratum(self, stratum: Sequence[TickPair], *, judged: bool) -> Stratum:
         legacy = [p.legacy for p in stratum if isinstance(p.legacy, TickCounts)]
         candidate = [p.candidate for p in stratum if isinstance(p.candidate, TickCounts)]
+        pods = by_pod(tick.pods for tick in legacy)
+        chi, degrees = pearson(pods)
         return Stratum(
             sum_counts(candidate),
             sum_counts(legacy),
             end=self._timing.grid.end(stratum[-1].tick),
             seconds=self._timing.stratum * self._timing.grid.interval,
             judged=judged,
-            chi=sum(tick.chi for tick in legacy),
-            degrees=sum(tick.degrees for tick in legacy),
-            pods=(max((t.pods for t in candidate), default=1), max((t.pods for t in legacy), default=1)),
+            chi=chi,
+            degrees=degrees,
+            pods=(max(1, len(by_pod(tick.pods for tick in candidate))), max(1, len(pods))),
             whole=len(candidate) == len(legacy) == len(stratum) and not any(t.partial for t in (*candidate, *legacy)),
         )
 
@@ -244,8 +256,11 @@ def _plus(counts: ArmCounts, tick: TickCounts | NoTick) -> ArmCounts:
 
 
 def _lean(pair: TickPair) -> TickPair:
-    """A pair to be kept for the burn windows: its cohorts are told apart only once, when the stratum is closed."""
-    c, g = (replace(t, parts=()) if isinstance(t, TickCounts) else t for t in (pair.candidate, pair.legacy))
+    """A pair to be kept for the burn windows: cohorts and pods are told apart only once, when the stratum is closed."""
+    c, g = (
+        TickCounts(t.n, t.e, t.sampled, t.partial) if isinstance(t, TickCounts) else t
+        for t in (pair.candidate, pair.legacy)
+    )
     return TickPair(pair.tick, c, g)
 
 
@@ -258,9 +273,7 @@ def _of(tick: TickCounts | NoTick, bunch: Sequence[float]) -> TickCounts | NoTic
         parts[0],
         n=sum(part.n for part in parts),
         e=sum(part.e for part in parts),
-        pods=max(part.pods for part in parts),
-        chi=sum(part.chi for part in parts),
-        degrees=sum(part.degrees for part in parts),
+        pods=tuple(pod for part in parts for pod in part.pods),
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from e2e.stats.jobs import seeded
 from e2e.stats.scenarios import SCENARIOS, TICKS, stream
-from e2e.stats.streams import clustered, drawn, per_tick, starts_of
+from e2e.stats.streams import HISTORY, TICK, clustered, drawn, per_tick, starts_of
+from modelrollout.stats import history
 
 
 def test_steps_begin_where_the_weight_changes() -> None:
@@ -47,3 +48,11 @@ def test_an_incident_hits_both_arms() -> None:
     late = slice(200, 240)
     for bad, every in ((made.e_c, made.n_c), (made.e_l, made.n_l)):
         assert bad[:, late].sum() / every[:, late].sum() == pytest.approx(0.05, rel=0.05)
+
+
+def test_the_engine_is_taught_by_as_much_of_the_past_as_the_operator_reads() -> None:
+    assert HISTORY * TICK == history.LENGTH
+    for name in SCENARIOS:
+        made = stream(name, 1, 2, rps=20.0).history
+        assert made is not None
+        assert (made.ticks, made.seconds) == (HISTORY, TICK)

@@ -13,6 +13,7 @@ from modelrollout.core.observation import (
     NoDataCause,
     SliAssessment,
 )
+from modelrollout.stats import sequential
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, is_late
 from modelrollout.stats.guards import sum_counts
 from modelrollout.stats.sequential import Comparison
@@ -341,6 +342,21 @@ def test_strata_are_as_long_as_a_scrape() -> None:
     assert ledger.tick == ORIGIN + 105
     assert ledger.spent == pytest.approx(7 * (6 - 30 * 0.1))
     assert only(seen(tracked, 106)).legacy == ArmCounts(7 * 300, 7 * 30)
+
+
+def test_pods_scraped_in_other_ticks_of_a_stratum_tell_how_errors_cluster() -> None:
+    tracked, fleet = tracker(scrape=15.0), Fleet()
+    for name, phase, bad in (("l-1", 1.0, 20), ("l-2", 6.0, 0), ("l-3", 11.0, 0)):
+        for n in range(30):
+            at = ORIGIN - 90 + phase + 15 * n
+            fleet.scrape("legacy", name, at, {"200": (100 - bad) * n, "500": bad * n})
+            fleet.scrape("candidate", "c-" + name, at, {"200": 10 * n, "500": 0})
+    run(tracked, fleet, 6, 306)
+    seen(tracked, 306)
+    values = tracked._tracks[0].comparison.values
+    assert values[sequential._PODS] == 3 * values[sequential._STRATA]
+    assert values[sequential._POD_EVENTS] / values[sequential._PODS] == 100
+    assert values[sequential._CHI] > 5 * values[sequential._DEGREES] > 50
 
 
 def test_a_shared_incident_costs_nothing_though_arms_are_scraped_at_different_ticks() -> None:

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from modelrollout.stats.dispersion import effective, inflation, pearson
+from modelrollout.stats.dispersion import by_pod, effective, inflation, pearson, weight
 from modelrollout.stats.linear import Floats, closest, increments
 from modelrollout.stats.mixture import FINE, START, WORSE, alternatives, restart_capital, value
 
@@ -157,3 +157,25 @@ def test_clustered_errors_inflate_and_independent_ones_do_not() -> None:
     assert same[0] == pytest.approx(2.5)
     few = effective(2.5 * ones, 100 * ones, n_c=2 * ones, n_l=1000 * ones, pods_c=ones, pods_l=10 * ones)
     assert 1.0 < few[0] < 1.1
+
+
+@pytest.mark.parametrize("bad", [0.9, 3.0, 30.0])
+def test_clustering_is_told_from_few_bad_events_as_from_many(bad: float) -> None:
+    """Strata that weigh alike made 2.5 into 1.7 at 0.9 bad events a stratum, 1.9 at 3."""
+    rng, pods, requests, strata = np.random.default_rng(1), 9, 400.0, 20_000
+    mean = bad / pods
+    counts = rng.poisson(rng.gamma(mean / 1.5, 1.5, (strata, pods)))
+    found = [pearson([(requests, float(one)) for one in row]) for row in counts.tolist()]
+    chi, degrees = (np.array(values, float) for values in zip(*found, strict=True))
+    total = np.full(strata, pods * requests)
+    weighed = weight(total, counts.sum(axis=1).astype(float), np.full(strata, bad / (pods * requests)))
+    told = inflation(np.array([weighed @ chi]), np.array([weighed @ degrees]))[0]
+    assert told == pytest.approx(2.5, rel=0.04)
+    assert weighed @ degrees == pytest.approx(8 * strata * min(bad, 1.0), rel=0.05)
+
+
+def test_pods_that_are_scraped_at_other_moments_of_a_stratum_are_compared() -> None:
+    a, b = (("requests_total", name, "", name) for name in "ab")
+    assert by_pod([[(b, 10.0, 1.0)], [], [(a, 20.0, 2.0), (b, 5.0, 9.0)]]) == [(20.0, 2.0), (15.0, 10.0)]
+    assert by_pod([[(a, 0.0, 0.0), (b, 3.0, 4.0)]]) == [(3.0, 3.0)]
+    assert by_pod([]) == []

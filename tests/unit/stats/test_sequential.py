@@ -11,6 +11,7 @@ import pytest
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts
 from modelrollout.core.split import Split
+from modelrollout.stats import sequential
 from modelrollout.stats.sequential import LEAST_BAD, OVERWHELMING, Comparison, Findings, Stratum, advance, foresee
 
 MARGIN = Margin(1.25, 0.0005)
@@ -151,3 +152,11 @@ def test_what_is_worked_out_for_many_at_once_is_what_each_says_alone() -> None:
     alone = [(one.findings(), one.carried()) for one in each]
     foresee(each, [0.05] * len(each))
     assert [(one.findings(), one.carried()) for one in each] == alone
+
+
+def test_strata_with_many_bad_events_tell_more_of_how_they_cluster() -> None:
+    few = [stratum(n, legacy=(950, 1), judged=False, chi=10.0, degrees=10, pods=(1, 11)) for n in range(40)]
+    many = [stratum(n, legacy=(950, 19), judged=False, chi=30.0, degrees=10, pods=(1, 11)) for n in range(40, 50)]
+    one = fed(*few, *many)
+    assert one.values[sequential._CHI] / one.values[sequential._DEGREES] > 2.2, "1.4 when all weigh the same"
+    assert fed(*few).values[sequential._CHI] == fed(*few).values[sequential._DEGREES] > 0
