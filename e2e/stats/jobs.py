@@ -1,7 +1,8 @@
-"""Pieces of work for two processes. A piece is a function of this package with plain arguments; its seed is one."""
+"""Pieces of work for some processes. A piece is a function of this package with plain arguments; its seed is one."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
+from e2e.stats.parts import Parts
 from e2e.stats.tables import Table
 
 PROCESSES = 2
@@ -19,11 +21,12 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`work(*args)`; results of one `key` are collected in the order of the jobs."""
+    """`work(*args)`; results of one `key` are collected in the order of the jobs. `seeded`: they are always the same."""
 
     key: str
     work: Callable[..., Any]
     args: tuple[Any, ...] = ()
+    seeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,41 @@ def seeded(seed: int, *names: object) -> np.random.Generator:
     return np.random.default_rng([seed, *(ord(letter) for letter in "/".join(map(str, names)))])
 
 
-def run(questions: Sequence[Question], runs: int) -> list[Table]:
-    """Do all jobs of all questions, with a progress bar, and make the tables."""
-    planned = [(question, job) for question in questions for job in question.jobs(runs)]
+def run(
+    asked: Sequence[tuple[Question, int]], *, workers: int, parts: Parts, told: Callable[[Question, list[Table]], None]
+) -> None:
+    """Do all jobs of all questions, each for its number of runs, with a progress bar; `told` of a question's tables as
+    soon as its last job is done. What `parts` knows is not done again.
+    """
+    planned = [(question, job) for question, runs in asked for job in question.jobs(runs)]
+    left = Counter(question.name for question, _ in planned)
     results: dict[int, Any] = {}
-    with Progress() as progress, ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        bar = progress.add_task("simulating", total=len(planned))
-        waiting = {pool.submit(job.work, *job.args): place for place, (_, job) in enumerate(planned)}
-        for done in as_completed(waiting):
-            results[waiting[done]] = done.result()
-            progress.advance(bar)
-    tables: list[Table] = []
-    for question in questions:
+
+    def finish(place: int, result: Any) -> None:
+        results[place] = result
+        question = planned[place][0]
+        left[question.name] -= 1
+        if left[question.name]:
+            return
         collected: dict[str, list[Any]] = {}
-        for place, (owner, job) in enumerate(planned):
+        for other, (owner, job) in enumerate(planned):
             if owner is question:
-                collected.setdefault(job.key, []).append(results[place])
-        tables += question.tables(collected)
-    return tables
+                collected.setdefault(job.key, []).append(results[other])
+        told(question, list(question.tables(collected)))
+
+    with Progress() as progress, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        bar = progress.add_task("simulating", total=len(planned))
+        waiting = {}
+        for place, (question, job) in enumerate(planned):
+            known = parts.known(question.name, job.key, job.args) if job.seeded else None
+            if known is None:
+                waiting[pool.submit(job.work, *job.args)] = place
+            else:
+                finish(place, known)
+                progress.advance(bar)
+        for done in as_completed(waiting):
+            question, job = planned[waiting[done]]
+            if job.seeded:
+                parts.keep(done.result(), question.name, job.key, job.args)
+            finish(waiting[done], done.result())
+            progress.advance(bar)

@@ -36,9 +36,15 @@ class Table:
         lines += ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in self.rows]
         return "\n".join([*lines, ""])
 
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Table:
+        """From `as_json`."""
+        return cls(**values)
+
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
         return {
+            "name": self.name,
             "title": self.title,
             "note": self.note,
             "columns": list(self.columns),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from e2e.stats.__main__ import main, write
+from e2e.stats.__main__ import NAMES, main, rollouts, write
 from e2e.stats.engine import NEVER, play
-from e2e.stats.jobs import chunks, seeded
+from e2e.stats.jobs import Question, chunks, run, seeded
+from e2e.stats.parts import Parts, code
 from e2e.stats.policy import fired, whole, windows
 from e2e.stats.streams import Stream, drawn
 from e2e.stats.tables import Table
@@ -77,9 +79,50 @@ def test_a_missed_target_is_said(tmp_path: Path) -> None:
     table.add("b", 0.5, reached=False)
     table.add("c", 0.5, reached=False, known="why")
     assert table.missed == ["b 0.5"]
-    write(tmp_path, [table], runs=5, took=1.0)
-    assert json.loads((tmp_path / "results.json").read_text())["tables"]["t"]["missed"] == ["b 0.5"]
+    assert write(tmp_path, [table], made_by="a") == []
+    assert json.loads((tmp_path / "results.json").read_text())["t"]["table"]["missed"] == ["b 0.5"]
     assert "| b | 0.5 | NO |\n| c | 0.5 | NO: why |" in (tmp_path / "results.md").read_text()
+
+
+def test_tables_of_several_runs_come_together_and_old_code_is_told(tmp_path: Path) -> None:
+    first, second = Table("power", "P", ("a",)), Table("edge", "E", ("a",))
+    write(tmp_path, [first], made_by="old")
+    assert write(tmp_path, [second], made_by="new") == ["power"]
+    assert (tmp_path / "results.md").read_text() == "\n".join([second.markdown(), first.markdown()])
+    assert write(tmp_path, [first], made_by="new") == []
+
+
+def test_an_interrupted_run_does_only_what_is_left(tmp_path: Path) -> None:
+    def tables(results: Mapping[str, list[int]]) -> list[Table]:
+        return [Table("t", str(results["key"]), ())]
+
+    told: list[str] = []
+    numbers = Question("q", lambda runs: chunks("key", pow, runs, size=2), tables)
+    before = Parts(tmp_path, "code")
+    before.keep(70, "q", "key", (1, 2))
+    for kept in (before, before, Parts(tmp_path, "changed")):
+        run([(numbers, 5)], workers=1, parts=kept, told=lambda _, found: told.append(found[0].title))
+    assert told == ["[70, 4, 3]", "[70, 4, 3]", "[1, 4, 3]"]
+
+
+def test_results_belong_to_the_source_that_made_them(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("1")
+    before = code([tmp_path])
+    assert code([tmp_path]) == before
+    (tmp_path / "a.py").write_text("2")
+    assert code([tmp_path]) != before
+
+
+def test_rollouts_a_row_may_differ_by_question() -> None:
+    assert rollouts("", 7) == dict.fromkeys(NAMES, 7)
+    assert rollouts("20,edge=5", 7) == dict.fromkeys(NAMES, 20) | {"edge": 5}
+
+
+@pytest.mark.parametrize("runs", ["many", "edge=", "nonsense=5"])
+def test_other_numbers_of_rollouts_are_refused(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--runs", runs])
+    assert "--runs: " in capsys.readouterr().err
 
 
 def test_an_unknown_question_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
