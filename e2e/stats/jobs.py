@@ -21,7 +21,7 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`work(*args)`; results of one `key` are collected in the order of the jobs. `seeded`: they are always the same."""
+    """`work(*args)`; results of one `key` are collected in the order of the jobs. `seeded`: always the same result."""
 
     key: str
     work: Callable[..., Any]
