@@ -62,7 +62,7 @@ class Stopwatch:
     def _matrix(self, result: object) -> Any:
         parsed = _MATRIX(result)
         self.series += len(parsed.series)
-        self.samples += sum(len(one.samples) for one in parsed.series)
+        self.samples += sum(len(one.times) for one in parsed.series)
         return parsed
 
     @contextmanager

@@ -75,7 +75,7 @@ class FakeMetrics:
         for key, samples in self._select(query):
             increase = _increase(samples, at - query.window, at)
             if increase is not None:
-                found.append(Series(dict(key), ((at, increase),)))
+                found.append(Series.of(dict(key), ((at, increase),)))
         return Answer(tuple(found))
 
     def _refused(self, name: str) -> NoAnswer | None:
@@ -93,7 +93,7 @@ class FakeMetrics:
             finite = tuple(each for each in inside if math.isfinite(each[1]))
             if inside:
                 odd = tuple(time for time, value in inside if not math.isfinite(value))
-                found.append(Series(dict(key), finite, odd))
+                found.append(Series.of(dict(key), finite, odd))
         return Answer(tuple(found))
 
     def _select(self, query: SeriesQuery) -> Iterable[tuple[Labels, list[tuple[float, float]]]]:

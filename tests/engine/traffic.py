@@ -64,7 +64,7 @@ class RandomTraffic(FakeMetrics):
         grown = []
         for series in self._found(at, 60.0):
             share = 0.995 if series.labels["code"] == "200" else 0.005
-            grown.append(Series(series.labels, ((at, RATE * query.window * share / PODS),)))
+            grown.append(Series(series.labels, (at,), (RATE * query.window * share / PODS,)))
         return Answer(tuple(grown))
 
     def _found(self, at: float, window: float) -> list[Series]:
@@ -81,5 +81,5 @@ class RandomTraffic(FakeMetrics):
                     }
                     # A label child is there from its first event on.
                     samples = tuple((x[0], float(x[place])) for x in inside if x[place])
-                    found.append(Series(labels, samples))
+                    found.append(Series.of(labels, samples))
         return [series for series in found if series.samples]

@@ -320,9 +320,9 @@ class FakeMetrics:
             return NoAnswer(self.fail[name])
         return Answer(
             tuple(
-                replace(one, samples=((at, one.samples[-1][1] - one.samples[0][1]),))
+                Series(one.labels, (at,), (one.values[-1] - one.values[0],))
                 for one in self._series(query, at)
-                if one.samples
+                if one.times
             )
         )
 
@@ -344,7 +344,7 @@ class FakeMetrics:
                     "pod": f"{deployment}-5d9c7b6f4-x2x9z",
                     self._label: code,
                 }
-                found.append(Series(labels, tuple((t, float(_count(loads, t, share))) for t in times)))
+                found.append(Series.of(labels, tuple((t, float(_count(loads, t, share))) for t in times)))
         return found
 
 

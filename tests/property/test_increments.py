@@ -15,7 +15,7 @@ gains = st.lists(st.tuples(st.integers(0, 1000), st.booleans()), min_size=1, max
 
 def track(numbers: list[int]) -> Track:
     """One sample a second from 0 s on."""
-    return Track.of(Series({}, tuple((float(at), float(value)) for at, value in enumerate(numbers))))
+    return Track.of(Series.of({}, tuple((float(at), float(value)) for at, value in enumerate(numbers))))
 
 
 def gained(series: Track, t0: float, t1: float) -> float:
@@ -55,7 +55,7 @@ def test_samples_outside_slack_and_interval_change_nothing(numbers: list[int], s
     t0, t1 = float(start), float(start + 5)
     whole = track(numbers)
     cut = [(at, v) for at, v in enumerate(numbers) if t0 - slack <= at <= t1]
-    part = Track.of(Series({}, tuple((float(at), float(v)) for at, v in cut)))
+    part = Track.of(Series.of({}, tuple((float(at), float(v)) for at, v in cut)))
     for zero in (True, False):
         assert increase(part, t0, t1, slack=slack, from_zero=zero) == increase(
             whole, t0, t1, slack=slack, from_zero=zero

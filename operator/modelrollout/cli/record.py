@@ -148,7 +148,7 @@ def _record(
     samples, judged = 0, False
     with _whole(target) as file:
         for stretch in _stretches(found, reader, source, begin, until):
-            if not any(one.samples for one in stretch.series):
+            if not any(one.times for one in stretch.series):
                 continue
             every = every or _usual_gap(stretch)
             if recording is None:
@@ -157,7 +157,7 @@ def _record(
                     file.write(header_line(recording.header))
             for one in stretch.series:
                 series.add(tuple(sorted(one.labels.items())))
-                samples += len(one.samples)
+                samples += len(one.times)
                 judged |= one.labels.get("__name__") not in (UP, PROCESS_START)
                 if csv:
                     recording.add(one)
@@ -206,7 +206,7 @@ def _usual_gap(stretch: Stretch) -> float:
 
     from modelrollout.runtime.preflight import DEFAULT_SCRAPE
 
-    gaps = [b[0] - a[0] for one in stretch.series for a, b in pairwise(one.samples)]
+    gaps = [b - a for one in stretch.series for a, b in pairwise(one.times)]
     return round(median(gaps), 3) if gaps else DEFAULT_SCRAPE
 
 

@@ -6,6 +6,7 @@ by pod name, `<deployment>-<hash>-<id>`, or by the value of a label.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -90,12 +91,12 @@ def within(series: tuple[Series, ...], start: float, end: float) -> tuple[Series
     """The series with samples of (start, end] only, so that a shared answer equals one that was asked for alone."""
     cut = []
     for one in series:
-        samples = one.samples
-        if samples and (samples[0][0] <= start or samples[-1][0] > end):
-            samples = tuple(x for x in samples if start < x[0] <= end)
-            one = replace(one, samples=samples)
+        times = one.times
+        if times and (times[0] <= start or times[-1] > end):
+            first, last = bisect_right(times, start), bisect_right(times, end)
+            one = replace(one, times=times[first:last], values=one.values[first:last])
         if one.rejected:
             one = replace(one, rejected=tuple(at for at in one.rejected if start < at <= end))
-        if samples or one.rejected:
+        if one.times or one.rejected:
             cut.append(one)
     return tuple(cut)

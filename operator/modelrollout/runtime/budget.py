@@ -49,7 +49,7 @@ def history(sli: Sli, budget: ErrorBudget, *, total: float, bad: float, lately: 
 
 
 def _sum(terms: Sequence[Term], series: Sequence[Series]) -> float:
-    return sum(t.sign * one.samples[-1][1] for t in terms for one in series if one.samples and _matches(t, one))
+    return sum(t.sign * one.values[-1] for t in terms for one in series if one.values and _matches(t, one))
 
 
 def _matches(term: Term, one: Series) -> bool:

@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import floor
 from statistics import median
 
@@ -251,5 +252,5 @@ def _token(spec: RolloutSpec, source: SourceSpec, revision: str) -> tuple[object
 
 
 def _scrape(series: Sequence[Series]) -> float:
-    gaps = [b[0] - a[0] for one in series for a, b in zip(one.samples, one.samples[1:], strict=False)]
+    gaps = [b - a for one in series for a, b in pairwise(one.times)]
     return median(gaps) if gaps else DEFAULT_SCRAPE

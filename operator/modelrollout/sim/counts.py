@@ -71,7 +71,7 @@ def recording(spec: RolloutSpec, rows: Iterable[Row]) -> tuple[RolloutSpec, Sour
     made = Recording(header)
     for (arm, sli), track in tracks.items():
         for metric, stretch in _counters(track, width).items():
-            made.add(Series(_labels(spec, arm, sli, metric), stretch))
+            made.add(Series.of(_labels(spec, arm, sli, metric), stretch))
     slis = tuple(
         replace(
             sli,

@@ -44,10 +44,10 @@ class RecordedMetrics:
         factor = query.window / covered if whole_window and covered > 0 else 1.0
         found = []
         for one in self._between(query, start, at):
-            first = one.samples[0][0] if one.samples else at
+            first = one.times[0] if one.times else at
             # Everything from the first sample on; that one is the base.
             gain = increase(Track.of(one), first, at, slack=0.0, from_zero=False)
-            found.append(Series(one.labels, ((at, gain.value * factor if gain else 0.0),)))
+            found.append(Series(one.labels, (at,), (gain.value * factor if gain else 0.0,)))
         return found
 
     def _between(self, query: SeriesQuery, start: float, end: float) -> list[Series]:

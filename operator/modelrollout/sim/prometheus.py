@@ -35,7 +35,7 @@ class Line:
         rejected: tuple[float, ...] = ()
         if self.rejected:
             rejected = tuple(self.rejected[bisect_right(self.rejected, start) : bisect_right(self.rejected, end)])
-        return Series(self.labels, samples, rejected) if samples or rejected else None
+        return Series.of(self.labels, samples, rejected) if samples or rejected else None
 
 
 class Storage:
@@ -118,7 +118,7 @@ class VirtualMetrics:
             if line.samples:
                 old = line.arm is ArmName.LEGACY and line.times[0] < self._began
                 past = line.usual * max(0.0, before) / self._stock if old else 0.0
-                found.append(Series(line.labels, ((at, line.samples[-1][1] - line.usual + past),)))
+                found.append(Series.of(line.labels, ((at, line.samples[-1][1] - line.usual + past),)))
         return Answer(tuple(found))
 
     def _silent(self) -> NoAnswer | None:

@@ -119,7 +119,7 @@ def unattended(spec: RolloutSpec) -> tuple[RolloutSpec, tuple[str, ...]]:
 def plans(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tuple[SliPlan, ...]:
     """How each SLI is counted in a recording. Raises SpecError for the first that can't be."""
     ends = [
-        Series(s.labels, ((s.times[0], s.values[0]), (s.times[-1], s.values[-1]))) for s in recording.series if s.times
+        Series(s.labels, (s.times[0], s.times[-1]), (s.values[0], s.values[-1])) for s in recording.series if s.times
     ]
     found = []
     for sli in told_apart(spec, source).slis:

@@ -65,7 +65,7 @@ class Stored:
         odd = self.rejected[bisect_right(self.rejected, start) : bisect_right(self.rejected, end)]
         if first == last and not odd:
             return None
-        return Series(self.labels, tuple(zip(self.times[first:last], self.values[first:last], strict=True)), tuple(odd))
+        return Series(self.labels, tuple(self.times[first:last]), tuple(self.values[first:last]), tuple(odd))
 
 
 class Recording:
@@ -213,7 +213,7 @@ def _stretch(line: Mapping[str, Any]) -> Series:
             samples.append((float(pair[0]), float(pair[1])))
         else:
             rejected.append(float(pair[0]))
-    return Series(dict(labels), tuple(samples), tuple(sorted(rejected)))
+    return Series.of(dict(labels), tuple(samples), tuple(sorted(rejected)))
 
 
 def _finite(value: object) -> bool:

@@ -14,7 +14,6 @@ from modelrollout.core.observation import ArmCounts, SliCheckpoint
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.stats.dispersion import by_pod, pearson
-from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.sequential import Comparison, Stratum, advance
 from modelrollout.stats.ticks import STALE_SCRAPES, ArmReader, TickCounts, stratum_ticks
 
@@ -36,14 +35,16 @@ def learned(
     ticks) in seconds.
     """
     reader = ArmReader(plan, scrape=scrape, slack=STALE_SCRAPES * scrape)
-    arm, known = reader.prepare(legacy), KnownTargets(legacy)
+    arm = reader.prepare(legacy)
     # As long as the strata of the rollout: bursts shorter than a stratum look less like bursts in a longer one.
     length = stratum_ticks(scrape, interval) * interval
     comparison = Comparison(sli.margin)
     taught = False
     for back in range(max(1, int(LENGTH // length)), 0, -1):
         end = until - (back - 1) * length
-        tick = reader.read(arm, end - length, end, known=known, judged=lambda target: True, lazy=sli.arms is not None)
+        tick = reader.read(
+            arm, end - length, end, known=arm.known, judged=lambda target: True, lazy=sli.arms is not None
+        )
         if not isinstance(tick, TickCounts) or not tick.n:
             continue
         taught = True

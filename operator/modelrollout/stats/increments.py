@@ -28,7 +28,8 @@ SNAP = 1e-6
 
 def target_of(labels: Mapping[str, str]) -> Target:
     """The target a series comes from; labels that are absent count as empty."""
-    return (labels.get("job", ""), labels.get("instance", ""), labels.get("namespace", ""), labels.get("pod", ""))
+    get = labels.get
+    return get("job", ""), get("instance", ""), get("namespace", ""), get("pod", "")
 
 
 def whole(value: float) -> float:
@@ -47,10 +48,9 @@ class Track:
     rejected: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, series: Series) -> Track:
-        """The series without its labels."""
-        times, values = zip(*series.samples, strict=True) if series.samples else ((), ())
-        return cls(target_of(series.labels), times, values, series.rejected)
+    def of(cls, series: Series, target: Target | None = None) -> Track:
+        """The series without its labels; `target`: what `target_of` says of them, where that is at hand."""
+        return cls(target or target_of(series.labels), series.times, series.values, series.rejected)
 
     def newest(self, until: float) -> float | None:
         """Time of the newest sample at or before `until`."""
@@ -68,7 +68,8 @@ class Track:
 
     def seen(self, after: float, until: float) -> bool:
         """Whether there is a sample in (after, until]."""
-        return bisect_right(self.times, until) > bisect_right(self.times, after)
+        first = bisect_right(self.times, after)
+        return first < len(self.times) and self.times[first] <= until
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def increase(track: Track, t0: float, t1: float, *, slack: float, from_zero: boo
     `from_zero`: whether a series without a base is known to be new, so that its first sample counts in full. A series
     with a rejected sample where its base would be never is: that may have been it.
     """
-    first, end = bisect_right(track.times, t0), bisect_right(track.times, t1)
+    first = bisect_right(track.times, t0)
+    end = bisect_right(track.times, t1, first)
     if first == end:
         return None
     based = first > 0 and track.times[first - 1] >= t0 - slack
@@ -113,23 +115,41 @@ class KnownTargets:
     `up` proves it only where it is 1.
     """
 
-    def __init__(self, series: Iterable[Series]) -> None:
-        times: dict[Target, set[float]] = {}
+    def __init__(self, series: Iterable[Series] = ()) -> None:
         self._starts: dict[Target, Track] = {}
+        self.scrapes: dict[Target, tuple[float, ...]] = {}
         for one in series:
-            target, name = target_of(one.labels), one.labels.get("__name__")
-            seen = times.get(target)
-            if seen is None:
-                seen = times[target] = set()
-            seen.update([at for at, value in one.samples if value == 1.0 or name != UP])
-            if name == PROCESS_START:
-                self._starts[target] = Track.of(one)
-        self.scrapes: dict[Target, list[float]] = {target: sorted(seen) for target, seen in times.items()}
+            self.add(one, target_of(one.labels))
+
+    def add(self, one: Series, target: Target) -> None:
+        """Take note of a series of a target."""
+        name, times = one.labels.get("__name__"), one.times
+        if name == UP and one.values.count(1.0) != len(times):
+            times = tuple([at for at, value in one.samples if value == 1.0])
+        elif name == PROCESS_START:
+            self._starts[target] = Track.of(one, target)
+        self._note(target, times)
+
+    def joined(self, other: KnownTargets) -> KnownTargets:
+        """What both know."""
+        both = KnownTargets()
+        both.scrapes, both._starts = dict(self.scrapes), {**self._starts, **other._starts}
+        for target, times in other.scrapes.items():
+            both._note(target, times)
+        return both
+
+    def _note(self, target: Target, times: tuple[float, ...]) -> None:
+        known = self.scrapes.get(target)
+        if known is None:
+            self.scrapes[target] = times
+        elif known is not times and known != times:  # nearly always all series of a target have the same ones
+            self.scrapes[target] = tuple(sorted({*known, *times}))
 
     def scraped(self, target: Target, since: float, until: float) -> bool:
         """Whether the target delivered a scrape in [since, until]."""
-        times = self.scrapes.get(target, [])
-        return bisect_right(times, until) > bisect_left(times, since)
+        times = self.scrapes.get(target, ())
+        first = bisect_left(times, since)
+        return first < len(times) and times[first] <= until
 
     def alive(self, since: float, until: float) -> bool:
         """Whether any target delivered a scrape in [since, until]."""

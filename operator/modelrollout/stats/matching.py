@@ -57,10 +57,13 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class ArmSamples:
-    """The series of one arm, matched against a plan once, to be read tick by tick. `up`: its targets' health."""
+    """The series of one arm, matched against a plan once, to be read tick by tick. `up`: its targets' health; `known`:
+    all scrapes that the arm's series prove.
+    """
 
     counters: tuple[Counter, ...]
     up: KnownTargets
+    known: KnownTargets
 
     def newest(self, until: float) -> float | None:
         """Time of the newest sample of the total, or of all predictions, at or before `until`."""

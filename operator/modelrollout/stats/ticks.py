@@ -25,6 +25,7 @@ from modelrollout.stats.increments import (
     Track,
     increase,
     is_fake_reset,
+    target_of,
     whole,
 )
 from modelrollout.stats.matching import ArmSamples, Counter, Matcher, boundary_of
@@ -157,12 +158,13 @@ class ArmReader:
     def prepare(self, series: Iterable[Series]) -> ArmSamples:
         """Match the series of this arm; those that no term wants only prove scrapes."""
         counters: list[Counter] = []
-        ups: list[Series] = []
+        up, known = KnownTargets(), KnownTargets()
         for one in series:
             labels = one.labels
-            name = labels.get("__name__", "")
+            name, target = labels.get("__name__", ""), target_of(labels)
+            known.add(one, target)
             if name == UP:
-                ups.append(one)
+                up.add(one, target)
             terms = self._terms.get(name)
             if terms is None:
                 continue
@@ -172,8 +174,8 @@ class ArmReader:
                     total, bad, predicted = total + in_total, bad + in_bad, predicted + in_predicted
             cohort = cohort_of(labels) if self._cohorts else None
             predicted = 0 if cohort is None else predicted
-            counters.append(Counter(Track.of(one), name, boundary_of(labels), total, bad, predicted, cohort))
-        return ArmSamples(tuple(counters), KnownTargets(ups))
+            counters.append(Counter(Track.of(one, target), name, boundary_of(labels), total, bad, predicted, cohort))
+        return ArmSamples(tuple(counters), up, known)
 
     def read(
         self,
@@ -214,7 +216,7 @@ class ArmReader:
             gain = self._gain(counter, t0, t1, known)
             if gain is None:
                 continue
-            if is_fake_reset(gain, self._gains.get(target, ())):
+            if gain.reset and is_fake_reset(gain, self._gains.get(target, ())):
                 return NoTick(NoDataCause.REJECTED)
             n, e = each.get(target, (0.0, 0.0))
             each[target] = (n + counter.total * gain.value, e + counter.bad * gain.value)
@@ -252,7 +254,7 @@ class ArmReader:
     def _gap(self, arm: ArmSamples, t0: float, t1: float, known: KnownTargets, *, lazy: bool) -> NoTick | None:
         """Why this tick has no data, or None when it has."""
         limit = t1 - self._patience
-        rejected = [c.track for c in arm.counters if (c.total or c.bad) and c.track.odd(limit, t1)]
+        rejected = [c.track for c in arm.counters if c.track.rejected and (c.total or c.bad) and c.track.odd(limit, t1)]
         if self._fresh(t1):
             for track in rejected:
                 newest = track.newest(t1)

@@ -16,7 +16,6 @@ from modelrollout.stats.ages import Ages
 from modelrollout.stats.cohorts import NO_COHORT, Cohorts, bunches
 from modelrollout.stats.dispersion import by_pod, pearson
 from modelrollout.stats.guards import sum_counts
-from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.judge import Reading, last_ticks, strata_of
 from modelrollout.stats.ledger import attributed, book
 from modelrollout.stats.sequential import Comparison, Stratum, understood
@@ -147,8 +146,8 @@ class SliTrack:
             self._open.clear()
             for cohorts in self._cohorts or ():
                 cohorts.skip_to(grid.start(first))
-        known = KnownTargets((*answer.legacy, *answer.candidate))
         candidate, legacy = self._candidate.prepare(answer.candidate), self._legacy.prepare(answer.legacy)
+        known = legacy.known.joined(candidate.known)
         # A label of the targets themselves is on their `up` too; then an arm without series is an arm not scraped.
         lazy = self.sli.arms is not None and not (candidate.up.scrapes or legacy.up.scrapes)
         newest = candidate.newest(inf)

@@ -15,7 +15,9 @@ from modelrollout.stats.ticks import ArmReader, TickCounts
 
 def scraped(shard: Shard, at: float) -> list[Series]:
     families = text_string_to_metric_families(shard.text().decode())
-    return [Series({"__name__": s.name, **s.labels}, ((at, s.value),)) for family in families for s in family.samples]
+    return [
+        Series.of({"__name__": s.name, **s.labels}, ((at, s.value),)) for family in families for s in family.samples
+    ]
 
 
 def test_every_sli_counts_events_of_both_arms() -> None:
@@ -28,7 +30,7 @@ def test_every_sli_counts_events_of_both_arms() -> None:
             ups = [one for one in arm if one.labels["__name__"] == "up"]
             assert len(ups) == PODS
             # A scrape before without any of the counters: what they hold is new.
-            earlier = [Series(one.labels, ((5.0, 1.0), *one.samples)) for one in ups]
+            earlier = [Series.of(one.labels, ((5.0, 1.0), *one.samples)) for one in ups]
             both = (*earlier, *(one for one in arm if one not in ups))
             reader = ArmReader(plan_of(sli), scrape=5.0, slack=15.0)
             tick = reader.read(reader.prepare(both), 5.0, 10.0, known=KnownTargets(both), judged=lambda _: True)

@@ -26,7 +26,7 @@ def counts(total: Selector, bad: Selector, *, threshold: float | None = None) ->
 
 
 def series(metric: str, **labels: str) -> Series:
-    return Series({"__name__": metric, "namespace": "ml", **labels}, ((1.0, 1.0),))
+    return Series.of({"__name__": metric, "namespace": "ml", **labels}, ((1.0, 1.0),))
 
 
 def histogram(pod: str, *boundaries: str, metric: str = "latency_seconds") -> list[Series]:

@@ -11,18 +11,25 @@ from modelrollout.core.samples import Series
 
 def test_matrix() -> None:
     result = [{"metric": {"__name__": "a", "pod": "p"}, "values": [[1, "2"], [2.5, "3.5"]]}]
-    assert parse.matrix(result).series == (Series({"__name__": "a", "pod": "p"}, ((1.0, 2.0), (2.5, 3.5))),)
+    assert parse.matrix(result).series == (Series.of({"__name__": "a", "pod": "p"}, ((1.0, 2.0), (2.5, 3.5))),)
+
+
+def test_counters_of_a_target_share_the_times_of_their_samples() -> None:
+    one, two = ({"metric": {"a": name}, "values": [[1.5, "2"], [6.5, "3"]]} for name in ("b", "c"))
+    first, second = parse.matrix([one, two]).series
+    assert first.times == (1.5, 6.5)
+    assert first.times is second.times
 
 
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "Inf"])
 def test_values_that_are_no_numbers_are_rejected(text: str) -> None:
     (series,) = parse.matrix([{"metric": {}, "values": [[1, text], [2, "3"], [3, text]]}]).series
-    assert series == Series({}, ((2.0, 3.0),), rejected=(1.0, 3.0))
+    assert series == Series.of({}, ((2.0, 3.0),), rejected=(1.0, 3.0))
 
 
 def test_series_of_rejected_samples_only_stays() -> None:
     (series,) = parse.matrix([{"metric": {}, "values": [[1, "NaN"]]}]).series
-    assert series == Series({}, (), rejected=(1.0,))
+    assert series == Series.of({}, (), rejected=(1.0,))
 
 
 def test_native_histograms_are_counted_and_left_out() -> None:
@@ -30,13 +37,13 @@ def test_native_histograms_are_counted_and_left_out() -> None:
     both = {"metric": {"a": "b"}, "values": [[1, "2"]], "histograms": [histogram]}
     found = parse.matrix([{"metric": {}, "histograms": [histogram]}, both])
     assert found.native == 2
-    assert found.series == (Series({"a": "b"}, ((1.0, 2.0),)),)
+    assert found.series == (Series.of({"a": "b"}, ((1.0, 2.0),)),)
     assert parse.totals([{"metric": {}, "histogram": histogram}]) == parse.Parsed((), 1)
 
 
 def test_totals_put_the_name_back() -> None:
     result = [{"metric": {"modelrollout_metric": "a_total", "pod": "p"}, "value": [5, "7.5"]}]
-    assert parse.totals(result).series == (Series({"__name__": "a_total", "pod": "p"}, ((5.0, 7.5),)),)
+    assert parse.totals(result).series == (Series.of({"__name__": "a_total", "pod": "p"}, ((5.0, 7.5),)),)
 
 
 @pytest.mark.parametrize(

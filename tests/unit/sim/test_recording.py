@@ -38,7 +38,7 @@ def refusal(*text: str | dict[str, Any]) -> str:
     st.integers(0, 8),
 )
 def test_a_file_round_trips_whatever_its_stretches(samples: list[tuple[float, float]], cut: int) -> None:
-    stretches = [Series(LABELS, tuple(part)) for part in (samples[:cut], samples[cut:])]
+    stretches = [Series.of(LABELS, tuple(part)) for part in (samples[:cut], samples[cut:])]
     found = read(io.BytesIO("".join(lines(HEADER, stretches)).encode()))
     assert found.header == HEADER
     (stored,) = found.series
@@ -52,7 +52,7 @@ def test_the_label_that_tells_the_arms_apart_is_kept() -> None:
 
 
 def test_whole_numbers_are_written_short() -> None:
-    text = "".join(lines(HEADER, [Series(LABELS, ((1000.0, 12.0), (1015.25, 12.5)), (1030.0,))]))
+    text = "".join(lines(HEADER, [Series.of(LABELS, ((1000.0, 12.0), (1015.25, 12.5)), (1030.0,))]))
     assert '"samples":[[1000,12],[1015.25,12.5]],"rejected":[1030]' in text
 
 

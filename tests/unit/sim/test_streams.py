@@ -80,7 +80,7 @@ def test_the_catalogue_finds_what_is_made(sli: Sli) -> None:
     children = [(stream.metric, stream.labels), *((k.metric, k.labels) for k in stream.kinds)]
     for histogram in stream.histograms:
         children += [(f"{histogram.name}_bucket", (("le", f"{bound:g}"),)) for bound in histogram.bounds]
-    series = [Series({"__name__": metric, **dict(labels)}, ((0.0, 1.0),)) for metric, labels in children]
+    series = [Series.of({"__name__": metric, **dict(labels)}, ((0.0, 1.0),)) for metric, labels in children]
     found = resolve(sli, series)
     assert isinstance(found, Resolved)
     assert found.notes == (), "the threshold is a boundary"

@@ -33,7 +33,7 @@ ERROR_PLAN = SliPlan("errors", total=(Term(REQUESTS),), bad=(Term(ERRORS),))
 def series(samples: Iterable[tuple[float, float]], *, rejected: Iterable[float] = (), **labels: str) -> Series:
     """A series; `name` stands for `__name__`."""
     name = labels.pop("name", "requests_total")
-    return Series({"__name__": name, **labels}, tuple(samples), tuple(rejected))
+    return Series.of({"__name__": name, **labels}, tuple(samples), tuple(rejected))
 
 
 def spec(*slis: Sli, interval: float = 5.0, warmup: float = 30.0, budget: ErrorBudget | None = None) -> RolloutSpec:
@@ -83,7 +83,7 @@ class Fleet:
                 inside = tuple((t, v) for t, v in samples if at - window < t <= at)
                 odd = tuple(t for t in self.rejected.get(labels, ()) if at - window < t <= at)
                 if inside or odd:
-                    found.append(Series(dict(labels), inside, odd))
+                    found.append(Series.of(dict(labels), inside, odd))
             return found
 
         return ArmSeries(legacy=arm("legacy"), candidate=arm("candidate"))

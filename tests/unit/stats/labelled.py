@@ -62,7 +62,7 @@ class Arm:
         """Its counters. `keep`: seconds for which a cohort is exposed. `total`: predictions are counted too."""
         target = {"pod": pod, "instance": pod + ":80"}
         times = np.arange(self.since, self.until, SCRAPE) + 1.0
-        found = [Series({"__name__": "up", **target}, tuple((ORIGIN + float(t), 1.0) for t in times))]
+        found = [Series.of({"__name__": "up", **target}, tuple((ORIGIN + float(t), 1.0) for t in times))]
         own = np.floor(self.predicted / self.bucket) * self.bucket if cohorts else np.zeros(len(self.predicted))
         for start in np.unique(own):
             mine = own == start
@@ -80,7 +80,7 @@ class Arm:
 def _counter(labels: dict[str, str], times: Floats, moments: Floats, *, lazy: bool) -> list[Series]:
     values = np.searchsorted(moments, times, side="right")
     samples = [(ORIGIN + float(t), float(v)) for t, v in zip(times, values, strict=True) if v or not lazy]
-    return [Series(labels, tuple(samples))] if samples else []
+    return [Series.of(labels, tuple(samples))] if samples else []
 
 
 @dataclass
@@ -105,7 +105,7 @@ class World:
             for one in series:
                 if one.samples[0][0] <= at and one.samples[-1][0] > at - window:
                     inside = tuple(x for x in one.samples if at - window < x[0] <= at)
-                    found.append(replace(one, samples=inside))
+                    found.append(Series.of(one.labels, inside))
             return found
 
         return ArmSeries(legacy=cut(self.legacy), candidate=cut(self.candidate))

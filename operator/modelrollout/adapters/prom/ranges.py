@@ -101,12 +101,8 @@ class RangeReader:
 def _after(series: tuple[Series, ...], start: float) -> tuple[Series, ...]:
     """Without what lies at `start`: a Prometheus before 3.0 returns that too."""
     return tuple(
-        replace(
-            one,
-            samples=tuple(x for x in one.samples if x[0] > start),
-            rejected=tuple(at for at in one.rejected if at > start),
-        )
-        if (one.samples and one.samples[0][0] <= start) or (one.rejected and one.rejected[0] <= start)
+        Series.of(one.labels, (x for x in one.samples if x[0] > start), tuple(at for at in one.rejected if at > start))
+        if (one.times and one.times[0] <= start) or (one.rejected and one.rejected[0] <= start)
         else one
         for one in series
     )
