@@ -78,6 +78,20 @@ async def test_a_router_that_halves_the_weight_holds_the_rollout_until_it_is_men
     await ended(flow)
 
 
+async def test_callers_beside_the_route_can_be_allowed_for() -> None:
+    """A quarter of legacy's requests do not come by the route."""
+    spec = replace(SPEC, analysis=replace(SPEC.analysis, split_holds=False))
+    world = world_of(spec, seed=4)
+    flow = await flowing(world, lambda weight: 0.75 * weight)
+    await world.start()
+    await asyncio.sleep(1.0)
+    await world.until(lambda: world.api.status(SPEC.key).weight == 10_000, limit=600.0)
+    why = world.api.status(SPEC.key).decisions[-1].message
+    assert "requests are not split as the route says" in why
+    await world.stop()
+    await ended(flow)
+
+
 async def test_bug_a_raise_made_up_for_after_a_crash_held_its_rollout_for_ever() -> None:
     """Killed between status and route, back after half a minute: the requests until then went by the weight before."""
     world = world_of(SPEC, seed=2)

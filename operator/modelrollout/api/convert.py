@@ -272,6 +272,7 @@ def _analysis(analysis: api.Analysis, ramp: api_steps.Ramp | None) -> model.Anal
         false_rollback=_number(analysis.false_rollback, known.false_rollback),
         false_promote=_number(analysis.false_promote, known.false_promote),
         tolerance=known.tolerance if tolerance is None else parse_percent(tolerance),
+        split_holds=analysis.sample_ratio != "Warn",
         no_data=_hold(no_data.hold, no_data.then, known.no_data),
         inconclusive=_hold(undecided.hold, undecided.then, known.inconclusive),
     )

@@ -1,7 +1,6 @@
 """What the user asked for, as the core sees it: frozen, validated, in plain units.
 
-`api.convert` builds these from the resources. Weights are hundredths of a percent of traffic (0..10000), times are
-seconds, ratios are fractions of 1.
+`api.convert` builds these. Weights are hundredths of a percent of traffic, times seconds, ratios fractions of 1.
 """
 
 from __future__ import annotations
@@ -245,8 +244,8 @@ class Analysis:
     """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged.
 
     `false_rollback`: risk of reverting a candidate that is not worse than its margin, per rollout, all SLIs and looks
-    together. `false_promote`: risk per SLI that one beyond the margin passes a step. `tolerance`: extra bad share of
-    ALL traffic that the next step may risk.
+    together. `false_promote`: risk per SLI that one beyond the margin passes a step. `tolerance`: extra bad share of ALL
+    traffic that the next step may risk. `split_holds`: requests that the weights did not split hold the rollout.
     """
 
     metric_source: str = "default"
@@ -255,6 +254,7 @@ class Analysis:
     false_rollback: float = 0.01
     false_promote: float = 0.05
     tolerance: float = 0.0005
+    split_holds: bool = True
     no_data: Hold = Hold(600.0, Outcome.ROLLBACK)
     inconclusive: Hold = Hold(21600.0, Outcome.PAUSE)
 

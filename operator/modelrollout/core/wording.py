@@ -139,7 +139,7 @@ def split(found: Split) -> str:
     return (
         f"requests are {how} as the route says: the candidate has {found.candidate:,} of {found.total:,} "
         f"({share(found.candidate / found.total)}), its weight promises {share(found.due)}; look for requests that "
-        "bypass the route, caches, retries, pinned connections"
+        "bypass the route, caches, retries, pinned connections (analysis.sampleRatio)"
     )
 
 

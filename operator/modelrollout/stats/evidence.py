@@ -112,6 +112,7 @@ class EvidenceTracker:
                     late=is_late(sli),
                     limits=limits,
                     step=margin,
+                    split_holds=spec.analysis.split_holds,
                 )
             )
         self._next = min((track.next for track in self._tracks), default=0)

@@ -123,8 +123,10 @@ class Judge:
         late: bool,
         limits: Limits,
         step: Margin | None,
+        split_holds: bool = True,
     ) -> None:
         self._sli = sli
+        self._split_holds = split_holds
         self._tiers = [(tier, least_legacy(sli.allowed, tier.factor)) for tier in tiers]
         self._grid = grid
         self._stratum = stratum
@@ -148,7 +150,7 @@ class Judge:
             verdict = Verdict.FAIL
         elif gap is not None:
             verdict = Verdict.INVALID if gap.mismatch else Verdict.NO_DATA
-        elif found is not None and found.split and not found.split.slight:
+        elif found is not None and found.split and self._split_holds and not found.split.slight:
             verdict = Verdict.INVALID
         elif self._enough(reading) and not (tiers or hard or short) and self._has_data(reading.ticks):
             verdict = Verdict.PASS

@@ -449,3 +449,11 @@ def test_total_on_what_the_schema_takes(spec: dict[str, Any], weights: list[int]
         assert found.legacy.service != found.candidate.service
     else:
         assert found.problem.startswith("spec")
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"), [({}, True), ({"sampleRatio": "Hold"}, True), ({"sampleRatio": "Warn"}, False)]
+)
+def test_a_wrong_split_holds_unless_told_otherwise(given: dict[str, Any], holds: bool) -> None:
+    found = spec_of({**SMALLEST, "spec": {**SMALLEST["spec"], "analysis": given}})
+    assert found.analysis.split_holds is holds

@@ -108,7 +108,7 @@ def test_what_is_said(changes: dict[str, object], text: str) -> None:
 
 
 ODD = Split(2_000, 20_000, 0.05)
-LOOK = "look for requests that bypass the route, caches, retries, pinned connections"
+LOOK = "look for requests that bypass the route, caches, retries, pinned connections (analysis.sampleRatio)"
 
 
 def test_a_wrong_split_is_what_makes_an_sli_invalid() -> None:

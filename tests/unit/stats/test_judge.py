@@ -17,9 +17,14 @@ UNSEEN = TickCounts(0, 0, sampled=False)
 LEGACY = TickCounts(100, 1)
 
 
-def judge(one: Sli, *, stratum: int = 1, late: bool = False, step: Margin | None = None) -> Judge:
+def judge(
+    one: Sli, *, stratum: int = 1, late: bool = False, step: Margin | None = None, split_holds: bool = True
+) -> Judge:
     """Of one of two critical SLIs; without a `step` the arms are not compared for a PASS."""
-    return Judge(one, STANDARD_TIERS, GRID, stratum=stratum, late=late, limits=Limits(log(200), log(20)), step=step)
+    limits = Limits(log(200), log(20))
+    return Judge(
+        one, STANDARD_TIERS, GRID, stratum=stratum, late=late, limits=limits, step=step, split_holds=split_holds
+    )
 
 
 def judged(
@@ -52,12 +57,15 @@ def test_a_pass_takes_the_needed_events() -> None:
     assert (found.name, found.critical, found.allowed) == ("errors", True, 0.01)
 
 
-@pytest.mark.parametrize(("slight", "verdict"), [(False, Verdict.INVALID), (True, Verdict.PASS)])
-def test_only_a_split_that_is_far_off_makes_the_sli_invalid(slight: bool, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("slight", "holds", "verdict"),
+    [(False, True, Verdict.INVALID), (True, True, Verdict.PASS), (False, False, Verdict.PASS)],
+)
+def test_only_a_split_that_is_far_off_makes_the_sli_invalid(slight: bool, holds: bool, verdict: Verdict) -> None:
     split = Split(2_000, 20_000, 0.05, slight=slight)
     found = Findings(0.0, 0.0, 9.0, 0.0, 0.0, 9, 0.01, 100.0, split=split)
     reading = Reading([TickPair(1, TickCounts(900, 9), LEGACY)], ArmCounts(900, 9), ArmCounts(900, 9), None, 0.0, found)
-    one = judge(sli(allowed=0.05), step=Margin(1.25, 0.01)).assess(reading, ORIGIN)
+    one = judge(sli(allowed=0.05), step=Margin(1.25, 0.01), split_holds=holds).assess(reading, ORIGIN)
     assert (one.verdict, one.split) == (verdict, split)
 
 

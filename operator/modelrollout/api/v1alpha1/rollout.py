@@ -127,6 +127,11 @@ class Analysis(ApiModel):
     tolerance: Tolerance | None = Field(
         default=None, description='Extra bad share of all traffic that the next step may risk; absent: "0.05%".'
     )
+    sample_ratio: Literal["Hold", "Warn"] | None = Field(
+        default=None,
+        description="Requests that are not split as the route says (a tenth off, beyond chance): Hold pauses, Warn only"
+        " tells; absent: Hold. Warn is for services with callers that do not come by the route, or pinned connections.",
+    )
     no_data: NoData | None = Field(default=None, description="Metrics without data.")
     inconclusive: Inconclusive | None = Field(default=None, description="Evidence that decides neither way.")
 
