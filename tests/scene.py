@@ -259,3 +259,15 @@ class World:
     def state(self) -> RolloutStatus:
         assert self.status is not None
         return self.status
+
+
+def started(*weights: int, **changes: object) -> World:
+    """A world whose rollout is at its first step."""
+    world = World(spec=make_spec(*weights, **changes))  # type: ignore[arg-type]  # passed on to make_spec
+    world.settle()
+    return world
+
+
+def reasons(world: World) -> list[str]:
+    """Why everything that was told so far was told."""
+    return [a.reason for a in world.told]

@@ -1,0 +1,187 @@
+"""What changes under a running rollout: specs, revisions, legacy, weights edited by others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from modelrollout.core.model import (
+    Labels,
+    Margin,
+    Phase,
+    Step,
+    Verdict,
+    Weight,
+)
+from modelrollout.core.observation import (
+    EvidenceSeen,
+    PreflightPassed,
+    SliCheckpoint,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from tests.scene import LEGACY, World, make_spec, reasons, started
+
+
+def test_new_revision_in_mid_rollout_starts_from_zero() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    assert world.weight == 25
+    world.revision = "rev-b"
+    decision = world.step()
+    assert world.weight == 0
+    assert decision.urgent
+    assert world.state.history[-1].outcome == "Superseded"
+    world.settle()
+    assert (world.weight, world.state.revision) == (5, "rev-b")
+
+
+def test_edited_steps_keep_the_weight_and_restart_the_evidence() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    began = world.state.step
+    steps = tuple(Step(Weight(w * 100), 60.0, 21_600.0) for w in (10, 50, 100))
+    world.spec = replace(world.spec, steps=steps, generation=2)
+    writes = len(world.writes)
+    world.step()
+    assert world.writes[writes:] == ["status"]
+    assert world.weight == 25
+    assert world.state.step is not None
+    assert began is not None
+    assert world.state.step.started > began.started
+    world.run(60)
+    assert world.weight == 50
+
+
+SLI = make_spec().slis[0]
+
+
+ANALYSIS = make_spec().analysis
+
+
+OLD_EVIDENCE = (SliCheckpoint("availability", 1.0, (1.0,)),)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"slis": (replace(SLI, margin=Margin(1.5, 0.0005)),)},
+        {"slis": (replace(SLI, margin=Margin(1.25, 0.001)),)},
+        {"slis": (replace(SLI, labels=Labels()),)},
+        {"analysis": replace(ANALYSIS, false_rollback=0.02)},
+        {"analysis": replace(ANALYSIS, false_promote=0.1)},
+        {"analysis": replace(ANALYSIS, tolerance=0.001)},
+    ],
+    ids=["ratio", "difference", "labels", "falseRollback", "falsePromote", "tolerance"],
+)
+def test_an_edit_of_what_evidence_is_held_against_restarts_it(edit: dict[str, Any]) -> None:
+    world = started(5, 25, 100)
+    world.run(30)
+    began = world.state.step
+    world.status = replace(world.state, checkpoints=OLD_EVIDENCE)
+    world.spec = replace(world.spec, **edit, generation=2)
+    world.step()
+    assert began is not None
+    assert world.state.step == replace(began, started=world.now)
+    assert world.state.checkpoints == ()
+    assert world.weight == 5
+    assert EventReason.EVIDENCE_RESTARTED in reasons(world)
+
+
+def test_a_rollout_begins_with_what_legacys_past_teaches_and_a_step_with_the_evidence_so_far() -> None:
+    world = World(spec=make_spec(5, 25, 100), preflight=PreflightPassed(checkpoints=OLD_EVIDENCE))
+    world.settle()
+    assert world.weight == 5
+    assert world.state.checkpoints == OLD_EVIDENCE
+    newer = (SliCheckpoint("availability", world.now, (2.0,)),)
+    world.now += 65
+    passed = world.present_evidence()
+    assert isinstance(passed, EvidenceSeen)
+    world.evidence = replace(passed, checkpoints=newer)
+    world.step()
+    assert world.weight == 25
+    assert world.state.checkpoints == newer
+
+
+def test_legacy_template_change_restarts_the_evidence() -> None:
+    world = started(5, 25, 100)
+    world.run(55)
+    world.status = replace(world.state, checkpoints=OLD_EVIDENCE)
+    world.legacy = replace(LEGACY, template_hash="other")
+    world.run(55)
+    assert world.weight == 5
+    assert world.state.checkpoints == OLD_EVIDENCE, "evidence of harm is not forgotten, and its risk not spent twice"
+    assert EventReason.EVIDENCE_RESTARTED in reasons(world)
+    world.run(10)
+    assert world.weight == 25
+
+
+def test_hazard_h01_an_edited_weight_is_put_back_once_then_a_person_is_asked() -> None:
+    world = started(5, 40, 100)
+    world.run(70)
+    world.edit_route(45)
+    world.run(5)
+    assert world.weight == 40
+    assert EventReason.ROUTE_CONFLICT in reasons(world)
+    assert world.step_started == world.now, "requests of the other weight are no evidence of this step"
+    world.edit_route(46)
+    world.run(300)
+    assert (world.weight, world.state.phase, world.state.reason) == (46, Phase.PAUSED, Reason.ROUTE_CONFLICT)
+    assert world.state.condition("Stalled").status == "True"  # type: ignore[union-attr]  # always present
+    world.verdict = Verdict.FAIL
+    world.run(5)
+    assert world.weight == 0
+
+
+def test_route_conflict_ends_when_the_weight_is_put_back_by_hand() -> None:
+    world = started(5, 40, 100)
+    world.edit_route(7)
+    world.run(5)
+    world.edit_route(8)
+    world.run(20)
+    world.edit_route(5)
+    world.run(5)
+    assert world.state.phase is Phase.PROGRESSING
+    assert world.step_started == world.now, "requests of the other weight are no evidence of this step"
+
+
+def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
+    world = started(5, 25, 100)
+    world.run(55)
+    world.now += 5
+    decision = world.decide()
+    world.carry_out(decision, upto=1)  # killed between status and route
+    assert (world.weight, world.state.weight) == (5, 2500)
+    world.now += 10
+    world.settle()
+    assert world.weight == 25
+    assert EventReason.ROUTE_CONFLICT not in reasons(world)
+    assert world.step_started == world.now, "until now requests were split by the weight before"
+
+
+def test_bug_a_finished_raise_does_not_move_the_moment_from_which_edits_are_foreign() -> None:
+    """The step begins anew when the route follows; counted from there, whoever lowers it would never be noticed."""
+    world = started(5, 25, 100)
+    world.run(55)
+    world.now += 5
+    world.carry_out(world.decide(), upto=1)
+    world.now += 40
+    world.settle()
+    assert EventReason.ROUTE_CONFLICT not in reasons(world)
+    world.now += 30
+    world.edit_route(5)
+    world.settle()
+    assert EventReason.ROUTE_CONFLICT in reasons(world)
+
+
+def test_steps_edited_to_fewer_than_the_present_one() -> None:
+    """Found by the state machine: the list of steps became shorter than the index, and the decision raised."""
+    world = started(5, 25, 50, 100)
+    world.run(130)
+    assert world.weight == 50
+    world.spec = replace(world.spec, steps=(Step(Weight(10_000), 60.0, 21_600.0),), generation=2)
+    world.run(5)
+    assert world.weight == 50
+    world.run(70)
+    assert world.weight == 100

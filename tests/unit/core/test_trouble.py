@@ -1,0 +1,160 @@
+"""What goes wrong around a rollout: metrics, workloads, references, budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.model import (
+    ActionVerb,
+    Analysis,
+    Hold,
+    Outcome,
+    Phase,
+    Verdict,
+)
+from modelrollout.core.observation import (
+    EvidenceUnreachable,
+    PreflightFailed,
+    PreflightPassed,
+    RouteUnusable,
+    SpecProblem,
+    WorkloadAbsent,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from tests.scene import LEGACY, READY, World, make_spec, reasons, started
+
+
+@pytest.mark.parametrize("upto", [0, 1])
+def test_an_unfinished_rollback_is_finished(upto: int) -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.verdict = Verdict.FAIL
+    world.now += 15
+    world.carry_out(world.decide(), upto=upto)
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+
+
+def test_prometheus_away_freezes_then_pauses_then_goes_on() -> None:
+    world = started(5, 25, 100)
+    world.run(20)
+    world.evidence = EvidenceUnreachable("HTTP 503", world.now)
+    world.run(300)
+    assert (world.weight, world.state.phase, world.state.reason) == (5, Phase.PROGRESSING, Reason.METRICS_UNREACHABLE)
+    assert world.state.condition("MetricsFresh").status == "False"  # type: ignore[union-attr]  # always present
+    world.run(7200, every=60)
+    assert (world.weight, world.state.phase) == (5, Phase.PAUSED)
+    world.evidence = None
+    world.run(5)
+    assert world.weight == 25
+
+
+def test_candidate_without_endpoints_loses_traffic_and_gets_it_back() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.candidate = replace(READY, endpoints=0)
+    decision = world.step()
+    assert decision.urgent
+    assert (world.weight, world.state.reason) == (0, Reason.CANDIDATE_UNREADY)
+    world.candidate = READY
+    world.settle()
+    assert world.weight == 25
+    world.candidate = replace(READY, endpoints=0)
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+    assert world.state.incident is not None
+    assert world.state.incident.reason == Reason.CANDIDATE_UNHEALTHY
+
+
+def test_candidate_not_ready_by_its_deadline_is_rejected() -> None:
+    world = World(spec=make_spec(5, 100), candidate=replace(READY, endpoints=0))
+    world.settle()
+    assert world.state.reason == Reason.CANDIDATE_NOT_READY
+    world.run(605)
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert "route 500" not in world.writes
+
+
+def test_candidate_deployment_deleted_in_mid_rollout() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.candidate, world.revision = WorkloadAbsent('candidate.deployment "fraud-v8" not found'), None
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+
+
+def test_hazard_h06_legacy_half_available_does_not_hold_a_rollback_and_at_zero_does() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.legacy = replace(LEGACY, endpoints=0)
+    world.verdict = Verdict.FAIL
+    world.run(15)
+    assert (world.weight, world.state.phase) == (25, Phase.ROLLING_BACK)
+    assert EventReason.ROLLBACK_BLOCKED in reasons(world)
+    world.legacy = replace(LEGACY, endpoints=1)
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+
+
+def test_hazard_h11_legacy_scaled_to_zero_refuses_the_start() -> None:
+    world = World(spec=make_spec(5, 100), legacy=replace(LEGACY, wanted=0, endpoints=0))
+    world.settle()
+    world.run(100)
+    assert (world.weight, world.state.reason) == (0, Reason.LEGACY_NOT_READY)
+
+
+def test_hazard_h10_a_step_without_verdict_ends_by_policy() -> None:
+    outcomes = {}
+    for then in Outcome:
+        world = started(5, 100, analysis=Analysis(interval=5.0, inconclusive=Hold(600.0, then)))
+        world.verdict = Verdict.WAIT
+        world.run(900, every=30)
+        outcomes[then] = (world.weight, world.state.phase)
+    assert outcomes == {
+        Outcome.PAUSE: (5, Phase.PAUSED),
+        Outcome.ROLLBACK: (0, Phase.ROLLED_BACK),
+        Outcome.PROMOTE: (100, Phase.PROGRESSING),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "part"),
+    [
+        ({"preflight": PreflightFailed("MetricNotFound", "no series named x")}, Reason.METRIC_NOT_FOUND, "named x"),
+        ({"problem": SpecProblem("SourceNotFound", "MetricSource 'default'")}, Reason.SOURCE_NOT_FOUND, "'default'"),
+        ({"candidate": WorkloadAbsent('"fraud-v8" not found'), "revision": None}, Reason.REF_NOT_FOUND, "fraud-v8"),
+        ({"route": RouteUnusable("route 'x' has no rule 'y'")}, Reason.REF_NOT_FOUND, "rule 'y'"),
+    ],
+)
+def test_what_does_not_resolve_is_said_and_mended_by_itself(
+    change: dict[str, object], reason: Reason, part: str
+) -> None:
+    world = World(spec=make_spec(5, 100))
+    good = {key: getattr(world, key) for key in change}
+    for key, value in change.items():
+        setattr(world, key, value)
+    world.settle()
+    if "candidate" not in change:
+        assert (world.state.phase, world.state.reason) == (Phase.INVALID, reason)
+    assert part in world.state.message
+    assert world.state.condition("Ready").status == "False"  # type: ignore[union-attr]  # always present
+    writes, told = len(world.writes), len(world.told)
+    world.run(60)
+    assert (len(world.writes), len(world.told)) == (writes, told)
+    for key, value in good.items():
+        setattr(world, key, value)
+    world.run(10)
+    assert world.weight == 5
+
+
+def test_spent_budget_holds_the_start_until_a_person_overrides() -> None:
+    world = World(spec=make_spec(5, 100), preflight=PreflightPassed((), (("availability", 0.04, 100.0),)))
+    world.settle()
+    world.run(100)
+    assert (world.weight, world.state.reason) == (0, Reason.BUDGET_EXHAUSTED)
+    assert "4.00 %" in world.state.message
+    world.act(ActionVerb.APPROVE)
+    world.settle()
+    assert world.weight == 5
