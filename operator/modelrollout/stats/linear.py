@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 EDGE = 1e-9
 """How close a share may come to 0 and 1."""
+TINY = 1e-150
+"""Stands for a variance of nothing."""
 SCORING = 2
 NEWTON = 8
 """Steps of each kind; always all of them, so that a row's result can't depend on how fast its neighbours converge.
@@ -30,25 +32,43 @@ Together they leave 1e-8 of the optimum in all but one of 20,000 extreme cases (
 
 
 def closest(theta_c: Any, theta_l: Any, n_c: Any, n_l: Any, ratio: Any, difference: Any) -> tuple[Floats, Floats]:
-    """The boundary point (y, x) closest to the alternative; all arguments broadcast. Shares lie in (0, 1), n > 0.
+    """The boundary point (y, x) closest to the alternative; all arguments broadcast. Shares lie in (0, 1), n > 0."""
+    least = np.maximum(EDGE, (EDGE - difference) / ratio)
+    most = np.minimum(1 - EDGE, (1 - EDGE - difference) / ratio)
+    x = closest_between(least, most, theta_c, theta_l, n_c, n_l, ratio, difference)
+    return ratio * x + difference, x
+
+
+def closest_between(
+    least: Any,
+    most: Any,
+    theta_c: Any,
+    theta_l: Any,
+    n_c: Any,
+    n_l: Any,
+    ratio: Any,
+    difference: Any,
+    *,
+    newton: int = NEWTON,
+) -> Floats:
+    """The same point's x, for x in [least, most], where both shares of the boundary are in [0, 1]; so may be the
+    alternative's.
 
     The optimum lies between the two points that would suit one stream alone. Its condition, with the denominators
     multiplied out, is a cubic with one root in that bracket: two steps of Fisher scoring come near, Newton steps inside
-    the shrinking bracket finish.
+    the shrinking bracket finish (`newton` of them).
     """
     theta_c, theta_l = np.asarray(theta_c, float), np.asarray(theta_l, float)
     own = (theta_c - difference) / ratio
-    least = np.maximum(EDGE, (EDGE - difference) / ratio)
-    most = np.minimum(1 - EDGE, (1 - EDGE - difference) / ratio)
     low = np.clip(np.minimum(own, theta_l), least, most)
     high = np.clip(np.maximum(own, theta_l), least, most)
-    x = np.clip((n_c * ratio * own + n_l * theta_l) / (n_c * ratio + n_l), low, high)
+    x: Floats = np.clip((n_c * ratio * own + n_l * theta_l) / (n_c * ratio + n_l), low, high)
     for _ in range(SCORING):
         y = ratio * x + difference
-        weight_c = n_c * ratio * ratio / (y * (1 - y))
-        weight_l = n_l / (x * (1 - x))
+        weight_c = n_c * ratio * ratio / np.maximum(y * (1 - y), TINY)
+        weight_l = n_l / np.maximum(x * (1 - x), TINY)
         x = np.clip((weight_c * own + weight_l * theta_l) / (weight_c + weight_l), low, high)
-    for _ in range(NEWTON):
+    for _ in range(newton):
         y = ratio * x + difference
         room_c, room_l = y * (1 - y), x * (1 - x)
         off_c, off_l = n_c * ratio * (y - theta_c), n_l * (x - theta_l)
@@ -57,7 +77,7 @@ def closest(theta_c: Any, theta_l: Any, n_c: Any, n_l: Any, ratio: Any, differen
         low, high = np.where(slope < 0, x, low), np.where(slope < 0, high, x)
         step = x - slope / np.where(bend == 0, 1.0, bend)
         x = np.where((step >= low) & (step <= high), step, 0.5 * (low + high))
-    return ratio * x + difference, x
+    return x
 
 
 def increments(

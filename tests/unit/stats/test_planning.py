@@ -5,13 +5,16 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from modelrollout.stats.planning import (
+    EQUALS,
     FINEST_DIFFERENCE,
     MOST,
+    NEWTON,
     information,
     late,
     needed_for_fail,
@@ -20,6 +23,7 @@ from modelrollout.stats.planning import (
     provable_ratio,
 )
 
+Floats = npt.NDArray[np.float64]
 RATE = 200.0
 RARE = 1e-5
 """A share and an exposure so small that only their first order counts."""
@@ -73,6 +77,42 @@ def test_planned_minutes_are_those_of_the_table(weight: float, minutes: tuple[fl
     assert needed == pytest.approx(minutes, rel=0.035, abs=0.05)
     rarer = needed_for_pass(0.001, weight, margins, 0.0, 0.05) / (weight * RATE * 60)
     assert rarer == pytest.approx(10 * needed, rel=0.02)
+
+
+def halved(candidate: Floats, legacy: Floats, exposure: Floats, ratio: Floats, difference: Floats) -> Floats:
+    """The information by halving the bracket until nothing is left of it, as slow as sure."""
+    highest = np.clip((1 - difference) / ratio, 0.0, 1.0)
+    own = (candidate - difference) / ratio
+    low, high = np.clip(np.minimum(legacy, own), 0, highest), np.clip(np.maximum(legacy, own), 0, highest)
+    for _ in range(200):
+        x = 0.5 * (low + high)
+        y = ratio * x + difference
+        falls = exposure * ratio * (y - candidate) * x * (1 - x) + (1 - exposure) * (x - legacy) * y * (1 - y) < 0
+        low, high = np.where(falls, x, low), np.where(falls, high, x)
+    y = np.clip(ratio * x + difference, 0, 1)
+    terms = [rel_entr(p, q) + rel_entr(1 - p, 1 - q) for p, q in ((candidate, y), (legacy, x))]
+    found: Floats = np.maximum(0.0, exposure * terms[0] + (1 - exposure) * terms[1])
+    return found
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_newton_finds_what_halving_finds(equal: bool) -> None:
+    rng, size = np.random.default_rng(4), 20_000
+
+    def spread(least: float, most: float) -> Floats:
+        return np.exp(rng.uniform(log(least), log(most), size))
+
+    legacy = spread(1e-6, 0.99) * (rng.random(size) < 0.9)
+    candidate = legacy if equal else np.where(rng.random(size) < 0.1, 1.0, spread(1e-6, 0.99))
+    exposure = np.where(rng.random(size) < 0.5, spread(1e-6, 0.5), 1 - spread(1e-6, 0.5))
+    ratio = rng.choice([1.0, 1.05, 1.25, 2.0, 10.0], size)
+    difference = spread(1e-6, 0.5) * (rng.random(size) < 0.6)
+    expected = halved(candidate, legacy, exposure, ratio, difference)
+    found = information(candidate, legacy, exposure, ratio, difference, newton=EQUALS if equal else NEWTON)
+    assert np.array_equal(np.isfinite(found), np.isfinite(expected))
+    known = np.isfinite(expected)
+    # Logarithms near 1 are exact to 1e-16, absolutely.
+    assert found[known] == pytest.approx(expected[known], rel=1e-9, abs=1e-14)
 
 
 def test_the_example_of_the_page_takes_11_hours() -> None:
