@@ -185,7 +185,9 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
     inflated = inflation(state[:, _CHI], state[:, _DEGREES])
     per_pod = state[:, _POD_EVENTS] / np.maximum(state[:, _PODS], 1.0)
     temper = told / effective(inflated, per_pod, n_c=n_c, n_l=n_l, pods_c=pods_c, pods_l=pods_l)
-    for place, (ratio, difference), worse in ((_WORSE, margins[:2], True), (_FINE, margins[2:], False)):
+    # A history of many strata, of which none is judged, would take long.
+    sides = ((_WORSE, margins[:2], True), (_FINE, margins[2:], False)) if told.any() else ()
+    for place, (ratio, difference), worse in sides:
         logs = increments(
             e_c,
             n_c,
