@@ -80,8 +80,12 @@ def arms(sli: SliAssessment) -> str:
 
 
 def effect(found: Effect) -> str:
-    """`ratio 2.1 (1.4 to 3.2)`; the difference where a ratio says nothing (no bad events); empty without either."""
+    """`ratio 2.1 (1.4 to 3.2)`, `ratio over 4.8` where legacy's few bad events leave the upper end open; the difference
+    where a ratio says nothing (no bad events); empty without either.
+    """
     ratio, difference = found.ratio, found.difference
+    if ratio.low is not None and ratio.low > 1 and ratio.high is None:
+        return f"ratio over {times(ratio.low)}"
     if ratio.value is not None and ratio.low is not None and ratio.high is not None:
         return f"ratio {times(ratio.value)} ({times(ratio.low)} to {times(ratio.high)})"
     if difference.value is not None and difference.low is not None and difference.high is not None:

@@ -134,8 +134,10 @@ def test_a_slight_deviation_of_the_split_is_told_beside_the_verdict(verdict: Ver
     [
         (FOUND, "ratio 2.1 (1.4 to 3.2)"),
         (replace(FOUND, ratio=Interval(0.834, 0.5, 14.2)), "ratio 0.83 (0.50 to 14)"),
-        (replace(FOUND, ratio=Interval(None, 3.0, None)), "difference 1.10 % (0.200 % to 2.00 %)"),
+        (replace(FOUND, ratio=Interval(None, 3.0, None)), "ratio over 3.0"),
+        (replace(FOUND, ratio=Interval(40.0, 2.54, None)), "ratio over 2.5"),
         (replace(FOUND, ratio=Interval(2.0, 1.0, None)), "difference 1.10 % (0.200 % to 2.00 %)"),
+        (replace(FOUND, ratio=Interval(None, 0.4, None)), "difference 1.10 % (0.200 % to 2.00 %)"),
         (Effect(Interval(None, None, None), Interval(None, None, None)), ""),
     ],
 )
