@@ -110,6 +110,12 @@ def assessed(
     return replace(base, **changes)  # type: ignore[arg-type]  # keyword names are the fields of SliAssessment
 
 
+def own(found: SliAssessment) -> ArmCounts:
+    """The candidate's counts of an SLI that has a total."""
+    assert found.candidate is not None
+    return found.candidate
+
+
 READY = WorkloadSeen("candidate-template", wanted=2, endpoints=2, settled=True)
 LEGACY = WorkloadSeen("legacy-template", wanted=3, endpoints=3, settled=True)
 

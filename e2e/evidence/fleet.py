@@ -73,6 +73,7 @@ def slis() -> tuple[Sli, ...]:
 def plan_of(sli: Sli) -> SliPlan:
     """How an SLI is counted."""
     if isinstance(sli.source, Counts):
+        assert sli.source.total is not None
         return SliPlan(sli.name, (Term(sli.source.total),), (Term(sli.source.bad),))
     return service_view(sli.source, threshold=sli.threshold)
 

@@ -255,8 +255,11 @@ async def test_arms_by_label() -> None:
     await bench.run(40)
     evidence = bench.rounds.evidence(spec.key)
     assert isinstance(evidence, EvidenceSeen)
-    assert evidence.slis[0].candidate.total > 0
-    assert evidence.slis[0].legacy.total > 0
+    found = evidence.slis[0]
+    assert found.candidate
+    assert found.candidate.total > 0
+    assert found.legacy
+    assert found.legacy.total > 0
 
 
 async def test_an_idle_arm_that_is_a_label_of_the_source_has_no_traffic_but_is_not_missing() -> None:

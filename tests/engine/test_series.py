@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from modelrollout.core.model import Key, Margin, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, LedgerState, Odds
+from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from modelrollout.core.status import RolloutStatus, SliStatus
 from modelrollout.runtime.series import RolloutSeries
 
@@ -48,6 +49,21 @@ def test_a_status_becomes_phase_weight_burn_events_and_budget() -> None:
         f'modelrollout_sli_evidence_ratio{{{run},sli="errors",verdict="PASS"}} 0.5',
         f'modelrollout_budget_spent_ratio{{{run},sli="errors"}} 0.25',
     }
+
+
+def test_events_without_a_total_have_no_series_of_one() -> None:
+    rates = Rates(Exposure.REPLICAS, ArmEvents(7, 60.0), ArmEvents(1, 90.0), 10.5, 2.3, 4.6)
+    alone = SliStatus("oom", True, Verdict.WAIT, None, None, None, 0, 1.0, "", rates=rates)
+    series = RolloutSeries()
+    series.show(FRAUD, replace(STATUS, slis=(alone,), budget=()))
+    run = 'rollout="fraud",rollout_namespace="serving"'
+    assert {line for line in lines(series) if "sli" in line} == {
+        f'modelrollout_sli_events{{arm="legacy",kind="bad",{run},sli="oom"}} 1.0',
+        f'modelrollout_sli_events{{arm="candidate",kind="bad",{run},sli="oom"}} 7.0',
+        f'modelrollout_sli_evidence_ratio{{{run},sli="oom",verdict="FAIL"}} 0.5',
+    }
+    series.show(FRAUD, replace(STATUS, slis=(replace(alone, rates=None),), budget=()))
+    assert not any("sli" in line for line in lines(series)), "nothing has been looked at yet"
 
 
 def test_what_is_unknown_has_no_series_and_the_newest_status_counts() -> None:

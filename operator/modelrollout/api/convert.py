@@ -22,6 +22,7 @@ from modelrollout.api.v1alpha1 import steps as api_steps
 from modelrollout.api.v1alpha1 import traffic as api_traffic
 from modelrollout.core import model
 from modelrollout.core.observation import ActionRequest, SpecProblem
+from modelrollout.core.rates import Exposure
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
 
 DEFAULT_PORT = 8080
@@ -40,7 +41,7 @@ def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpe
     if isinstance(steps, SpecProblem):
         return steps
     slis = _slis(parsed)
-    problem = _margin_problem(slis) or _header_problem(parsed.traffic)
+    problem = _margin_problem(slis) or _header_problem(parsed.traffic) or _weight_problem(parsed)
     if problem:
         return SpecProblem(INVALID_SPEC, problem)
     return model.RolloutSpec(
@@ -200,10 +201,20 @@ def _margin(margin: api_sli.Margin | None, known: model.Margin) -> model.Margin:
 def _margin_problem(slis: Sequence[model.Sli]) -> str | None:
     # The schema's rule sees one margin only; half of this one may come from analysis.
     for index, sli in enumerate(slis):
-        if sli.margin.ratio <= 1 and sli.margin.difference == 0:
+        if sli.allowed is not None and sli.margin.ratio <= 1 and sli.margin.difference == 0:
             return (
                 f"spec.slis[{index}].margin: together with analysis.margin the ratio is {sli.margin.ratio:g} and the"
                 f" difference 0; {api_sli.UNPROVABLE}"
+            )
+    return None
+
+
+def _weight_problem(spec: api.RolloutSpec) -> str | None:
+    for index, sli in enumerate(spec.slis):
+        if sli.counts is not None and sli.counts.per == "Weight" and spec.traffic.segments:
+            return (
+                f'spec.slis[{index}].counts.per: "Weight" needs to know the candidate\'s share of the traffic, and'
+                " traffic.segments adds to it what nobody can tell: set Replicas, or remove the segments"
             )
     return None
 
@@ -218,15 +229,16 @@ def _labels(labels: api_sli.Labels) -> model.Labels:
 
 
 def _sli(sli: api_sli.Sli, margin: model.Margin) -> model.Sli:
-    arms = sli.arms
+    arms, objective = sli.arms, sli.objective
+    given = _margin(sli.margin, margin)
     return model.Sli(
         name=sli.name,
         source=_sli_source(sli),
-        allowed=parse_allowed(sli.objective),
+        allowed=None if objective is None else parse_allowed(objective),
         critical=sli.critical is not False,
         threshold=None if sli.threshold is None else parse_duration(sli.threshold),
         arms=model.ArmLabels(arms.label, arms.legacy, arms.candidate) if arms else None,
-        margin=_margin(sli.margin, margin),
+        margin=given if objective is not None else model.Margin(given.ratio, 0.0),
         labels=None if sli.labels is None else _labels(sli.labels),
     )
 
@@ -236,7 +248,10 @@ def _sli_source(sli: api_sli.Sli) -> model.ProfileRef | model.Counts:
         server, _, name = sli.profile.partition("/")
         return model.ProfileRef(server, name)
     assert sli.counts is not None, "the rule of Sli admits exactly one of profile and counts"
-    return model.Counts(total=_selector(sli.counts.total), bad=_selector(sli.counts.bad))
+    counts = sli.counts
+    if counts.total is None:
+        return model.Counts(None, _selector(counts.bad), Exposure(counts.per or Exposure.REPLICAS))
+    return model.Counts(_selector(counts.total), _selector(counts.bad))
 
 
 def _selector(selector: api_sli.Selector) -> model.Selector:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from modelrollout.api.scalars import render_weight
 from modelrollout.api.status_decode import decode
-from modelrollout.api.status_evidence import MAX_VALUES, encode_checkpoint, encode_effect, encode_odds
+from modelrollout.api.status_evidence import MAX_VALUES, encode_checkpoint, encode_effect, encode_odds, encode_rates
 from modelrollout.api.status_text import cut, render_count, render_number, render_time
 from modelrollout.api.v1alpha1.rollout import MAX_SLIS
 from modelrollout.api.v1alpha1.status import MAX_CONDITIONS, MAX_NOTES, NAME, TEXT, WORD
@@ -165,12 +165,13 @@ def _sli(sli: core.SliStatus, room: _Room) -> dict[str, Any]:
             "name": cut(sli.name, NAME),
             "critical": sli.critical,
             "verdict": sli.verdict.value,
-            "candidate": _counts(sli.candidate) if room.figures else None,
-            "legacy": _counts(sli.legacy) if room.figures else None,
+            "candidate": _counts(sli.candidate) if room.figures and sli.candidate else None,
+            "legacy": _counts(sli.legacy) if room.figures and sli.legacy else None,
+            **(encode_rates(sli.rates) if room.effects else {}),
             **(encode_effect(sli.effect) if room.effects else {}),
             **(encode_odds(sli.odds) if room.effects else {}),
             "burn": render_number(sli.burn) if room.figures else None,
-            "needed": render_count(sli.needed) if room.figures else None,
+            "needed": render_count(sli.needed) if room.figures and sli.candidate else None,
             "sampleAge": render_number(sli.sample_age) if room.figures else None,
             "noData": None if sli.no_data is None else sli.no_data.value,
             "message": cut(sli.message, room.text) or None,

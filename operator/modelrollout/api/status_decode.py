@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from modelrollout.api.reading import count, epoch, mapping, text
 from modelrollout.api.scalars import parse_weight
-from modelrollout.api.status_evidence import decode_checkpoint, decode_effect, decode_odds
+from modelrollout.api.status_evidence import decode_checkpoint, decode_effect, decode_odds, decode_rates
 from modelrollout.api.status_text import parse_number
 from modelrollout.core import status as core
 from modelrollout.core.model import ZERO, Epoch, Phase, Verdict, Weight
@@ -132,8 +132,8 @@ def _summary(raw: Mapping[str, Any]) -> core.Summary:
     )
 
 
-def _counts(raw: Mapping[str, Any]) -> ArmCounts:
-    return ArmCounts(total=count(raw, "total"), bad=count(raw, "bad"))
+def _counts(raw: Any) -> ArmCounts | None:
+    return ArmCounts(total=count(raw, "total"), bad=count(raw, "bad")) if isinstance(raw, Mapping) else None
 
 
 def _sli(raw: Mapping[str, Any]) -> core.SliStatus:
@@ -141,8 +141,8 @@ def _sli(raw: Mapping[str, Any]) -> core.SliStatus:
         name=text(raw, "name"),
         critical=raw.get("critical") is not False,
         verdict=_one_of(Verdict, raw, "verdict") or Verdict.INVALID,
-        candidate=_counts(mapping(raw, "candidate")),
-        legacy=_counts(mapping(raw, "legacy")),
+        candidate=_counts(raw.get("candidate")),
+        legacy=_counts(raw.get("legacy")),
         burn=_number(raw, "burn"),
         needed=count(raw, "needed"),
         sample_age=_number(raw, "sampleAge"),
@@ -150,6 +150,7 @@ def _sli(raw: Mapping[str, Any]) -> core.SliStatus:
         no_data=_one_of(NoDataCause, raw, "noData"),
         effect=decode_effect(raw),
         odds=decode_odds(raw),
+        rates=decode_rates(raw),
     )
 
 

@@ -14,11 +14,12 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from modelrollout.api.reading import epoch, mapping, text
-from modelrollout.api.status_text import cut, parse_number, render_number, render_time
+from modelrollout.api.reading import count, epoch, mapping, text
+from modelrollout.api.status_text import cut, parse_number, render_count, render_number, render_time
 from modelrollout.api.v1alpha1.status import NAME
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import Effect, Interval, Odds, SliCheckpoint
+from modelrollout.core.rates import ArmEvents, Exposure, Rates
 
 MAX_VALUES = 60
 """Most float64 values in a checkpoint of one SLI."""
@@ -82,6 +83,46 @@ def decode_odds(raw: Mapping[str, Any]) -> Odds | None:
         fine_limit=read("fineLimit", math.inf),
         margin=Margin(ratio, difference),
     )
+
+
+def encode_rates(rates: Rates | None) -> dict[str, Any]:
+    """Member `rates` of a `slis[]` entry; none for None."""
+    if rates is None:
+        return {}
+    figures = {
+        "ratio": rates.ratio,
+        "worse": min(rates.worse, sys.float_info.max),
+        "worseLimit": rates.worse_limit,
+    }
+    arms = {"candidate": _arm(rates.candidate), "legacy": _arm(rates.legacy)}
+    return {"rates": {"per": rates.per.value, **arms, **_numbers(figures)}}
+
+
+def decode_rates(raw: Mapping[str, Any]) -> Rates | None:
+    """The rates in a `slis[]` entry; None where any of the counts is garbled."""
+    found = mapping(raw, "rates")
+    per = next((each for each in Exposure if each.value == found.get("per")), None)
+    candidate, legacy = _read_arm(mapping(found, "candidate")), _read_arm(mapping(found, "legacy"))
+    if per is None or candidate is None or legacy is None:
+        return None
+    worse, limit = parse_number(text(found, "worse")), parse_number(text(found, "worseLimit"))
+    return Rates(
+        per,
+        candidate,
+        legacy,
+        ratio=parse_number(text(found, "ratio")),
+        worse=-math.inf if worse is None else worse,
+        worse_limit=math.inf if limit is None else limit,
+    )
+
+
+def _arm(arm: ArmEvents) -> dict[str, Any]:
+    return {"events": render_count(arm.events), **_numbers({"exposure": arm.exposure})}
+
+
+def _read_arm(raw: Mapping[str, Any]) -> ArmEvents | None:
+    exposure = parse_number(text(raw, "exposure"))
+    return None if exposure is None else ArmEvents(count(raw, "events"), exposure)
 
 
 def encode_checkpoint(entry: SliCheckpoint) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...
     if isinstance(sli.source, Counts):
         if sli.threshold is not None:
             return _problem(sli, "threshold", "belongs to a latency profile; remove it, or put the bucket into counts")
-        return _with_predictions(sli, (sli.source.total.metric, sli.source.bad.metric))
+        named = (sli.source.total, sli.source.bad)
+        return _with_predictions(sli, [each.metric for each in named if each is not None])
     entry = _entry(sli, sli.source, catalogue or builtin())
     if isinstance(entry, SpecProblem):
         return entry
@@ -141,12 +142,14 @@ class _Discovery:
 
 
 def _counts(discovery: _Discovery, counts: Counts) -> Resolved | PreflightFailed:
-    found = discovery.first([counts.total.metric])
-    if isinstance(found, PreflightFailed):
-        return found
-    wrong = discovery.labels_exist(counts.total)
-    if wrong is not None:
-        return wrong
+    total = () if counts.total is None else (Term(counts.total),)
+    for term in total:
+        found = discovery.first([term.selector.metric])
+        if isinstance(found, PreflightFailed):
+            return found
+        wrong = discovery.labels_exist(term.selector)
+        if wrong is not None:
+            return wrong
     notes = []
     if discovery.of(counts.bad.metric):
         wrong = discovery.labels_exist(counts.bad)
@@ -157,7 +160,7 @@ def _counts(discovery: _Discovery, counts: Counts) -> Resolved | PreflightFailed
             f"slis[{discovery.sli.name}]: no series of {counts.bad.metric} yet, so no event is bad until one appears; "
             "check counts.bad.metric"
         )
-    plan = SliPlan(discovery.sli.name, (Term(counts.total),), (Term(counts.bad),))
+    plan = SliPlan(discovery.sli.name, total, (Term(counts.bad),))
     return Resolved(plan, tuple(notes))
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from modelrollout.cli.journal_report import moment
 from modelrollout.core import wording
 from modelrollout.core.model import ZERO, Phase, Weight
-from modelrollout.core.observation import Evidence, EvidenceSeen, SliAssessment
+from modelrollout.core.observation import ArmCounts, Evidence, EvidenceSeen, SliAssessment
+from modelrollout.core.rates import ArmEvents
 from modelrollout.sim.recorded import Moment, Replayed, Shares
 
 SPLIT = "The traffic split is the recorded one: the weights below are what the operator would have ordered."
@@ -101,11 +102,17 @@ def _counts(total: float, bad: float) -> dict[str, float]:
     return {"total": round(total), "bad": round(bad)}
 
 
+def _arm(counts: ArmCounts | None, events: ArmEvents | None) -> dict[str, float] | None:
+    if events is not None:
+        return {"events": events.events, "exposureSeconds": round(events.exposure)}
+    return None if counts is None else _counts(counts.total, counts.bad)
+
+
 def _sli(sli: SliAssessment) -> dict[str, Any]:
     return {
         "name": sli.name,
         "verdict": sli.verdict.value,
-        "candidate": _counts(sli.candidate.total, sli.candidate.bad),
-        "legacy": _counts(sli.legacy.total, sli.legacy.bad),
+        "candidate": _arm(sli.candidate, sli.rates.candidate if sli.rates else None),
+        "legacy": _arm(sli.legacy, sli.rates.legacy if sli.rates else None),
         "text": wording.assessment(sli),
     }

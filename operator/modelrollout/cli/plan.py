@@ -129,12 +129,14 @@ def seconds(flag: str, text: str) -> float:
 
 
 def loads(spec: RolloutSpec, rates: dict[str | None, float], shares: dict[str | None, float]) -> dict[str, Load]:
-    """The load of each critical SLI. Raises BadOption when it has no rate."""
+    """The load of each critical SLI with an objective. Raises BadOption when it has no rate."""
     from modelrollout.core.outlook import Load
 
     found = {}
     for sli in spec.slis:
         rate = rates.get(sli.name, rates.get(None))
+        if sli.allowed is None:
+            continue
         if rate is None and sli.critical:
             raise BadOption(f"no rate for SLI {sli.name!r}: give --rate NUMBER, or --rate {sli.name}=NUMBER")
         if rate is not None:

@@ -34,6 +34,9 @@ def one_as_text(course: Course, title: str, drawn: Chart) -> str:
     lines += table(rows) if len(rows) > 1 else ["no decisions"]
     lines.append("")
     for sli in course.spec.slis:
+        if sli.allowed is None:
+            lines.append(f"{sli.name}: virtual pods have no such events")
+            continue
         arms = []
         for arm in ArmName:
             truth = course.truth[arm, sli.name]
@@ -51,6 +54,7 @@ def one_as_json(course: Course, result: Result) -> str:
             for arm in ArmName
         }
         for sli in course.spec.slis
+        if sli.allowed is not None
     }
     made = {
         "rollout": str(course.spec.key),

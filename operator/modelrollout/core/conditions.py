@@ -51,6 +51,7 @@ def _line(x: SliAssessment) -> SliStatus:
         x.no_data,
         x.effect,
         x.odds,
+        x.rates,
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from modelrollout.core.rates import Exposure
+
 Weight = NewType("Weight", int)
 """Share of traffic in hundredths of a percent, 0..10000."""
 
@@ -124,10 +126,11 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """An SLI given by the user: `bad` events out of `total` events."""
+    """An SLI given by the user: `bad` events out of `total` events, or `per` exposure where there is no total."""
 
-    total: Selector
+    total: Selector | None
     bad: Selector
+    per: Exposure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,7 @@ class Margin:
     def before(self, ahead: Weight, tolerance: float) -> Margin:
         """The margin that a step is passed against when `ahead` is the next weight.
 
-        At `ahead` an excess of `difference` costs at most `tolerance` of all traffic; it is never narrower than this
-        margin, and equal to it once the weight makes `tolerance` the stricter of the two.
+        There an excess of `difference` costs at most `tolerance` of all traffic, or this margin is the wider one.
         """
         return Margin(self.ratio, max(self.difference, tolerance * FULL / ahead))
 
@@ -176,11 +178,11 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Sli:
-    """One service level indicator. `allowed` is the bad share that the objective permits (99.9 % -> 0.001)."""
+    """One service level indicator. `allowed`: bad share that the objective permits (99.9 % -> 0.001); None without."""
 
     name: str
     source: ProfileRef | Counts
-    allowed: float
+    allowed: float | None
     critical: bool = True
     threshold: float | None = None
     arms: ArmLabels | None = None
@@ -261,7 +263,7 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class RolloutSpec:
-    """A validated `ModelRollout`. `generation` is the one it was read at."""
+    """A validated `ModelRollout`, read at `generation`. With `ramp`, `steps` are the ladder of `spec.ramp`."""
 
     key: Key
     uid: str
@@ -271,7 +273,6 @@ class RolloutSpec:
     port: int
     traffic: Traffic
     steps: tuple[Step, ...]
-    """Of `spec.steps`, or the ladder that `spec.ramp` stands for (then `ramp` is True)."""
     slis: tuple[Sli, ...]
     budget: ErrorBudget = ErrorBudget()
     analysis: Analysis = Analysis()

@@ -10,6 +10,7 @@ from enum import StrEnum
 from math import log
 
 from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Margin, Verdict, Weight
+from modelrollout.core.rates import Rates
 from modelrollout.core.split import Split
 
 
@@ -184,9 +185,9 @@ class SliAssessment:
     name: str
     critical: bool
     verdict: Verdict
-    candidate: ArmCounts
-    legacy: ArmCounts
-    allowed: float
+    candidate: ArmCounts | None
+    legacy: ArmCounts | None
+    allowed: float | None
     burn: float | None = None
     needed: int = 0
     sample_age: float | None = None
@@ -199,6 +200,8 @@ class SliAssessment:
     margin: Margin = _OWN
     odds: Odds | None = None
     """None where the arms are not compared: at the last step, where legacy has no traffic."""
+    rates: Rates | None = None
+    """Instead of counts and odds, of events that have no total."""
 
 
 @dataclass(frozen=True, slots=True)

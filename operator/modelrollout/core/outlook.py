@@ -122,6 +122,12 @@ class RolloutOutlook:
         return found
 
 
+def objective(sli: Sli) -> float:
+    """The bad share that an SLI allows; only for those that have an objective."""
+    assert sli.allowed is not None, f"{sli.name} has no objective"
+    return sli.allowed
+
+
 def step_margin(spec: RolloutSpec, sli: Sli, index: int) -> Margin | None:
     """What a PASS at step `index` is proven against: the SLI's margin, but no finer than the next weight needs.
 
@@ -156,6 +162,8 @@ def refusal(found: Iterable[tuple[StepOutlook, Proof]]) -> str:
 
 def budget_left(spec: RolloutSpec, sli: Sli, load: Load) -> str | None:
     """Why guard G0 would not let the rollout begin if the SLO window had this load throughout; None when it would."""
+    if sli.allowed is None:
+        return None
     remaining, least = 1.0 - load.share / sli.allowed, spec.budget.min_remaining
     if remaining >= least:
         return None

@@ -23,7 +23,8 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class SliPlan:
-    """Counters behind one SLI. No series of `total` means NO_DATA; none of `bad` means zero.
+    """Counters behind one SLI. No series of `total` means NO_DATA; none of `bad` means zero. Without any `total`, bad
+    events are counted by themselves.
 
     `predicted`: of events that come as labels of predictions, the counter of all predictions by cohort.
     """

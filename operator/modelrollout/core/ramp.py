@@ -35,7 +35,8 @@ def part_way(s: Situation) -> Weight | None:
         return None
     if {x.name for x in s.critical} != {x.name for x in s.spec.slis if x.critical}:
         return None
-    worst = max(map(_most, s.critical))
+    # Events without a total bear a candidate or not, whatever its weight.
+    worst = max((_most(x) for x in s.critical if x.rates is None), default=inf)
     if worst <= 0:
         return None
     bearable = Weight(int(min(FULL * s.spec.analysis.tolerance / worst, FULL)))  # rounded down to 0.01 %
@@ -45,7 +46,7 @@ def part_way(s: Situation) -> Weight | None:
 def _most(sli: SliAssessment) -> float:
     """The upper bound of the candidate's bad share beyond `margin.ratio` times legacy's; infinite if not known."""
     high = None if sli.effect is None else sli.effect.difference.high
-    if high is None or not sli.legacy.total:
+    if high is None or sli.legacy is None or not sli.legacy.total:
         return inf
     # The end of legacy's share that allows less.
     unsure = -SPREADS if sli.margin.ratio > 1 else SPREADS
@@ -63,5 +64,6 @@ def _stuck(sli: SliAssessment) -> bool:
         and sli.odds is not None
         and sli.odds.worse < DOUBT
         and sli.odds.fine < sli.odds.fine_limit / 2
+        and sli.candidate is not None
         and sli.candidate.total >= LONGER * sli.needed
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modelrollout.core.intents import Announcement, Intent, Move, SetWeight, Severity
-from modelrollout.core.model import FULL, ZERO, Phase, RolloutSpec, Verdict, Weight
+from modelrollout.core.model import FULL, ZERO, Phase, RolloutSpec, Sli, Verdict, Weight
 from modelrollout.core.observation import (
     ArmCounts,
     EvidenceSeen,
@@ -198,11 +198,12 @@ def carried(s: Situation) -> tuple[SliCheckpoint, ...]:
 
 def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:
     """Every SLI waiting for its first count; a step begins with these."""
-    none = ArmCounts(0, 0)
-    return tuple(
-        SliStatus(x.name, x.critical, Verdict.WAIT, none, none, None, 0, None, "waiting for the first count")
-        for x in spec.slis
-    )
+
+    def blank(x: Sli) -> SliStatus:
+        none = None if x.allowed is None else ArmCounts(0, 0)
+        return SliStatus(x.name, x.critical, Verdict.WAIT, none, none, None, 0, None, "waiting for the first count")
+
+    return tuple(blank(x) for x in spec.slis)
 
 
 def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Draft:

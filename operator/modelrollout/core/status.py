@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from modelrollout.core.model import NO_EPOCH, Epoch, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, Effect, LedgerState, NoDataCause, Odds, SliCheckpoint
+from modelrollout.core.rates import Rates
 
 MAX_DECISIONS = 20
 MAX_HISTORY = 10
@@ -56,8 +57,8 @@ class SliStatus:
     name: str
     critical: bool
     verdict: Verdict
-    candidate: ArmCounts
-    legacy: ArmCounts
+    candidate: ArmCounts | None
+    legacy: ArmCounts | None
     burn: float | None
     needed: int
     sample_age: float | None
@@ -65,6 +66,7 @@ class SliStatus:
     no_data: NoDataCause | None = None
     effect: Effect | None = None
     odds: Odds | None = None
+    rates: Rates | None = None
 
 
 @dataclass(frozen=True, slots=True)

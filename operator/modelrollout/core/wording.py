@@ -16,6 +16,7 @@ from modelrollout.core.observation import (
     SliAssessment,
     TierFinding,
 )
+from modelrollout.core.rates import Exposure, Rates
 from modelrollout.core.split import Split
 
 NEVER = 10**9
@@ -75,8 +76,30 @@ def counts(arm: ArmCounts) -> str:
 
 def arms(sli: SliAssessment) -> str:
     """Both arms' counts, how they compare, and what is allowed."""
+    if sli.rates is not None:
+        return rates(sli.rates)
+    if sli.candidate is None or sli.legacy is None:
+        return "nothing counted"
     compared = f", {effect(sli.effect)}" if sli.effect and effect(sli.effect) else ""
     return f"candidate {counts(sli.candidate)} bad, legacy {counts(sli.legacy)}{compared}, allowed {share(sli.allowed)}"
+
+
+def rates(found: Rates) -> str:
+    """`candidate 7 in 3.2 replica-hours, legacy 1 in 12.6, rate ratio 27`; short times in minutes."""
+    own, other = found.candidate, found.legacy
+    if not own.exposure or not other.exposure:
+        return "the candidate and legacy were not compared yet"
+    unit, seconds = ("hours", 3600.0) if max(own.exposure, other.exposure) >= 7200 else ("minutes", 60.0)
+    per = {Exposure.REPLICAS: "replica", Exposure.WEIGHT: "traffic"}[found.per]
+    ratio = "" if found.ratio is None else f", rate ratio {times(found.ratio)}"
+    return (
+        f"candidate {own.events:,} in {_span(own.exposure / seconds)} {per}-{unit}, "
+        f"legacy {other.events:,} in {_span(other.exposure / seconds)}{ratio}"
+    )
+
+
+def _span(number: float) -> str:
+    return about(number) if number >= 1 else f"{number:.2g}"
 
 
 def effect(found: Effect) -> str:
@@ -134,6 +157,8 @@ def assessment(sli: SliAssessment) -> str:
     if sli.verdict is Verdict.INVALID:
         return f"{sli.name}: {sli.note or aside}"
     told = f"waiting: {needed(sli)}; {both}" if sli.verdict is Verdict.WAIT else f"{both}{_told(sli)}"
+    if sli.rates is not None and sli.verdict is Verdict.PASS:
+        told = f"no evidence of harm: {both}"
     return f"{sli.name}: {told}" + (f"; {aside}" if aside else "")
 
 
@@ -149,13 +174,17 @@ def split(found: Split) -> str:
 
 def needed(sli: SliAssessment) -> str:
     """What a WAIT is for."""
-    found, seen = sli.odds, sli.candidate.total
     if sli.note:
         return sli.note
+    if sli.rates is not None and sli.rates.worse >= DOUBT:
+        return _doubt(sli.rates.worse, sli.rates.worse_limit)
+    if sli.candidate is None or sli.legacy is None:
+        return "a tick with data is missing"
+    found, seen = sli.odds, sli.candidate.total
     if found is None:
         return f"{seen:,} of {sli.needed:,} candidate requests needed"
     if found.worse >= DOUBT:
-        return f"odds {odds(found.worse)} that the candidate is worse, {odds(found.worse_limit)} take it off"
+        return _doubt(found.worse, found.worse_limit)
     if seen and not sli.legacy.total:
         return "legacy has no requests to compare with"
     if sli.needed >= NEVER:
@@ -170,8 +199,14 @@ def needed(sli: SliAssessment) -> str:
     return "enough evidence, waiting for a tick with data"
 
 
+def _doubt(worse: float, limit: float) -> str:
+    return f"odds {odds(worse)} that the candidate is worse, {odds(limit)} take it off"
+
+
 def _told(sli: SliAssessment) -> str:
     """The comparison behind a FAIL or PASS."""
+    if sli.rates is not None:
+        return f", fails margin {margin(sli.margin)}; odds against chance {odds(sli.rates.worse)}"
     if sli.odds is None:
         return ""
     if sli.verdict is Verdict.FAIL:

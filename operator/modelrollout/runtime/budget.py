@@ -38,8 +38,10 @@ def history(sli: Sli, budget: ErrorBudget, *, total: float, bad: float, lately: 
     """`total` and `bad` events of the whole window; `lately`: requests a second of its newest part.
 
     A young service is held to have had its present rate all the time. None without events: nothing can be said about a
-    service that had no requests.
+    service that had no requests. None without an objective: there is no budget.
     """
+    if sli.allowed is None:
+        return None
     rate = max(total / budget.window, lately)
     allowed = sli.allowed * rate * budget.window
     if allowed <= 0:

@@ -159,6 +159,8 @@ class Preflights:
         scrape = source.scrape_interval or _scrape(seen)
         known: list[History] = []
         for plan in plans:
+            if not plan.total:
+                continue  # events without a total have no budget and no load
             line = await self._history(spec, source, plan, at)
             if isinstance(line, NoAnswer):
                 return _silent(
@@ -178,6 +180,7 @@ class Preflights:
         interval = spec.analysis.interval
         until = floor((self._clock.now() - read_offset(scrape)) / interval) * interval
         slis = {sli.name: sli for sli in spec.slis}
+        shares = [plan for plan in plans if plan.total]
         queries = [
             SeriesQuery(
                 plan.metrics,
@@ -186,7 +189,7 @@ class Preflights:
                 (spec.key.namespace,),
                 pods_of(spec, slis[plan.sli], source, spec.legacy.deployment),
             )
-            for plan in plans
+            for plan in shares
         ]
         try:
             async with asyncio.timeout(DISCOVERY_LIMIT):
@@ -202,7 +205,7 @@ class Preflights:
                 scrape=scrape,
                 interval=interval,
             )
-            for plan, result in zip(plans, results, strict=True)
+            for plan, result in zip(shares, results, strict=True)
             if isinstance(result, Answer)
         )
         return tuple(checkpoint for checkpoint in found if checkpoint is not None)

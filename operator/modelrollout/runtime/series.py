@@ -12,8 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from modelrollout.core.model import Key, Phase
-from modelrollout.core.observation import Odds
-from modelrollout.core.status import RolloutStatus
+from modelrollout.core.status import RolloutStatus, SliStatus
 
 RUN = ("rollout_namespace", "rollout")
 ARMS = ("legacy", "candidate")
@@ -21,13 +20,13 @@ ARMS = ("legacy", "candidate")
 
 @dataclass(frozen=True, slots=True)
 class SliShown:
-    """Numbers of one SLI: burn rate (None while unknown), total and bad events of legacy and of candidate, and the
-    evidence by verdict, in parts of what the verdict takes (none where the arms are not compared).
+    """Numbers of one SLI: burn rate (None while unknown), total (None without one) and bad events of legacy and of
+    candidate, and the evidence by verdict, in parts of what the verdict takes (none where the arms are not compared).
     """
 
     name: str
     burn: float | None
-    events: tuple[tuple[float, float], ...]
+    events: tuple[tuple[float | None, float], ...]
     evidence: tuple[tuple[str, float], ...] = ()
 
 
@@ -52,15 +51,7 @@ class RolloutSeries(Collector):
         self._shown[key] = Shown(
             phase=status.phase,
             weight=None if status.weight is None else status.weight / 10_000,
-            slis=tuple(
-                SliShown(
-                    sli.name,
-                    sli.burn,
-                    tuple((counts.total, counts.bad) for counts in (sli.legacy, sli.candidate)),
-                    _evidence(sli.odds),
-                )
-                for sli in status.slis
-            ),
+            slis=tuple(SliShown(sli.name, sli.burn, _events(sli), _evidence(sli)) for sli in status.slis),
             spent=tuple((s.sli, max(0.0, s.spent) / s.allowed) for s in status.budget if s.allowed),
         )
 
@@ -109,15 +100,28 @@ class RolloutSeries(Collector):
                     burn.add_metric((*run, sli.name), sli.burn)
                 for verdict, part in sli.evidence:
                     evidence.add_metric((*run, sli.name, verdict), part)
-                for arm, (total, bad) in zip(ARMS, sli.events, strict=True):
-                    events.add_metric((*run, sli.name, arm, "total"), total)
+                for arm, (total, bad) in zip(ARMS, sli.events, strict=False):
+                    if total is not None:
+                        events.add_metric((*run, sli.name, arm, "total"), total)
                     events.add_metric((*run, sli.name, arm, "bad"), bad)
             for name, share in shown.spent:
                 spent.add_metric((*run, name), share)
         return (phase, weight, burn, events, evidence, spent)
 
 
-def _evidence(odds: Odds | None) -> tuple[tuple[str, float], ...]:
+def _events(sli: SliStatus) -> tuple[tuple[float | None, float], ...]:
+    """Of legacy and of candidate; none before the first look at an SLI without a total."""
+    if sli.rates is not None:
+        return ((None, sli.rates.legacy.events), (None, sli.rates.candidate.events))
+    if sli.legacy is None or sli.candidate is None:
+        return ()
+    return tuple((counts.total, counts.bad) for counts in (sli.legacy, sli.candidate))
+
+
+def _evidence(sli: SliStatus) -> tuple[tuple[str, float], ...]:
+    odds, rates = sli.odds, sli.rates
+    if rates is not None:
+        return (("FAIL", rates.worse / rates.worse_limit),)
     if odds is None:
         return ()
     return (("FAIL", odds.worse / odds.worse_limit), ("PASS", odds.fine / odds.fine_limit))

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from modelrollout.core.model import Sli
 from modelrollout.core.observation import EvidenceSeen, SliAssessment
+from modelrollout.core.outlook import objective
 from modelrollout.core.wording import percent
 from modelrollout.sim.drive import Course, Look
 from modelrollout.sim.outcome import decisions
@@ -90,6 +91,8 @@ def chart(course: Course, title: str) -> Chart:
     end = max(course.ended, 1.0)
     panels = [_weight(course, end)]
     for sli in course.spec.slis:
+        if sli.allowed is None:
+            continue
         panels += [_shares(sli, looks, end), _evidence(sli, looks, [t.factor for t in course.spec.budget.tiers])]
     marks = tuple(Mark(at, record.action, record.reason, percent(record.weight)) for at, record in decisions(course))
     return Chart(title, end, tuple(panels), marks)
@@ -114,9 +117,9 @@ def _shares(sli: Sli, looks: Sequence[Look], end: float) -> Panel:
     )
     return Panel(
         f"{sli.name}: bad share",
-        _high(lines, 2 * sli.allowed, 1.0),
+        _high(lines, 2 * objective(sli), 1.0),
         lines,
-        (Limit("objective", sli.allowed),),
+        (Limit("objective", objective(sli)),),
         percent=True,
         note="" if _some(lines) else "no requests",
     )

@@ -23,6 +23,7 @@ from modelrollout.sim.typed import shown
 COLUMNS = ("time", "arm", "sli", "total", "bad")
 ARMS = ("legacy", "candidate")
 TOTAL, BAD = "recorded_total", "recorded_bad_total"
+NO_ROWS = "remove it from the manifest, or record samples (JSON Lines) instead"
 JOINED = 1.5
 """Rows further apart than this many ticks have a gap between them."""
 
@@ -75,13 +76,17 @@ def recording(spec: RolloutSpec, rows: Iterable[Row]) -> tuple[RolloutSpec, Sour
     slis = tuple(
         replace(
             sli,
-            source=Counts(*(Selector(metric, equal=(("sli", sli.name),)) for metric in (TOTAL, BAD))),
+            source=Counts(_selector(TOTAL, sli.name), _selector(BAD, sli.name)),
             threshold=None,
             arms=None,
         )
         for sli in spec.slis
     )
     return replace(spec, slis=slis), SourceSpec("recorded", ArmsByPod(), width), made
+
+
+def _selector(metric: str, sli: str) -> Selector:
+    return Selector(metric, equal=(("sli", sli),))
 
 
 def lines(rows: Iterable[Row]) -> Iterator[str]:
@@ -93,6 +98,9 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
 
 def _complete(spec: RolloutSpec, tracks: Mapping[tuple[str, str], object]) -> None:
     named = [sli.name for sli in spec.slis]
+    bare = [sli.name for sli in spec.slis if sli.allowed is None]
+    if bare:
+        raise BadRecording(0, f"holds events out of totals, and SLI {bare[0]!r} has no counts.total; {NO_ROWS}")
     unknown = sorted({sli for _, sli in tracks} - set(named))
     if unknown:
         raise BadRecording(0, f"counts an SLI {unknown[0]!r} that the rollout lacks; it has {', '.join(named)}")

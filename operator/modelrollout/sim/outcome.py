@@ -75,6 +75,7 @@ def result(course: Course, seed: int) -> Result:
     events = tuple(
         (sli.name, course.truth[ArmName.CANDIDATE, sli.name].total, course.truth[ArmName.CANDIDATE, sli.name].bad)
         for sli in course.spec.slis
+        if sli.allowed is not None
     )
     return Result(seed, outcome, course.status.reason, course.status.message, course.ended, events)
 

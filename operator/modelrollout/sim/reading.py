@@ -99,6 +99,8 @@ class _Read:
         if found is None:
             names = ", ".join(s.name for s in slis)
             raise problem(path, name, f"must name an SLI of rollout {self._spec.key.name} ({names})")
+        if found.allowed is None:
+            raise problem(path, name, "must be an SLI with a total: nothing like it happens to virtual pods")
         return found
 
     def base(self, fields: Fields) -> Iterator[tuple[str, float]]:

@@ -137,6 +137,8 @@ def _shares(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tupl
     metrics = RecordedMetrics(recording, source)
     found = []
     for plan, sli in zip(plans(spec, recording, source), spec.slis, strict=True):
+        if not plan.total:
+            continue
         query = SeriesQuery(plan.metrics, span[1] - span[0] + 1.0, plan.boundaries)
         legacy, candidate = Split(metrics.increases(query, span[1])).arms(spec, sli, source)
         found.append(Shares(sli.name, counted(plan, legacy), counted(plan, candidate)))

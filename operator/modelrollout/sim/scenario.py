@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from modelrollout.core.model import ActionVerb, Sli, Weight
+from modelrollout.core.outlook import objective
 from modelrollout.sim.traffic import Constant, Curve
 
 DEFAULT_RATE = 20.0
@@ -150,4 +151,4 @@ class Scenario:
 
     def share(self, sli: Sli) -> float:
         """Bad share of an SLI while nothing is wrong: 1 %, or half of what is allowed if that is less."""
-        return dict(self.base).get(sli.name, min(DEFAULT_SHARE, sli.allowed / 2))
+        return dict(self.base).get(sli.name, min(DEFAULT_SHARE, objective(sli) / 2))

@@ -64,7 +64,8 @@ class Stream:
 
 
 def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream, ...]:
-    """The streams behind the SLIs, in their order. SLIs of profiles that can't tell arms apart get none.
+    """The streams behind the SLIs, in their order. SLIs of profiles that can't tell arms apart get none, nor do those
+    without a total.
 
     `source`: its label that tells the arms apart is on every series, if it has one.
 
@@ -74,6 +75,8 @@ def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream
     for sli in (told_apart(spec, source) if source else spec).slis:
         if isinstance(sli.source, Counts):
             total, bad = sli.source.total, sli.source.bad
+            if total is None:
+                continue  # nothing of the kind happens to virtual pods
             _put(found, sli, total, _kind(sli, total, bad))
             continue
         profile = builtin().profiles.get(sli.source.server)

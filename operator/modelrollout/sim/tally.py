@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from modelrollout.core.model import RolloutSpec, Sli
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
+from modelrollout.errors import SpecError
 from modelrollout.ports import SourceSpec
 from modelrollout.runtime.arms import Split, told_apart
-from modelrollout.sim.counts import ARMS, Row
+from modelrollout.sim.counts import ARMS, NO_ROWS, Row
 from modelrollout.sim.recorded import plans
 from modelrollout.sim.recording import Recording
 from modelrollout.stats.increments import KnownTargets
@@ -19,8 +20,13 @@ from modelrollout.stats.ticks import STALE_SCRAPES, ArmReader, TickCounts, TickG
 def tally(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> Iterator[Row]:
     """A row per tick, arm and SLI that has data. Ticks are as long as the analysis', a scrape interval at least.
 
-    Raises SpecError when the recording does not hold what the SLIs count.
+    Raises SpecError when the recording does not hold what the SLIs count, or for one without a total.
     """
+    bare = [sli.name for sli in spec.slis if sli.allowed is None]
+    if bare:
+        raise SpecError(
+            f"has no counts.total, so counts per tick can't hold it; {NO_ROWS}", field=f"spec.slis[{bare[0]}]"
+        )
     header = recording.header
     interval = max(spec.analysis.interval, source.scrape_interval or header.scrape)
     grid = TickGrid(header.start, interval)

@@ -55,7 +55,9 @@ class World:
         """Since when (epoch seconds) the data plane has given which weight."""
         self.pods_changed = False
         self.storage = Storage()
-        self.truth: dict[tuple[ArmName, str], Truth] = {(a, s.name): Truth() for a in BOTH for s in spec.slis}
+        self.truth: dict[tuple[ArmName, str], Truth] = {
+            (a, s.name): Truth() for a in BOTH for s in spec.slis if s.allowed is not None
+        }
         self._rng = rng
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -145,7 +147,7 @@ class World:
 
     def health(self, arm: ArmName, t: float) -> Health:
         """How an arm answers at `t`, epoch seconds."""
-        bad = {sli.name: self.scenario.share(sli) for sli in self.spec.slis}
+        bad = {sli.name: self.scenario.share(sli) for sli in self.spec.slis if sli.allowed is not None}
         times: dict[str, float] = {}
         for change in self.scenario.changes:
             begun = self.begun(change.onset)

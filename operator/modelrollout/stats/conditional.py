@@ -19,27 +19,33 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
-__all__ = ["ALTERNATIVES", "LOG_PRIOR", "Side", "alternatives", "limit", "log_increments", "log_mixture"]
+__all__ = ["ALTERNATIVES", "LOG_PRIOR", "Side", "alternatives", "blend", "limit", "log_increments", "log_mixture"]
 
 Floats = npt.NDArray[np.float64]
 
-WIDE = np.geomspace(1.1, 32.0, 32)
-"""Ratios beyond the null, flat in logarithm: regressions of any size."""
-NEAR = np.exp(np.linspace(0.02, 1.2, 32))
-"""Ratios close to the null, weighted by a half normal of `NEAR_SPREAD`: the slight ones need the most evidence."""
+POINTS = 32
+"""Alternatives of each of the two kinds."""
 NEAR_SPREAD = 0.5
-ALTERNATIVES = len(WIDE) + len(NEAR)
 
 
-def _prior() -> Floats:
-    near = np.exp(-0.5 * (np.log(NEAR) / NEAR_SPREAD) ** 2)
-    prior: Floats = np.concatenate([np.full(len(WIDE), 0.5 / len(WIDE)), 0.5 * near / near.sum()])
-    return prior
+def blend(points: int) -> tuple[Floats, Floats]:
+    """Ratios of the alternatives in multiples of the null, and the logs of their weights, which sum to 1.
+
+    Half of the weight is flat in the logarithm over `points` ratios beyond the null: regressions of any size. The other
+    half is a half normal of `NEAR_SPREAD` over as many ratios close to it: the slight ones need the most evidence.
+    """
+    wide, near = np.geomspace(1.1, 32.0, points), np.exp(np.linspace(0.02, 1.2, points))
+    bell = np.exp(-0.5 * (np.log(near) / NEAR_SPREAD) ** 2)
+    prior = np.concatenate([np.full(points, 0.5 / points), 0.5 * bell / bell.sum()])
+    found = np.concatenate([wide, near]), np.log(prior)
+    for each in found:
+        each.flags.writeable = False
+    return found
 
 
-LOG_PRIOR: Floats = np.log(_prior())
-LOG_PRIOR.flags.writeable = False
-"""Log weights of the alternatives; they sum to 1. The "blend" prior of the page."""
+FACTORS, LOG_PRIOR = blend(POINTS)
+"""The "blend" prior of the page."""
+ALTERNATIVES = len(FACTORS)
 
 
 class Side(Enum):
@@ -51,9 +57,7 @@ class Side(Enum):
 
 def alternatives(null: Floats, side: Side) -> Floats:
     """[N] ratios of the null -> [N, K] ratios beyond it; on the FINE side as far below as above on the other."""
-    factors = np.concatenate([WIDE, NEAR])
-    if side is Side.FINE:
-        factors = 1.0 / factors
+    factors = FACTORS if side is Side.WORSE else 1.0 / FACTORS
     beyond: Floats = np.asarray(null, dtype=np.float64)[:, None] * factors
     return beyond
 

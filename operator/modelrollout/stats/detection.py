@@ -13,7 +13,7 @@ from math import inf, log, sqrt
 from scipy.special import betainc
 
 from modelrollout.core.model import FULL, BurnAction, BurnTier, RolloutSpec, Sli, Weight
-from modelrollout.core.outlook import Detection, Detector, Load
+from modelrollout.core.outlook import Detection, Detector, Load, objective
 from modelrollout.stats.guards import (
     ATTRIBUTION_LEVEL,
     CONFIDENCE,
@@ -61,11 +61,11 @@ class Exposed:
 def detect(spec: RolloutSpec, sli: Sli, load: Load, *, weight: Weight, ratio: float | None, scrape: float) -> Detection:
     """When a candidate with `ratio` times legacy's bad share (None: always bad) is reverted at this weight."""
     share = 1.0 if ratio is None else min(1.0, ratio * load.share)
-    seen = Exposed(load, share, weight / FULL)
+    seen, allowed = Exposed(load, share, weight / FULL), objective(sli)
     found = [(Detector.COMPARISON, *comparison(spec, sli, seen))]
-    found += [(Detector.BURN, *burn(tier, sli.allowed, seen)) for tier in spec.budget.tiers]
-    found.append((Detector.HARD_GUARD, *hard_guard(sli.allowed, seen)))
-    found.append((Detector.BUDGET, *budget_share(sli.allowed, allowance(spec, sli, load), seen)))
+    found += [(Detector.BURN, *burn(tier, allowed, seen)) for tier in spec.budget.tiers]
+    found.append((Detector.HARD_GUARD, *hard_guard(allowed, seen)))
+    found.append((Detector.BUDGET, *budget_share(allowed, allowance(spec, sli, load), seen)))
     by, mean, _ = min(found, key=lambda one: one[1])
     if mean == inf or share <= load.share:
         return Detection(ratio, share, Detector.NOTHING)
@@ -129,7 +129,7 @@ def hard_guard(allowed: float, seen: Exposed) -> tuple[float, float]:
 
 def allowance(spec: RolloutSpec, sli: Sli, load: Load) -> float:
     """Bad events that the rollout may cost, if the SLO window had this load throughout."""
-    return spec.budget.rollout_share * sli.allowed * load.rate * spec.budget.window
+    return spec.budget.rollout_share * objective(sli) * load.rate * spec.budget.window
 
 
 def budget_share(allowed: float, limit: float, seen: Exposed) -> tuple[float, float]:

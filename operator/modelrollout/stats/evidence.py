@@ -6,8 +6,9 @@ starts in mid-step and reads the range from the step's start at once arrives at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 from modelrollout.core.model import FULL, ZERO, ProfileRef, RolloutSpec, Sli, Verdict, Weight
@@ -23,6 +24,8 @@ from modelrollout.core.observation import (
 from modelrollout.core.outlook import step_margin
 from modelrollout.core.plan import SliPlan
 from modelrollout.stats.judge import Judge, limits_of
+from modelrollout.stats.rate_track import RateTrack
+from modelrollout.stats.rates import RateComparison, RateStratum, advance_rates
 from modelrollout.stats.sequential import Comparison, Stratum, advance, foresee
 from modelrollout.stats.ticks import TickGrid, read_offset
 from modelrollout.stats.track import ArmSeries, SliTrack, Timing
@@ -87,9 +90,23 @@ class EvidenceTracker:
         known = {checkpoint.sli: checkpoint for checkpoint in checkpoints}
         limits = limits_of(spec)
         self._risk = spec.analysis.false_promote
-        self._tracks: list[SliTrack] = []
-        self._judges: list[Judge] = []
+        self._tracks: list[SliTrack | RateTrack] = []
+        self._verdicts: list[Callable[[float], SliAssessment]] = []
         for sli in spec.slis:
+            if sli.allowed is None:
+                guard = RateTrack(
+                    sli,
+                    plans[sli.name],
+                    self._timing,
+                    since=since,
+                    weight=weight or None,
+                    last=step_margin(spec, sli, index) is None,
+                    limit=limits.worse,
+                    checkpoint=known.get(sli.name),
+                )
+                self._tracks.append(guard)
+                self._verdicts.append(guard.assess)
+                continue
             ledger = stored.get(sli.name, LedgerState(sli.name, allowed=None))
             margin = step_margin(spec, sli, index)
             track = SliTrack(
@@ -103,24 +120,23 @@ class EvidenceTracker:
                 checkpoint=known.get(sli.name),
             )
             self._tracks.append(track)
-            self._judges.append(
-                Judge(
-                    sli,
-                    tiers,
-                    self._timing.grid,
-                    stratum=self._timing.stratum,
-                    late=is_late(sli),
-                    limits=limits,
-                    step=margin,
-                    split_holds=spec.analysis.split_holds,
-                )
+            judge = Judge(
+                sli,
+                tiers,
+                self._timing.grid,
+                stratum=self._timing.stratum,
+                late=is_late(sli),
+                limits=limits,
+                step=margin,
+                split_holds=spec.analysis.split_holds,
             )
+            self._verdicts.append(partial(_assessed, track, judge))
         self._next = min((track.next for track in self._tracks), default=0)
 
     @property
     def ledgers(self) -> tuple[LedgerState, ...]:
         """The ledgers as of the newest tick read."""
-        return tuple(track.ledger for track in self._tracks)
+        return tuple(track.ledger for track in self._tracks if isinstance(track, SliTrack))
 
     def span(self, now: float) -> Span | None:
         """The ticks due at `now`, None when there is none.
@@ -166,14 +182,14 @@ class EvidenceTracker:
         """
         settle([self])
         failures = [track.failure for track in self._tracks if track.failure]
-        readings = [track.reading() for track in self._tracks]
-        slis = [judge.assess(reading, now) for judge, reading in zip(self._judges, readings, strict=True)]
+        slis = [verdict(now) for verdict in self._verdicts]
+        newest = [track.latest for track in self._tracks]
         if not any(sli.verdict is Verdict.FAIL for sli in slis):
             if failures:
                 return min(failures, key=lambda failure: failure.since)
-            if self._behind or not all(reading.ticks for reading in readings):
+            if self._behind or None in newest:
                 return EvidencePending()
-        ends = [self._timing.grid.end(reading.ticks[-1].tick) for reading in readings if reading.ticks]
+        ends = [self._timing.grid.end(tick) for tick in newest if tick is not None]
         shown = tuple(_withheld(sli, track.failure) for sli, track in zip(slis, self._tracks, strict=True))
         checkpoints = tuple(track.checkpoint for track in self._tracks)
         return EvidenceSeen(self._since, max(ends, default=self._since), shown, self.ledgers, checkpoints)
@@ -181,8 +197,14 @@ class EvidenceTracker:
     def unread(self) -> Iterator[tuple[Comparison, Stratum, float]]:
         """The oldest stratum of each SLI that its comparison has not taken in yet, with the risk of a wrong PASS."""
         for track in self._tracks:
-            if track.unread:
+            if isinstance(track, SliTrack) and track.unread:
                 yield track.comparison, track.unread.popleft(), self._risk
+
+    def unread_rates(self) -> Iterator[tuple[RateComparison, RateStratum]]:
+        """The same for SLIs without a total."""
+        for track in self._tracks:
+            if isinstance(track, RateTrack) and track.unread:
+                yield track.comparison, track.unread.popleft()
 
 
 def settle(trackers: Iterable[EvidenceTracker]) -> None:
@@ -193,6 +215,12 @@ def settle(trackers: Iterable[EvidenceTracker]) -> None:
         advance([comparison for comparison, _, _ in work], [stratum for _, stratum, _ in work])
         moved.update((id(comparison), (comparison, risk)) for comparison, _, risk in work)
     foresee([comparison for comparison, _ in moved.values()], [risk for _, risk in moved.values()])
+    while rates := [part for tracker in open_ones for part in tracker.unread_rates()]:
+        advance_rates([comparison for comparison, _ in rates], [stratum for _, stratum in rates])
+
+
+def _assessed(track: SliTrack, judge: Judge, now: float) -> SliAssessment:
+    return judge.assess(track.reading(), now)
 
 
 def is_late(sli: Sli) -> bool:

@@ -9,7 +9,15 @@ from math import inf, isfinite
 import numpy as np
 
 from modelrollout.core.model import FULL, RolloutSpec, Sli
-from modelrollout.core.outlook import Load, Proof, RolloutOutlook, StepOutlook, step_margin, undecided_limit
+from modelrollout.core.outlook import (
+    Load,
+    Proof,
+    RolloutOutlook,
+    StepOutlook,
+    objective,
+    step_margin,
+    undecided_limit,
+)
 from modelrollout.stats.detection import detect
 from modelrollout.stats.guards import events_for_pass
 from modelrollout.stats.planning import MOST, needed_for_pass, provable_difference, provable_ratio
@@ -29,10 +37,14 @@ def forecast(
 ) -> RolloutOutlook:
     """What the rollout will take under these loads (by SLI); `scrape`: scrape interval in seconds.
 
-    SLIs that are not critical, without a load or without requests are left out. `regressions` may be empty: then only
-    proofs are looked at, and smaller margins only where one can't be proven, which is cheap.
+    SLIs that are not critical, without an objective, a load or requests are left out. `regressions` may be empty: then
+    only proofs are looked at, and smaller margins only where one can't be proven, which is cheap.
     """
-    slis = [sli for sli in spec.slis if sli.critical and sli.name in loads and loads[sli.name].rate > 0]
+    slis = [
+        sli
+        for sli in spec.slis
+        if sli.critical and sli.allowed is not None and sli.name in loads and loads[sli.name].rate > 0
+    ]
     proofs = _proofs(spec, slis, loads, scrape, always=bool(regressions))
     steps = []
     for index, step in enumerate(spec.steps):
@@ -92,7 +104,7 @@ def _proofs(
     share = np.array([loads[sli.name].share for _, sli in each])
     ratio = np.array([margin.ratio if margin else 1.0 for margin in margins])
     difference = np.array([margin.difference if margin else 1.0 for margin in margins])
-    absolute = np.array([float(events_for_pass(sli.allowed, spec.budget.tiers)) for _, sli in each])
+    absolute = np.array([float(events_for_pass(objective(sli), spec.budget.tiers)) for _, sli in each])
     compared = np.array([margin is not None for margin in margins], dtype=bool)
     needed = np.where(compared, needed_for_pass(share, weight, ratio, difference, alpha), absolute)
     needed = np.where(needed >= MOST, inf, needed)

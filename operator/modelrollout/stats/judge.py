@@ -125,16 +125,18 @@ class Judge:
         step: Margin | None,
         split_holds: bool = True,
     ) -> None:
+        assert sli.allowed is not None, "an SLI without an objective is no matter of shares"
         self._sli = sli
         self._split_holds = split_holds
-        self._tiers = [(tier, least_legacy(sli.allowed, tier.factor)) for tier in tiers]
+        self._allowed = allowed = sli.allowed
+        self._tiers = [(tier, least_legacy(allowed, tier.factor)) for tier in tiers]
         self._grid = grid
         self._stratum = stratum
         self._late = late
         self._shortest = min((tier.short for tier in tiers), default=60.0)
         self._limits = limits
         self._step = step
-        self._needed = events_for_pass(sli.allowed, tiers)
+        self._needed = events_for_pass(allowed, tiers)
 
     def assess(self, reading: Reading, now: float) -> SliAssessment:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
@@ -163,8 +165,8 @@ class Judge:
             verdict=verdict,
             candidate=reading.candidate,
             legacy=reading.legacy,
-            allowed=self._sli.allowed,
-            burn=None if recent.ratio is None else recent.ratio / self._sli.allowed,
+            allowed=self._allowed,
+            burn=None if recent.ratio is None else recent.ratio / self._allowed,
             needed=self._to_pass(reading),
             sample_age=None if reading.newest is None else max(0.0, now - reading.newest),
             no_data=gap.cause if verdict is Verdict.NO_DATA and gap else None,
@@ -226,7 +228,7 @@ class Judge:
             if events >= HARD_EVENTS:
                 break
         candidate.reverse()
-        found = hard_guard(candidate, self._sli.allowed)
+        found = hard_guard(candidate, self._allowed)
         if found is None:
             return None
         # Legacy's last scrape may be older than the candidate's by an interval.
@@ -234,20 +236,20 @@ class Judge:
         last = max(self._grid.ticks_in(OUTAGE_WINDOW), OUTAGE_STRATA * self._stratum, len(same_time))
         strata = strata_of(last_ticks(ticks, last), self._stratum)
         legacy = sum_counts(pair.legacy for pair in same_time)
-        return replace(found, attribution=attribute_outage(strata, legacy, self._sli.allowed))
+        return replace(found, attribution=attribute_outage(strata, legacy, self._allowed))
 
     def _tier(self, reading: Reading, sums: Sums, tier: BurnTier, least: int) -> TierFinding | None:
         ticks, found = reading.ticks, reading.findings
 
         def blame() -> Attribution:
             strata = strata_of(self._window(ticks, tier.long), self._stratum)
-            return attribute(strata, self._sli.allowed, least, worse=found is not None and found.fails(DOUBT))
+            return attribute(strata, self._allowed, least, worse=found is not None and found.fails(DOUBT))
 
         return find_tier(
             tier,
             long=self._sum(ticks, sums, tier.long),
             short=self._sum(ticks, sums, tier.long, tier.short),
-            allowed=self._sli.allowed,
+            allowed=self._allowed,
             blame=blame,
         )
 

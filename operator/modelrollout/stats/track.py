@@ -86,7 +86,9 @@ class SliTrack:
         ledger: LedgerState,
         checkpoint: SliCheckpoint | None,
     ) -> None:
+        assert sli.allowed is not None, "an SLI without an objective has another track"
         self.sli = sli
+        self._allowed = sli.allowed
         self._timing = timing
         labels = sli.labels
         self._cohorts = (Cohorts(since, labels.max_delay), Cohorts(since, labels.max_delay)) if labels else None
@@ -125,6 +127,11 @@ class SliTrack:
         if not self._ticks or self._ticks[0].tick >= self._begin:
             return list(self._ticks)
         return [pair for pair in self._ticks if pair.tick >= self._begin]
+
+    @property
+    def latest(self) -> int | None:
+        """The newest tick of this step; None before the first."""
+        return self._ticks[-1].tick if self._ticks and self._ticks[-1].tick >= self._begin else None
 
     def reading(self) -> Reading:
         """What the judge may know."""
@@ -231,7 +238,7 @@ class SliTrack:
                 sum_counts(p.candidate for p in stratum),
                 sum_counts(p.legacy for p in stratum),
                 recent=sum_counts(p.legacy for p in recent or stratum),
-                allowed=self.sli.allowed,
+                allowed=self._allowed,
             )
         self.ledger = replace(state, tick=self._timing.grid.end(stratum[-1].tick), rate=self._rate(recent))
 
@@ -246,7 +253,7 @@ class SliTrack:
             return None
         recent = sum_counts(p.legacy for p in ticks)
         strata = strata_of(ticks, self._timing.stratum)
-        costs = (attributed(c, g, recent=recent, allowed=self.sli.allowed)[0] for c, g in strata)
+        costs = (attributed(c, g, recent=recent, allowed=self._allowed)[0] for c, g in strata)
         return sum(costs) / (len(ticks) * self._timing.grid.interval)
 
 

@@ -16,6 +16,7 @@ from modelrollout.api.convert import action_target, to_action, to_source, to_spe
 from modelrollout.api.source import Connection, SecretKey, Source
 from modelrollout.core import model
 from modelrollout.core.observation import ActionRequest, SpecProblem
+from modelrollout.core.rates import Exposure
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
 from tests.structural import drawn
 
@@ -109,6 +110,48 @@ def test_full_in_detail() -> None:
     assert [sli.labels for sli in spec.slis] == [None, None, model.Labels()]
 
 
+RESTARTS = {"name": "restarts", "counts": {"bad": {"metric": "restarts_total"}}}
+
+
+def alone(**changes: Any) -> dict[str, Any]:
+    return changed(SMALLEST, "slis", [*SMALLEST["spec"]["slis"], {**RESTARTS, **changes}])
+
+
+def test_counts_without_a_total_have_no_objective_and_no_difference() -> None:
+    found = spec_of(alone()).slis[-1]
+    assert found.source == model.Counts(None, model.Selector("restarts_total"), Exposure.REPLICAS)
+    assert (found.allowed, found.margin) == (None, model.Margin(1.25, 0.0))
+    by_weight = spec_of(alone(counts={"bad": {"metric": "a_total"}, "per": "Weight"}, margin={"ratio": "0.9"})).slis[-1]
+    assert by_weight.source == model.Counts(None, model.Selector("a_total"), Exposure.WEIGHT)
+    assert by_weight.margin == model.Margin(0.9, 0.0)
+
+
+def test_a_share_of_the_traffic_is_not_known_beside_segments() -> None:
+    obj = alone(counts={"bad": {"metric": "a_total"}, "per": "Weight"})
+    segments = changed(obj, "traffic.segments", [{"headers": [{"name": "x-tier", "value": "beta"}]}])
+    assert problem_of(segments).startswith('spec.slis[1].counts.per: "Weight" needs to know')
+    assert "set Replicas, or remove the segments" in problem_of(segments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"objective": "99"}, "objective"),
+        ({"margin": {"difference": "0.01"}}, "margin.difference"),
+        ({"labels": {}}, "labels"),
+        ({"counts": {"bad": {"metric": "a_total"}, "per": "Pods"}}, "counts.per"),
+        ({"counts": {"bad": {"metric": "a_total"}, "total": {"metric": "b_total"}, "per": "Weight"}}, "counts.per"),
+        ({"counts": {"bad": {"metric": "a_total"}, "total": {"metric": "b_total"}}}, "objective"),
+    ],
+)
+def test_what_counts_without_a_total_cannot_have(changes: dict[str, Any], field: str) -> None:
+    assert f"spec.slis[1].{field}: " in problem_of(alone(**changes))
+
+
+def test_a_guard_alone_proves_nothing() -> None:
+    assert "at least one critical SLI must have a total" in problem_of(changed(SMALLEST, "slis", [RESTARTS]))
+
+
 def test_a_label_value_is_never_an_expression() -> None:
     """No text of a user is run as a regular expression: one that takes for ever would stop every rollout."""
     odd = {"code": "(a+)+$", "path": ".*"}
@@ -116,6 +159,7 @@ def test_a_label_value_is_never_an_expression() -> None:
     sli = {"name": "s", "objective": "99", "counts": counts}
     source = spec_of(changed(SMALLEST, "slis", [sli])).slis[0].source
     assert isinstance(source, model.Counts)
+    assert source.total is not None
     for selector in (source.total, source.bad):
         assert (selector.equal, selector.regex) == (tuple(sorted(odd.items())), ())
 
@@ -445,7 +489,7 @@ def test_total_on_what_the_schema_takes(spec: dict[str, Any], weights: list[int]
     found = to_spec({"metadata": {"name": "a", "namespace": "b"}, "spec": spec}, strict=True)
     if isinstance(found, model.RolloutSpec):
         assert [step.weight for step in found.steps] == ladder
-        assert all(0 < sli.allowed < 1 for sli in found.slis)
+        assert all(0 < sli.allowed < 1 for sli in found.slis if sli.allowed is not None)
         assert found.legacy.service != found.candidate.service
     else:
         assert found.problem.startswith("spec")

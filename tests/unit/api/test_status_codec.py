@@ -22,6 +22,7 @@ from modelrollout.core import status as core
 from modelrollout.core.intents import ActionResult
 from modelrollout.core.model import Epoch, Margin, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, Effect, Interval, LedgerState, NoDataCause, Odds, SliCheckpoint
+from modelrollout.core.rates import ArmEvents, Exposure, Rates
 
 RELAXED = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
 
@@ -90,6 +91,25 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         no_data=optional(st.sampled_from(NoDataCause)),
         effect=optional(st.builds(Effect, interval, interval, optional(numbers()))),
         odds=optional(odds),
+        rates=st.none(),
+    )
+    events = st.builds(ArmEvents, counts(), numbers())
+    rates = st.builds(Rates, st.sampled_from(Exposure), events, events, optional(numbers()), evidence, limit)
+    alone = st.builds(
+        core.SliStatus,
+        name=keys(),
+        critical=st.booleans(),
+        verdict=st.sampled_from(Verdict),
+        candidate=st.none(),
+        legacy=st.none(),
+        burn=st.none(),
+        needed=st.just(0),
+        sample_age=optional(numbers()),
+        message=words(),
+        no_data=optional(st.sampled_from(NoDataCause)),
+        effect=st.none(),
+        odds=st.none(),
+        rates=optional(rates),
     )
     ledger = st.builds(
         LedgerState,
@@ -137,7 +157,7 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         "preflight_since": optional(moments()),
         "holds": st.builds(core.Holds, **hold_fields),
         "summary": st.builds(core.Summary, words(), words(), words(), words(), words()),
-        "slis": tuples(sli, MAX_SLIS),
+        "slis": tuples(sli | alone, MAX_SLIS),
         "notes": tuples(words(), MAX_NOTES),
         "budget": tuples(ledger, MAX_SLIS),
         "checkpoints": tuples(st.builds(SliCheckpoint, keys(), moments(), values()), MAX_SLIS),
@@ -395,6 +415,31 @@ def test_effects_and_odds_as_people_read_them() -> None:
         "fineLimit": "3",
         "margin": {"ratio": "1.25", "difference": "0.002"},
     }
+
+
+def test_rates_as_people_read_them() -> None:
+    rates = Rates(Exposure.REPLICAS, ArmEvents(7, 11_520.0), ArmEvents(1, 45_360.5), 27.6, 5.7, 4.6)
+    alone = core.SliStatus("oom", True, Verdict.FAIL, None, None, None, 0, 1.0, "", rates=rates)
+    (sli,) = encode(core.RolloutStatus(slis=(alone,)))["slis"]
+    assert sli["rates"] == {
+        "per": "Replicas",
+        "candidate": {"events": 7, "exposure": "11520"},
+        "legacy": {"events": 1, "exposure": "45360.5"},
+        "ratio": "27.6",
+        "worse": "5.7",
+        "worseLimit": "4.6",
+    }
+    assert not {"candidate", "legacy", "needed", "burn", "evidence"} & sli.keys()
+    assert as_stored(core.RolloutStatus(slis=(alone,))).slis == (alone,)
+
+
+@pytest.mark.parametrize("broken", [{"per": "Pods"}, {"legacy": {}}, {"candidate": {"events": 3}}])
+def test_garbled_rates_are_none(broken: dict[str, Any]) -> None:
+    arm = {"events": 1, "exposure": "5"}
+    raw = {"name": "a", "rates": {"per": "Weight", "candidate": arm, "legacy": arm, **broken}}
+    found = decode({"slis": [raw]})
+    assert found is not None
+    assert found.slis[0].rates is None
 
 
 NAN = float("nan")

@@ -9,7 +9,8 @@ import pytest
 
 from modelrollout.core import wording
 from modelrollout.core.model import Margin, Verdict
-from modelrollout.core.observation import ArmCounts, Effect, Interval, Odds, SliAssessment
+from modelrollout.core.observation import ArmCounts, Effect, Interval, NoDataCause, Odds, SliAssessment
+from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from modelrollout.core.split import Split
 
 LIMITS = {"worse_limit": log(100), "fine_limit": log(20)}
@@ -127,6 +128,66 @@ def test_a_slight_deviation_of_the_split_is_told_beside_the_verdict(verdict: Ver
         f"{plain}; requests are not quite split as the route says: the candidate has 1,060 of 20,000 (5.30 %), its "
         f"weight promises 5.00 %; {LOOK}"
     )
+
+
+RATES = Rates(Exposure.REPLICAS, ArmEvents(7, 11_520.0), ArmEvents(1, 45_360.0), 27.3, log(312), log(200))
+ALONE = SliAssessment(
+    name="oom-kills",
+    critical=True,
+    verdict=Verdict.FAIL,
+    candidate=None,
+    legacy=None,
+    allowed=None,
+    margin=Margin(1.25, 0.0),
+    rates=RATES,
+)
+SEEN = "candidate 7 in 3.2 replica-hours, legacy 1 in 13, rate ratio 27"
+
+
+def rated(**changes: object) -> Rates:
+    return replace(RATES, **changes)  # type: ignore[arg-type]  # fields of Rates
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, f"{SEEN}, fails margin 1.25x; odds against chance 310 : 1"),
+        (
+            {"verdict": Verdict.WAIT, "rates": rated(worse=log(14))},
+            f"waiting: odds 14 : 1 that the candidate is worse, 200 : 1 take it off; {SEEN}",
+        ),
+        (
+            {
+                "verdict": Verdict.PASS,
+                "rates": rated(candidate=ArmEvents(0, 90.0), legacy=ArmEvents(0, 1710.0), ratio=None, worse=0.0),
+            },
+            "no evidence of harm: candidate 0 in 1.5 replica-minutes, legacy 0 in 28",
+        ),
+        (
+            {
+                "verdict": Verdict.PASS,
+                "rates": Rates(Exposure.WEIGHT, ArmEvents(2, 18.0), ArmEvents(1, 342.0), 38.0, 0.4, 4.6),
+            },
+            "no evidence of harm: candidate 2 in 0.3 traffic-minutes, legacy 1 in 5.7, rate ratio 38",
+        ),
+        (
+            {"verdict": Verdict.PASS, "rates": rated(candidate=ArmEvents(0, 0.0), legacy=ArmEvents(0, 0.0))},
+            "no evidence of harm: the candidate and legacy were not compared yet",
+        ),
+        (
+            {"verdict": Verdict.WAIT, "note": "no data from legacy to compare with", "rates": rated(worse=0.0)},
+            f"waiting: no data from legacy to compare with; {SEEN}",
+        ),
+        ({"verdict": Verdict.WAIT, "rates": rated(worse=0.0)}, f"waiting: a tick with data is missing; {SEEN}"),
+        (
+            {"verdict": Verdict.NO_DATA, "no_data": NoDataCause.STALE},
+            "no data from the candidate, its newest sample is too old",
+        ),
+    ],
+    ids=["fail", "doubt", "silence", "by weight", "not compared", "no legacy", "no tick", "no data"],
+)
+def test_what_is_said_of_events_without_a_total(changes: dict[str, object], text: str) -> None:
+    assert wording.assessment(replace(ALONE, **changes)) == f"oom-kills: {text}"  # type: ignore[arg-type]  # its fields
 
 
 @pytest.mark.parametrize(

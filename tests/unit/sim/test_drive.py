@@ -13,7 +13,7 @@ from modelrollout.ports import ArmsByPod, SourceSpec
 from modelrollout.sim.drive import Course, simulate
 from modelrollout.sim.scenario import Act, ArmName, Change, Crashes, Onset, Outage, OutageKind, Scenario
 from modelrollout.sim.traffic import Constant
-from tests.scene import make_spec
+from tests.scene import make_spec, own
 from tests.unit.sim.test_streams import ERRORS
 
 SOURCE = SourceSpec("default", ArmsByPod(), 5.0)
@@ -117,7 +117,7 @@ def test_low_traffic_waits_and_says_how_much_it_needs() -> None:
     assert "waiting" in course.status.message
     (look,) = course.looks[-1:]
     assert isinstance(look.evidence, EvidenceSeen)
-    assert look.evidence.slis[0].candidate.total < look.evidence.slis[0].needed
+    assert own(look.evidence.slis[0]).total < look.evidence.slis[0].needed
 
 
 def test_a_candidate_that_cannot_stay_up_is_taken_off() -> None:

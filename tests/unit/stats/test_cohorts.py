@@ -9,6 +9,7 @@ from modelrollout.core.observation import ArmCounts, EvidenceSeen, SliAssessment
 from modelrollout.stats.cohorts import MOST_BUNCHES, NO_COHORT, Cohorts, Coverage, Covered, bunches, cohort_of
 from modelrollout.stats.evidence import EvidenceTracker
 from modelrollout.stats.sequential import Comparison, Stratum, advance
+from tests.scene import own
 from tests.unit.stats.fleet import ORIGIN, tracker
 from tests.unit.stats.labelled import PLAN, Arm, World, accuracy, identical, ramp, tracked
 
@@ -112,7 +113,7 @@ def test_labels_that_come_after_the_longest_delay_are_not_counted() -> None:
     closes = np.floor(candidate.predicted / 60) * 60 + 120
     # The last scrape before the close.
     in_time = candidate.known <= np.minimum(closes - 4.0, LAST)
-    assert found.candidate.total == int(in_time.sum())
+    assert own(found).total == int(in_time.sum())
     assert found.verdict is Verdict.WAIT
 
 

@@ -15,6 +15,7 @@ from modelrollout.core.model import Margin, Step, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, EvidenceSeen, NoDataCause, SliAssessment
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.stats.evidence import EvidenceTracker
+from tests.scene import own
 from tests.unit.stats.fleet import ERROR_PLAN, ERRORS, ORIGIN, REQUESTS, Fleet, sli, spec, step, tracker
 
 STEPS = (Step(Weight(1000), 30.0, 600.0), Step(Weight(10_000), 30.0, 600.0))
@@ -78,21 +79,21 @@ def test_nothing_wrong_passes() -> None:
 def test_new_series_of_a_target_scraped_before_counts_from_zero() -> None:
     fleet = fleet_of(candidate=False)
     scraped(fleet, "candidate", "c-1", seen=lambda n, c: {"200": c["200"]} if n < 10 else {**c, "500": 15.0 + n - 10})
-    assert told(fleet).candidate.bad == 15 + TICKS - 10
+    assert own(told(fleet)).bad == 15 + TICKS - 10
 
 
 def test_new_pod_never_seen_before_brings_a_base_only() -> None:
     fleet = fleet_of()
     scraped(fleet, "candidate", "c-2", first=10)
     # Its first scrape is a base, and it is too young for `warmup`, 30 s, from then on.
-    assert told(fleet).candidate.total == 100 * TICKS + 100 * (TICKS - 10 - 6)
+    assert own(told(fleet)).total == 100 * TICKS + 100 * (TICKS - 10 - 6)
 
 
 def test_empty_vector_for_bad_is_zero() -> None:
     fleet = fleet_of(candidate=False)
     scraped(fleet, "candidate", "c-1", seen=lambda _, c: {"200": c["200"]})
     found = told(fleet)
-    assert (found.candidate.bad, found.verdict) == (0, Verdict.PASS)
+    assert (own(found).bad, found.verdict) == (0, Verdict.PASS)
 
 
 def test_empty_vector_for_total_is_no_data_and_no_pass() -> None:
@@ -143,8 +144,8 @@ def test_duplicated_replicas_behind_a_deduplicating_proxy_are_kept_out() -> None
         seen=lambda n, c: {"200": c["200"] + 100_000 - (50 if n % 2 and n > 12 else 0), "500": c["500"]},
     )
     found = told(fleet)
-    assert found.candidate.total <= 110 * TICKS
-    assert found.verdict is not Verdict.PASS or found.candidate.total > 0
+    assert own(found).total <= 110 * TICKS
+    assert found.verdict is not Verdict.PASS or own(found).total > 0
 
 
 def test_vanished_pod_is_stale_and_its_counts_stay() -> None:
@@ -159,7 +160,7 @@ def test_vanished_pod_beside_one_that_stays_is_no_gap() -> None:
     fleet = fleet_of()
     scraped(fleet, "candidate", "c-2", last=12)
     found = told(fleet)
-    assert (found.candidate.total, found.verdict) == (100 * TICKS + 1200, Verdict.PASS)
+    assert (own(found).total, found.verdict) == (100 * TICKS + 1200, Verdict.PASS)
 
 
 def test_changed_bucket_layout_is_invalid() -> None:
@@ -213,7 +214,7 @@ def test_late_scrapes_lose_nothing(late: float) -> None:
     scraped(fleet, "candidate", "c-1", late=late)
     found = told(fleet)
     assert found.verdict is Verdict.PASS
-    assert abs(found.candidate.total - 100 * TICKS) <= 100
+    assert abs(own(found).total - 100 * TICKS) <= 100
 
 
 def test_a_clock_that_is_behind_prometheus_loses_nothing() -> None:

@@ -16,7 +16,10 @@ from modelrollout.core.observation import (
 from modelrollout.stats import sequential
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, is_late
 from modelrollout.stats.guards import sum_counts
+from modelrollout.stats.judge import Reading
 from modelrollout.stats.sequential import Comparison
+from modelrollout.stats.track import SliTrack
+from tests.scene import own
 from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, again, series, sli, spec, step, tracker
 
 
@@ -217,10 +220,10 @@ def test_a_young_pod_is_judged_after_warmup() -> None:
     for n in range(20):
         fleet.scrape("candidate", "c-2", ORIGIN + 23 + 5 * n, {"500": 50 * n})
     run(tracked, fleet, 6, 51)
-    assert only(seen(tracked, 51)).candidate.bad == 0
+    assert own(only(seen(tracked, 51))).bad == 0
     run(tracked, fleet, 56, 61)
     # First scraped at 23 s: the first tick that begins 30 s later is (55, 60].
-    assert only(seen(tracked, 61)).candidate.bad == 50
+    assert own(only(seen(tracked, 61))).bad == 50
 
 
 def test_vanished_candidate_is_stale_and_keeps_its_counts() -> None:
@@ -434,7 +437,7 @@ def test_a_tracker_started_in_mid_step_equals_one_that_never_stopped(seed: int) 
         run(fresh, fleet, 301, 301)
         assert fresh.assess(ORIGIN + 301) == steadfast.assess(ORIGIN + 301)
     found = seen(steadfast, 301)
-    assert found.slis[0].candidate.total > 200
+    assert own(found.slis[0]).total > 200
     assert found.ledgers[0].candidate_bad > 0
     assert found.slis[0].odds is not None
     assert found.slis[0].odds.worse != 0.0
@@ -467,13 +470,19 @@ def test_a_checkpoint_of_another_layout_begins_anew() -> None:
         assert fresh._tracks[0].comparison.carried() == Comparison(sli().margin).carried()
 
 
+def reading_of(tracked: EvidenceTracker) -> Reading:
+    track = tracked._tracks[0]
+    assert isinstance(track, SliTrack)
+    return track.reading()
+
+
 def test_memory_does_not_grow_with_time() -> None:
     tracked = tracker(spec(budget=ErrorBudget(tiers=())))
     fleet = steady(until=700)
     run(tracked, fleet, 6, 601)
     found = only(seen(tracked, 601))
     assert found.candidate == ArmCounts(1200, 0)
-    assert len(tracked._tracks[0].reading().ticks) == 300 // 5
+    assert len(reading_of(tracked).ticks) == 300 // 5
 
 
 def test_series_of_up_are_welcome() -> None:
@@ -492,7 +501,7 @@ def test_sums_that_are_carried_along_are_those_of_the_ticks_of_the_step() -> Non
     tracked = tracker(spec(budget=ErrorBudget(tiers=())))
     for until, held in ((100, 20), (500, 60), (900, 60)):  # memory is 300 s without tiers
         run(tracked, fleet, 6.0, until + 1)
-        reading = tracked._tracks[0].reading()
+        reading = reading_of(tracked)
         ticks = [pair.candidate for pair in reading.ticks]
         assert len(ticks) == held
         assert reading.sums is not None

@@ -67,6 +67,13 @@ Slis = Annotated[
         "at least one SLI must be critical, otherwise nothing could stop a bad candidate",
         lambda slis: any(sli.critical is not False for sli in slis),
     ),
+    Rule(
+        "self.exists(s, (!has(s.critical) || s.critical) && (!has(s.counts) || has(s.counts.total)))",
+        "at least one critical SLI must have a total, such as a profile: counts without one prove nothing",
+        lambda slis: any(
+            sli.critical is not False and (sli.counts is None or sli.counts.total is not None) for sli in slis
+        ),
+    ),
 ]
 
 

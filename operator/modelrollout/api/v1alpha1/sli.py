@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -64,10 +64,28 @@ class Selector(ApiModel):
 
 
 class Counts(ApiModel):
-    """Bad events out of all events, both as counters."""
+    """Bad events out of all events, both as counters; or bad events alone, such as restarts."""
 
-    total: Selector = Field(description="Counter of all events.")
+    RULES = (
+        Rule(
+            "!has(self.per) || !has(self.total)",
+            "per is for events without a total; with a total they are counted out of that: remove one of the two",
+            lambda c: c.per is None or c.total is None,
+            path=".per",
+        ),
+    )
+
+    total: Selector | None = Field(
+        default=None,
+        description="Counter of all events; absent: bad events are no part of anything, and the SLI is a guard that"
+        " needs no objective.",
+    )
     bad: Selector = Field(description="Counter of bad events.")
+    per: Literal["Replicas", "Weight"] | None = Field(
+        default=None,
+        description="Without total: events are held against the time of each version's replicas, or against its share"
+        " of the traffic; absent: Replicas.",
+    )
 
 
 class ArmLabels(ApiModel):
@@ -127,6 +145,13 @@ class Labels(ApiModel):
     )
 
 
+def _alone(sli: Sli) -> bool:
+    return sli.counts is not None and sli.counts.total is None
+
+
+_ALONE = "(has(self.counts) && !has(self.counts.total))"
+
+
 class Sli(ApiModel):
     """One indicator with its objective."""
 
@@ -142,6 +167,30 @@ class Sli(ApiModel):
             lambda s: s.threshold is None or s.profile is not None,
             path=".threshold",
         ),
+        Rule(
+            f"{_ALONE} || has(self.objective)",
+            "objective must be set, such as 99.9; only counts without a total have none",
+            lambda s: _alone(s) or s.objective is not None,
+            path=".objective",
+        ),
+        Rule(
+            f"!{_ALONE} || !has(self.objective)",
+            "counts without a total have no share of good events: remove objective, or set counts.total",
+            lambda s: not _alone(s) or s.objective is None,
+            path=".objective",
+        ),
+        Rule(
+            f"!{_ALONE} || !has(self.margin) || !has(self.margin.difference)",
+            "counts without a total are compared by margin.ratio alone: remove margin.difference, or set counts.total",
+            lambda s: not _alone(s) or s.margin is None or s.margin.difference is None,
+            path=".margin.difference",
+        ),
+        Rule(
+            f"!{_ALONE} || !has(self.labels)",
+            "counts without a total are no predictions that wait for a label: remove labels, or set counts.total",
+            lambda s: not _alone(s) or s.labels is None,
+            path=".labels",
+        ),
     )
 
     name: Label = Field(description="Unique within the rollout.")
@@ -154,7 +203,10 @@ class Sli(ApiModel):
         default=None,
         description="Latency profiles: slower requests are bad. Rounded down to a histogram boundary, with a note.",
     )
-    objective: Objective = Field(description='Percent of events that must be good, such as "99.9".')
+    objective: Objective | None = Field(
+        default=None,
+        description='Percent of events that must be good, such as "99.9"; must be absent where counts have no total.',
+    )
     arms: ArmLabels | None = Field(default=None, description="Absent: as the MetricSource says.")
     margin: Margin | None = Field(default=None, description="What counts as not worse; absent: analysis.margin.")
     labels: Labels | None = Field(default=None, description="Labels that come late; absent: events count at once.")

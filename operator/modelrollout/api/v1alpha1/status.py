@@ -89,6 +89,30 @@ class Evidence(ApiModel):
     margin: StepMargin | None = Field(default=None, description="The margin of this step.")
 
 
+class ArmEvents(ApiModel):
+    """Events of one arm in its exposure, over the whole rollout."""
+
+    events: Count | None = Field(default=None, description="Events.")
+    exposure: DecimalText | None = Field(
+        default=None, description="Seconds, summed over the replicas, or over the share of the traffic."
+    )
+
+
+class Rates(ApiModel):
+    """How often each version had an event that has no total, and what speaks for harm."""
+
+    per: Word | None = Field(default=None, description="Replicas or Weight: what exposure is.")
+    candidate: ArmEvents | None = Field(default=None, description="The candidate.")
+    legacy: ArmEvents | None = Field(default=None, description="Legacy.")
+    ratio: DecimalText | None = Field(
+        default=None, description="Candidate's rate in multiples of legacy's; absent: legacy had no event."
+    )
+    worse: DecimalText | None = Field(
+        default=None, description="For a rate beyond the margin, as a natural logarithm of odds against chance."
+    )
+    worse_limit: DecimalText | None = Field(default=None, description="FAIL from here on; absent: never.")
+
+
 class SliStatus(ApiModel):
     """The last assessment of one SLI that was worth writing down."""
 
@@ -113,6 +137,7 @@ class SliStatus(ApiModel):
     evidence: Evidence | None = Field(
         default=None, description="Evidence against its limits; absent: nothing to compare with."
     )
+    rates: Rates | None = Field(default=None, description="Instead of counts: events that have no total.")
     message: Text | None = Field(default=None, description="The verdict with its numbers.")
 
 
