@@ -148,7 +148,8 @@ def test_server_and_python_agree(
     @settings(
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         deadline=None,
-        max_examples=120,
+        # Most SLIs drawn break a rule that ties their fields together.
+        max_examples=600 if fields == ("slis",) else 120,
         derandomize=True,
         database=None,
     )
