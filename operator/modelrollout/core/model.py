@@ -245,9 +245,8 @@ class Hold:
 class Analysis:
     """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged.
 
-    `false_rollback`: risk of reverting a candidate that is within its margins, per rollout, SLIs and looks together.
-    `false_promote`: risk per SLI that one beyond the margin passes a step. `tolerance`: extra bad share of ALL traffic
-    that the next step may risk. `split_holds`: requests that the weights did not split hold the rollout.
+    `false_rollback`: risk per rollout that a candidate within its margins is reverted. `false_promote`: per SLI, that one
+    beyond passes a step. `tolerance`: bad share of ALL traffic that a step may add. `split_holds`: a wrong split holds.
     """
 
     metric_source: str = "default"

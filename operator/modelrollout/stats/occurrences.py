@@ -145,7 +145,13 @@ class OccurrenceReader:
         return Happened(fits, sum(exposed.values()), sum(present.values()), chi, degrees)
 
     def _gap(
-        self, arm: ArmEventSamples, targets: dict[Target, list[float]], t1: float, known: KnownTargets, *, lazy: bool
+        self,
+        arm: ArmEventSamples,
+        targets: dict[Target, tuple[float, ...]],
+        t1: float,
+        known: KnownTargets,
+        *,
+        lazy: bool,
     ) -> NoTick | None:
         """Why this tick has no data, or None when it has: no event is data as soon as somebody has looked."""
         limit = t1 - self._patience

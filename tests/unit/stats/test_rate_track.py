@@ -64,7 +64,7 @@ class Kube:
     def read(self, at: float, window: float) -> ArmSeries:
         def arm(name: str) -> list[Series]:
             cut = ((dict(k), tuple(x for x in v if at - window < x[0] <= at)) for k, v in self.samples[name].items())
-            return [Series(labels, samples) for labels, samples in cut if samples]
+            return [Series.of(labels, samples) for labels, samples in cut if samples]
 
         return ArmSeries(arm("legacy"), arm("candidate"))
 
