@@ -245,7 +245,7 @@ class Hold:
 class Analysis:
     """How evidence is read. `interval`: one tick. `warmup`: younger pods are not judged.
 
-    `false_rollback`: risk per rollout that a candidate within its margins is reverted. `false_promote`: per SLI, that one
+    `false_rollback`: risk per rollout that one within its margins is reverted. `false_promote`: per SLI, that one
     beyond passes a step. `tolerance`: bad share of ALL traffic that a step may add. `split_holds`: a wrong split holds.
     """
 
