@@ -23,6 +23,8 @@ NO_MARGIN = Margin(1.0, 0.0)
 PLAIN, RESTARTS = 1.5, 1.7
 ONSET = 180
 LATE = 3.0
+SECOND_LOOK = 0.5
+"""Ticks above the target that are put down to decision 15: a FAIL waits for a second stratum (2.1 without it)."""
 LEAST_LOOKS = 2.01
 """A FAIL waits for a second stratum, so a mean of two looks can't be beaten, whatever the limit."""
 LOOKS = 960
@@ -115,9 +117,13 @@ def tables(results: Mapping[str, list[Any]]) -> Sequence[Table]:
     for ratio in (2.0, 3.0):
         ticks = np.concatenate(results[f"late/{ratio:g}"])
         target = "<= 3" if ratio == LATE else "– (page: 5.5)"
-        reached = bool(ticks.mean() <= 3) if ratio == LATE else None
-        cells = (f"{ratio:g}", target, round(float(ticks.mean()), 2), float(np.quantile(ticks, 0.9)), len(ticks))
-        onset.add(*cells, *(() if reached is not None else ("",)), reached=reached)
+        mean = float(ticks.mean())
+        cells = (f"{ratio:g}", target, round(mean, 2), float(np.quantile(ticks, 0.9)), len(ticks))
+        if ratio == LATE:
+            known = "decision 15" if mean <= LATE + SECOND_LOOK else ""
+            onset.add(*cells, reached=mean <= LATE, known=known)
+        else:
+            onset.add(*cells, "")
     three = Table(
         "three-way",
         f"Test 11: verdicts within {LOOKS} looks at the default margin (1 % errors, 200 requests/s, weight 25 %)",
