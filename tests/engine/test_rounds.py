@@ -57,13 +57,14 @@ class Bench:
 
 
 @pytest.mark.parametrize("count", [1, 10, 500])
-async def test_a_tick_takes_as_many_queries_as_there_are_templates(count: int) -> None:
+async def test_a_tick_takes_a_query_per_template_and_one_for_up(count: int) -> None:
     bench = Bench()
     for i in range(count):
         bench.follow(spec_named(f"m{i}", f"ns{i % 60}"))
     await bench.run(61)
     per_moment = Counter(at for _, _, at in bench.metrics.asked)
-    assert set(per_moment.values()) == {1}
+    assert set(per_moment.values()) == {2}
+    assert {query.metrics for _, query, _ in bench.metrics.asked} == {PLAN.metrics, ("up",)}
     assert 8 <= len(per_moment) <= 12
     assert len({key for _, key, _ in bench.news}) == count
     assert all(isinstance(bench.rounds.evidence(Key(f"ns{i % 60}", f"m{i}")), EvidenceSeen) for i in range(count))
@@ -71,7 +72,7 @@ async def test_a_tick_takes_as_many_queries_as_there_are_templates(count: int) -
     assert namespaces == ({()} if count == 500 else {tuple(sorted(f"ns{i}" for i in range(count)))})
 
 
-async def test_two_templates_are_two_queries() -> None:
+async def test_two_templates_share_the_query_for_up() -> None:
     bench = Bench()
     other = replace(PLAN, total=(Term(Selector("other_total")),), bad=(Term(Selector("other_total")),))
     for i in range(5):
@@ -81,7 +82,7 @@ async def test_two_templates_are_two_queries() -> None:
         bench.metrics.serve(spec)
         bench.rounds.follow(spec, at_step(), SOURCE, (other,), SCRAPE)
     await bench.run(31)
-    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {2}
+    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {3}
 
 
 async def test_shared_questions_cover_the_last_ticks_only() -> None:
@@ -120,7 +121,7 @@ async def test_a_failing_source_is_told_to_its_own_rollouts_only() -> None:
     assert isinstance(evidence, EvidenceUnreachable)
     assert evidence.kind == "HTTP 503"
     asked = [at for name, _, at in bench.metrics.asked if name == "sick"]
-    assert len(asked) <= 12
+    assert len(asked) <= 2 * 12
 
 
 async def test_a_hanging_source_delays_nobody_else_and_counts_as_no_answer() -> None:

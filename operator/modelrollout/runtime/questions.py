@@ -18,7 +18,7 @@ FEW_NAMESPACES = 50
 FEW_ROLLOUTS = 20
 """Up to so many namespaces, or rollouts, a question names them; beyond it asks for all."""
 ALIVE = "up"
-"""Read with every template: it tells a pod without events yet from one that is not scraped."""
+"""Read once a round: it tells a pod without events yet from one that is not scraped."""
 
 
 @dataclass(slots=True)
@@ -74,10 +74,11 @@ def shared_query(
 ) -> SeriesQuery:
     """One query for the plans of several rollouts, which all read `metrics`; `at`: its pinned time, epoch seconds.
 
-    `apart`: the answer must be kept small, so it is narrowed to these rollouts as far as a query can be.
+    No metrics: the question whether their targets are scraped (`ALIVE`). `apart`: the answer must be kept small, so it
+    is narrowed to these rollouts as far as a query can be.
     """
     namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
-    boundaries = sorted({b for _, plan in members for b in plan.boundaries})
+    boundaries = sorted({b for _, plan in members for b in plan.boundaries}) if metrics else []
     window = max(at - (due.span.at - due.span.window) for due, _ in members)
     cold = members[0][0].cold
     pods = ""
@@ -86,7 +87,7 @@ def shared_query(
         # A rollout whose arms a label tells apart has no pod names to narrow by.
         pods = "|".join(each) if all(each) else ""
     narrow = apart or len(namespaces) <= FEW_NAMESPACES
-    return SeriesQuery((*metrics, ALIVE), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
+    return SeriesQuery(metrics or (ALIVE,), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
 
 
 def sli_of(spec: RolloutSpec, plan: SliPlan) -> Sli:

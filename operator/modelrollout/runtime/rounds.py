@@ -1,4 +1,4 @@
-"""Evidence rounds: one question per SLI template for all rollouts of a source, at one pinned time.
+"""Evidence rounds: a question per SLI template, and one for `up`, for all rollouts of a source, at one pinned time.
 
 A tracker lives as long as the revision it judges; what it is asked about is driven by the status alone, so that a new
 leader arrives at the same evidence. Shared questions cover the last ticks only. A tracker that is far behind (a new
@@ -11,15 +11,12 @@ import asyncio
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
 from modelrollout.core.model import ZERO, Key, Phase, RolloutSpec
-from modelrollout.core.observation import (
-    Evidence,
-    EvidencePending,
-    EvidenceUnreachable,
-)
+from modelrollout.core.observation import Evidence, EvidencePending, EvidenceUnreachable
 from modelrollout.core.plan import SliPlan
+from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.alarm import alarming
@@ -46,6 +43,10 @@ TOGETHER = 64
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
+
+
+Answers = Mapping[tuple[Key, str], list[Split | str]]
+"""By rollout and SLI: what was answered to the questions that it takes, or the kind of failure."""
 
 
 class Rounds:
@@ -168,13 +169,14 @@ class Rounds:
             at = max(due.span.at for due in dues)
             questions = self._questions(name, dues, at)
             results = await self._read(name, [q.query for q in questions], at)
-            answers: dict[tuple[Key, str], Split | str] = {}
+            answers: dict[tuple[Key, str], list[Split | str]] = defaultdict(list)
             for question, result in zip(questions, results, strict=True):
                 split = Split(result.series) if isinstance(result, Answer) else result.kind
                 if split == TOO_LARGE and len(question.members) > 1:
                     # Asked in smaller parts from the next round on; the ticks missed now are read then.
                     self._parts[question.part] = 2 * self._parts.get(question.part, 1)
-                answers.update({(due.watch.spec.key, plan.sli): split for due, plan in question.members})
+                for due, plan in question.members:
+                    answers[due.watch.spec.key, plan.sli].append(split)
             del results
             await self._deliver(dues, answers)
         finally:
@@ -183,11 +185,12 @@ class Rounds:
                 due.watch.busy = False
 
     def _questions(self, name: str, dues: Sequence[Due], at: float) -> list[Question]:
-        """One question per template, apart for trackers that start: theirs reach further back."""
+        """A question per template and one for `up`, apart for trackers that start: theirs reach further back."""
         groups: dict[tuple[bool, tuple[str, ...]], list[tuple[Due, SliPlan]]] = defaultdict(list)
         for due in sorted(dues, key=lambda d: d.watch.spec.key):
             for plan in due.watch.plans:
                 groups[due.cold, plan.metrics].append((due, plan))
+                groups[due.cold, ()].append((due, plan))
         questions = []
         for (_, metrics), members in groups.items():
             parts = min(self._parts.get((name, metrics), 1), len(members))
@@ -213,8 +216,8 @@ class Rounds:
                     for plan in watch.plans
                 ]
                 results = await self._read(watch.source.name, queries, due.span.at)
-                answers: dict[tuple[Key, str], Split | str] = {
-                    (spec.key, plan.sli): Split(result.series) if isinstance(result, Answer) else result.kind
+                answers: Answers = {
+                    (spec.key, plan.sli): [Split(result.series) if isinstance(result, Answer) else result.kind]
                     for plan, result in zip(watch.plans, results, strict=True)
                 }
                 await self._deliver([due], answers)
@@ -231,7 +234,7 @@ class Rounds:
             log.exception("metric source %s: reading failed", name)
             return [NoAnswer("BadAnswer")] * len(queries)
 
-    async def _deliver(self, dues: Iterable[Due], answers: dict[tuple[Key, str], Split | str]) -> None:
+    async def _deliver(self, dues: Iterable[Due], answers: Answers) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         fed: list[Due] = []
@@ -275,17 +278,23 @@ class Rounds:
         watch = due.watch
         self._news(watch.spec.key, Priority.URGENT if alarming(watch.evidence) else Priority.NORMAL)
 
-    def _feed(self, watch: Watch, span: Span, answers: dict[tuple[Key, str], Split | str]) -> None:
+    def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
         now = self._clock.now()
         start = span.at - span.window
         given: dict[str, ArmSeries | str] = {}
         for plan in watch.plans:
-            split = answers[watch.spec.key, plan.sli]
-            if isinstance(split, str):
-                given[plan.sli] = split
-                continue
-            legacy, candidate = split.arms(watch.spec, sli_of(watch.spec, plan), watch.source)
-            given[plan.sli] = ArmSeries(within(legacy, start, span.at), within(candidate, start, span.at))
+            sli = sli_of(watch.spec, plan)
+            legacy: tuple[Series, ...] = ()
+            candidate: tuple[Series, ...] = ()
+            for split in answers[watch.spec.key, plan.sli]:
+                if isinstance(split, str):
+                    given[plan.sli] = split
+                    break
+                theirs, ours = split.arms(watch.spec, sli, watch.source)
+                legacy += within(theirs, start, span.at)
+                candidate += within(ours, start, span.at)
+            else:
+                given[plan.sli] = ArmSeries(legacy, candidate)
         if any(isinstance(answer, str) for answer in given.values()):
             # Asked again a tick later; ticks missed meanwhile are read then.
             watch.not_before = now + watch.spec.analysis.interval
