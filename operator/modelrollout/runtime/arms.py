@@ -53,9 +53,13 @@ class Split:
     def _pod(self, namespace: str, deployment: str) -> tuple[Series, ...]:
         if self._pods is None:
             self._pods = {}
+            places: dict[tuple[str, str], list[list[Series]]] = {}
             for one in self._series:
-                for owner in owners(one.labels.get(POD, "")):
-                    self._pods.setdefault((one.labels.get(NAMESPACE, ""), owner), []).append(one)
+                pod = (one.labels.get(NAMESPACE, ""), one.labels.get(POD, ""))
+                if pod not in places:
+                    places[pod] = [self._pods.setdefault((pod[0], owner), []) for owner in owners(pod[1])]
+                for place in places[pod]:
+                    place.append(one)
         return tuple(self._pods.get((namespace, deployment), ()))
 
     def _label(self, namespace: str, label: str, value: str) -> tuple[Series, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelrollout.core.samples import Series
 
@@ -38,8 +38,7 @@ def whole(value: float) -> float:
     return nearest if abs(value - nearest) <= SNAP else value
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One series ready for arithmetic: ascending times (epoch seconds) with values, and times of samples left out."""
 
     target: Target
@@ -72,8 +71,7 @@ class Track:
         return first < len(self.times) and self.times[first] <= until
 
 
-@dataclass(frozen=True, slots=True)
-class Increase:
+class Increase(NamedTuple):
     """What a counter gained; an int when integral. `reset`: the value dropped on the way."""
 
     value: float

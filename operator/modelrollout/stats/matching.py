@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelrollout.core.plan import Term
 from modelrollout.stats.increments import KnownTargets, Track
@@ -30,6 +31,8 @@ class Matcher:
         for name, value in term.selector.equal:
             if labels.get(name, "") != value:
                 return False
+        if not self.patterns:
+            return True  # most terms have none, and this is asked of each series at each tick
         return all(pattern.fullmatch(labels.get(name, "")) for name, pattern in self.patterns)
 
 
@@ -42,8 +45,7 @@ def boundary_of(labels: Mapping[str, str]) -> float | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """A series of an arm with the signs it carries in the sums; `metric` and `le` tell buckets apart."""
 
     track: Track
@@ -67,5 +69,12 @@ class ArmSamples:
 
     def newest(self, until: float) -> float | None:
         """Time of the newest sample of the total, or of all predictions, at or before `until`."""
-        times = [at for c in self.counters if (c.total or c.predicted) and (at := c.track.newest(until)) is not None]
-        return max(times, default=None)
+        newest: float | None = None
+        seen: tuple[float, ...] | None = None
+        for counter in self.counters:
+            # Counters of a target share their times.
+            if counter.track.times is not seen and (counter.total or counter.predicted):
+                seen = counter.track.times
+                at = counter.track.newest(until)
+                newest = at if newest is None or (at is not None and at > newest) else newest
+        return newest
