@@ -9,8 +9,22 @@ import pytest
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision
-from modelrollout.core.model import ActionVerb, Epoch, Key, Margin, Phase, RolloutSpec, Step, Weight
+from modelrollout.core.model import (
+    ActionVerb,
+    Counts,
+    Epoch,
+    Key,
+    Margin,
+    Phase,
+    RolloutSpec,
+    Selector,
+    Sli,
+    Step,
+    Weight,
+)
 from modelrollout.core.observation import ActionRequest, Observation, SpecProblem, WorkloadSeen
+from modelrollout.core.rates import Exposure
+from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.queue import Priority
@@ -68,6 +82,45 @@ async def test_a_bad_candidate_is_off_the_traffic_soon_after_it_shows() -> None:
     assert done - turned <= 15
     await world.until(lambda: phase(world, spec.key) is Phase.ROLLED_BACK)
     assert [w.weight for w in world.api.writes if w.what == "route"][-1] == 0
+    await world.stop()
+
+
+RESTARTS = Counts(None, Selector("requests_total", equal=(("code", "500"),)), Exposure.REPLICAS)
+GUARD = Sli("restarts", RESTARTS, None, margin=Margin(2.0, 0.0))
+
+
+async def test_events_without_a_total_hold_nobody_by_their_silence() -> None:
+    spec = quick("fraud")
+    spec = replace(spec, slis=(*spec.slis, GUARD))
+    world = build()
+    world.api.create(spec)
+    world.metrics.serve(spec, legacy=Load(errors=0.0), candidate=Load(errors=0.0))
+    await world.start()
+    await world.until(lambda: phase(world, spec.key) is Phase.PROMOTED)
+    status = world.api.status(spec.key)
+    assert [ledger.sli for ledger in status.budget] == ["availability"]
+    raised = [record.message for record in status.decisions if record.action == "Raise"]
+    assert "restarts: no evidence of harm: candidate 0 in " in raised[-1]
+    await world.stop()
+
+
+async def test_more_events_of_a_candidate_than_of_legacy_take_it_off() -> None:
+    """Its errors are within the wide margin of the other SLI: only the guard minds them."""
+    spec = quick("fraud")
+    steps = tuple(replace(each, min_duration=120.0) for each in spec.steps)
+    spec = replace(spec, slis=(*spec.slis, GUARD), steps=steps)
+    world = build()
+    world.api.create(spec)
+    world.metrics.serve(spec, legacy=Load(errors=0.0005), candidate=Load(errors=0.005))
+    await world.start()
+    await world.until(lambda: phase(world, spec.key) is Phase.ROLLED_BACK)
+    status = world.api.status(spec.key)
+    assert status.reason == Reason.SLI_FAILED
+    assert "restarts: candidate " in status.message
+    assert "fails margin 2x; odds against chance" in status.message
+    (guard,) = (sli for sli in status.slis if sli.name == "restarts")
+    assert guard.rates is not None
+    assert guard.rates.worse >= guard.rates.worse_limit
     await world.stop()
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import ErrorBudget, Key, Margin, Phase, ProfileRef, RolloutSpec
+from modelrollout.core.model import Counts, ErrorBudget, Key, Margin, Phase, ProfileRef, RolloutSpec, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
+from modelrollout.core.rates import Exposure
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
 from modelrollout.stats.sequential import Comparison
@@ -154,6 +155,19 @@ async def test_a_service_without_requests_has_no_budget_line_instead_of_zero() -
     found = await bench.looked(spec)
     assert isinstance(found.preflight, PreflightPassed)
     assert found.preflight.budgets == ()
+
+
+async def test_events_without_a_total_have_no_budget_no_load_and_no_history() -> None:
+    errors = Selector("requests_total", equal=(("code", "500"),))
+    guard = Sli("restarts", Counts(None, errors, Exposure.REPLICAS), None)
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec, legacy=Load(errors=0.02))
+    found = await bench.looked(replace(spec, slis=(*spec.slis, guard)))
+    assert isinstance(found.preflight, PreflightPassed)
+    assert [plan.sli for plan in found.plans] == ["availability", "restarts"]
+    assert [name for name, *_ in found.preflight.budgets] == ["availability"]
+    assert [checkpoint.sli for checkpoint in found.preflight.checkpoints] == ["availability"]
+    assert not any("restarts" in note for note in found.preflight.notes)
 
 
 async def test_lifting_a_pause_keeps_the_plans_and_another_threshold_does_not() -> None:

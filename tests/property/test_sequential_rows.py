@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts
+from modelrollout.core.rates import ArmEvents
+from modelrollout.stats.rates import CARRIED, RateComparison, RateStratum, advance_rates
 from modelrollout.stats.sequential import Comparison, Stratum, advance
 
 MARGINS = (Margin(), Margin(1.0, 0.0), Margin(2.0, 0.01))
@@ -72,3 +74,34 @@ def test_a_checkpoint_of_another_layout_is_not_used() -> None:
     assert Comparison(Margin(), values).carried() == values
     for other in ((-1.0, *values[1:]), values[:-1]):
         assert Comparison(Margin(), other).carried() == Comparison(Margin()).carried() != values
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(0, 8))
+@settings(max_examples=40, deadline=None)
+def test_rates_in_a_batch_and_from_a_checkpoint_say_what_one_without_a_stop_says(
+    seed: int, size: int, cut: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    ratios = rng.choice([0.8, 1.0, 1.25, 3.0], size)
+    together, alone = ([RateComparison(float(ratio)) for ratio in ratios] for _ in range(2))
+    for index in range(12):
+        strata = [
+            RateStratum(
+                ArmEvents(int(rng.poisson(2)), float(rng.choice([0.0, 5.0, 40.0]))),
+                ArmEvents(int(rng.poisson(3)), float(rng.choice([0.0, 90.0]))),
+                end=1e9 + 130.0 * index,
+                judged=bool(rng.random() < 0.9),
+                chi=float(rng.gamma(2.0)),
+                degrees=2,
+            )
+            for _ in range(size)
+        ]
+        if index == cut:  # a new step for both; the one written down and read back goes on alike
+            together = [RateComparison(one.ratio, one.carried()) for one in together]
+            alone = [RateComparison(one.ratio, tuple(one.values[:CARRIED].tolist())) for one in alone]
+        advance_rates(together, strata)
+        for one, stratum in zip(alone, strata, strict=True):
+            advance_rates([one], [stratum])
+    for one, other in zip(together, alone, strict=True):
+        assert one.values.tobytes() == other.values.tobytes()
+        assert one.findings() == other.findings()

@@ -28,6 +28,7 @@ from modelrollout.stats.detection import allowance
 
 Planned = tuple[RolloutSpec, RolloutOutlook]
 
+GUARD = "a guard: counts without a total prove nothing, hold the step at odds of 10 : 1 for harm, and take no rate"
 PIPE_WIDTH = 120
 DIGITS = 6
 _SHORT = {Detector.BURN: ("burn tier",), Detector.HARD_GUARD: ("hard guard",), Detector.BUDGET: ("budget share",)}
@@ -62,12 +63,18 @@ def _print(console: Console, spec: RolloutSpec, outlook: RolloutOutlook) -> None
         console.print("  worse than legacy: time until the rollback, bad events until then (average / 9 of 10)")
         console.print(_detections(mine))
         console.print(f"  {_worst(spec, slis[name], mine)}\n")
+    for name in _guards(spec):
+        console.print(Text.assemble((name, "bold"), f": {GUARD}\n"))
     for text in _warnings(spec, outlook):
         console.print(Text.assemble(("would not start: ", "bold yellow"), text))
     for text in outlook.refusals:
         console.print(Text.assemble(("not provable: ", "bold red"), text))
     if not outlook.refusals:
         console.print("every margin is provable in time")
+
+
+def _guards(spec: RolloutSpec) -> list[str]:
+    return [sli.name for sli in spec.slis if sli.allowed is None]
 
 
 def _warnings(spec: RolloutSpec, outlook: RolloutOutlook) -> list[str]:
@@ -189,6 +196,7 @@ def _rollout(spec: RolloutSpec, outlook: RolloutOutlook) -> dict[str, Any]:
             }
             for proof in outlook.steps[0].proofs
         ],
+        "guards": _guards(spec),
         "steps": [_step(step) for step in outlook.steps],
     }
 

@@ -11,6 +11,7 @@ from modelrollout.catalog.profiles import Counter, LatencyEntry, Profile, RatioE
 from modelrollout.core.model import Counts, Labels, ProfileRef, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, SpecProblem
 from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.rates import Exposure
 from modelrollout.core.samples import Series
 
 REQUESTS = Selector("requests_total")
@@ -54,6 +55,28 @@ def test_errors() -> None:
     assert alternatives(asked) == ("requests_total",)
     expected = SliPlan("x", (Term(REQUESTS),), (Term(Selector("requests_total", regex=(("code", "5.."),))),))
     assert resolve(asked, [series("requests_total", code="200", version="8")]) == Resolved(expected)
+
+
+RESTARTS = Selector("restarts_total", equal=(("container", "server"),))
+GUARD = Sli("own", Counts(None, RESTARTS, Exposure.REPLICAS), None)
+
+
+def test_events_without_a_total_are_counted_by_themselves() -> None:
+    assert alternatives(GUARD) == ("restarts_total",)
+    plan = SliPlan("own", (), (Term(RESTARTS),))
+    assert resolve(GUARD, [series("restarts_total", container="server")]) == Resolved(plan)
+    assert plan.metrics == ("restarts_total",)
+
+
+def test_events_that_have_not_come_yet_are_noted_and_a_wrong_label_is_told() -> None:
+    found = resolve(GUARD, [])
+    assert isinstance(found, Resolved)
+    assert found.notes == (
+        "slis[own]: no series of restarts_total yet, so no event is bad until one appears; check counts.bad.metric",
+    )
+    assert "restarts_total has no label container" in failure(
+        resolve(GUARD, [series("restarts_total", pod="p")]), "MetricNotFound"
+    )
 
 
 def test_accuracy() -> None:

@@ -64,6 +64,29 @@ def test_what_is_not_provable_is_6_and_told_with_the_ways_out(tmp_path: Path) ->
     assert "every margin is provable" not in out
 
 
+def test_counts_without_a_total_are_a_guard_without_a_proof(tmp_path: Path) -> None:
+    [rollout] = yaml.safe_load_all(SMALLEST.read_text())
+    rollout["spec"]["slis"].append({"name": "restarts", "counts": {"bad": {"metric": "restarts_total"}}})
+    path = tmp_path / "guarded.yaml"
+    path.write_text(yaml.safe_dump(rollout))
+    code, out, err = run(path, "--rate", "availability=20", "--error-rate", "0.001")
+    assert (code, err) == (0, "")
+    assert "restarts: a guard: counts without a total prove nothing" in out
+    found = planned(path, "--rate", "20", "--error-rate", "0.001")
+    assert (found["guards"], [sli["name"] for sli in found["slis"]]) == (["restarts"], ["availability"])
+    assert found["seconds"] == planned(SMALLEST, "--rate", "20", "--error-rate", "0.001")["seconds"]
+
+
+def test_an_objective_beside_counts_without_a_total_is_refused_offline_too(tmp_path: Path) -> None:
+    [rollout] = yaml.safe_load_all(SMALLEST.read_text())
+    rollout["spec"]["slis"].append({"name": "a", "counts": {"bad": {"metric": "a_total"}}, "objective": "99"})
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(rollout))
+    code, _, err = run(path, "--rate", "20")
+    assert code == 5
+    assert "spec.slis[1].objective: counts without a total have no share of good events: remove objective" in err
+
+
 def test_json_has_the_same_numbers(tmp_path: Path) -> None:
     found = planned(
         hasty(tmp_path), "--rate", "20", "--error-rate", "0.1%", "--regression", "3", "--regression", "dead"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from modelrollout.cli.main import app
@@ -51,6 +52,18 @@ def test_data_that_end_too_early_are_4(tmp_path: Path) -> None:
     code, out, _ = run("--csv", counts(tmp_path / "c.csv", minutes=1), "--lead", "10", MANIFEST)
     assert code == 4
     assert "Outcome: none, the data end after " in out
+
+
+def test_counts_per_tick_cannot_hold_events_without_a_total(tmp_path: Path) -> None:
+    (rollout,) = yaml.safe_load_all(MANIFEST.read_text())
+    rollout["spec"]["slis"].append({"name": "restarts", "counts": {"bad": {"metric": "restarts_total"}}})
+    manifest = tmp_path / "guarded.yaml"
+    manifest.write_text(yaml.safe_dump(rollout))
+    code, _, err = run("--csv", counts(tmp_path / "c.csv"), manifest)
+    assert code == 1
+    assert (
+        "SLI 'restarts' has no counts.total; remove it from the manifest, or record samples (JSON Lines) instead" in err
+    )
 
 
 def test_json(tmp_path: Path) -> None:

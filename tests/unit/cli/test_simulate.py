@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from modelrollout.cli.main import app
@@ -50,6 +51,33 @@ def test_a_promotion_is_0() -> None:
     assert [d["weight"] for d in found["decisions"]] == [5, 25, 50, 100, 100]
     assert set(found["slis"]) == {"errors", "latency"}
     assert found["slis"]["errors"]["candidate"]["total"] > 0
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Path:
+    """The example with an SLI that virtual pods know nothing of."""
+    documents = list(yaml.safe_load_all(ROLLOUT.read_text()))
+    (rollout,) = (each for each in documents if each["kind"] == "ModelRollout")
+    rollout["spec"]["slis"].append({"name": "restarts", "counts": {"bad": {"metric": "restarts_total"}}})
+    path = tmp_path / "guarded.yaml"
+    path.write_text(yaml.safe_dump_all(documents))
+    return path
+
+
+def test_a_guard_has_nothing_to_count_and_holds_nobody(guarded: Path) -> None:
+    code, out, _ = run(guarded, "--scenario", SCENARIOS / "healthy.yaml")
+    assert code == 0
+    assert "restarts: virtual pods have no such events\n" in out
+    assert "restarts: no evidence of harm: candidate 0 in " in out
+
+
+def test_a_scenario_cannot_change_what_virtual_pods_do_not_have(guarded: Path, tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text("base: {restarts: 0.1}\n")
+    code, _, err = run(guarded, "--scenario", scenario)
+    assert code != 0
+    assert "base.restarts" in err
+    assert "must be an SLI with a total" in err
 
 
 def test_neither_is_4(tmp_path: Path) -> None:

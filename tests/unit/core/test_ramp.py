@@ -7,8 +7,9 @@ from math import log
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, Analysis, Margin, Verdict
+from modelrollout.core.model import AdoptRoute, Analysis, Counts, Margin, Selector, Sli, Verdict
 from modelrollout.core.observation import Effect, EvidenceSeen, Interval, Odds, SliAssessment
+from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from tests.scene import READY, World, assessed, make_spec
 
 SPEC = replace(make_spec(2, 6, 20, 100, analysis=Analysis(interval=5.0, tolerance=0.0005)), ramp=True)
@@ -105,6 +106,17 @@ def test_what_the_ratio_allows_is_no_excess(ratio: float, weight: int) -> None:
 )
 def test_what_keeps_it_where_it_is(sli: SliAssessment) -> None:
     assert at_first_step(sli).weight == 2
+
+
+GUARD = Sli("restarts", Counts(None, Selector("restarts_total"), Exposure.REPLICAS), None, margin=Margin(1.25, 0.0))
+
+
+@pytest.mark.parametrize(("verdict", "weight"), [(Verdict.PASS, 400), (Verdict.WAIT, 200), (Verdict.NO_DATA, 200)])
+def test_a_guard_bounds_no_excess_but_holds_when_it_does_not_pass(verdict: Verdict, weight: int) -> None:
+    rates = Rates(Exposure.REPLICAS, ArmEvents(0, 90.0), ArmEvents(0, 270.0), None, 0.0, log(200))
+    guard = SliAssessment("restarts", True, verdict, None, None, None, rates=rates)
+    spec = replace(SPEC, slis=(*SPEC.slis, GUARD))
+    assert at_first_step(undecided(), guard, spec=spec).route_weight == weight
 
 
 def test_the_worst_sli_says_how_far_and_one_that_has_passed_has_a_say() -> None:
