@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import Counts, Margin, Phase, RolloutSpec, Selector, Step, Verdict, Weight
+from modelrollout.core.model import Counts, Margin, Phase, RolloutSpec, Selector, Sli, Step, Verdict, Weight
 from modelrollout.core.observation import EvidenceSeen
+from modelrollout.core.rates import Exposure
 from modelrollout.ports import Answer, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import within
 from modelrollout.sim.recorded import Replayed, replay
@@ -72,6 +73,24 @@ async def test_a_replay_decides_as_the_engine_did(turn: tuple[float, float] | No
         # The live engine polls every 0.25 s, and its first look was at START.
         assert abs(now.at - then.at) <= 6.0
     assert result.moments[-1].evidence is not None
+
+
+async def test_a_replay_judges_events_without_a_total_per_replica_and_lets_those_by_weight_be() -> None:
+    spec = counted()
+    errors = Selector("requests_total", equal=(("code", "500"),))
+    guards = tuple(Sli(per.value.lower(), Counts(None, errors, per), None, margin=Margin(2.0, 0.0)) for per in Exposure)
+    steps = tuple(replace(step, min_duration=80.0) for step in QUICK)
+    spec = replace(spec, slis=(*spec.slis, *guards), steps=steps)
+    world = build()
+    world.metrics.serve(spec, legacy=Load(errors=0.0005), candidate=Load(errors=0.005))
+    result = await asyncio.to_thread(replay, spec, await recorded(world, spec), SOURCE)
+    assert result.status.phase is Phase.ROLLED_BACK
+    assert result.status.message.startswith("replicas: candidate ")
+    assert [shares.sli for shares in result.shares] == ["availability"]
+    found = [m.evidence.slis[-1] for m in result.moments if isinstance(m.evidence, EvidenceSeen)]
+    assert {each.verdict for each in found} <= {Verdict.PASS, Verdict.WAIT}
+    assert found[-1].rates is not None
+    assert found[-1].rates.candidate.exposure == 0.0
 
 
 async def test_what_waits_for_people_is_said() -> None:

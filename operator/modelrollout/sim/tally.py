@@ -25,7 +25,8 @@ def tally(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> Iterat
     bare = [sli.name for sli in spec.slis if sli.allowed is None]
     if bare:
         raise SpecError(
-            f"has no counts.total, so counts per tick can't hold it; {NO_ROWS}", field=f"spec.slis[{bare[0]}]"
+            f"SLI {bare[0]!r} has no counts.total, so counts per tick can't hold it; {NO_ROWS}",
+            field=f"spec.slis[{bare[0]}].counts.total",
         )
     header = recording.header
     interval = max(spec.analysis.interval, source.scrape_interval or header.scrape)

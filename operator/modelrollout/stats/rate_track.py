@@ -18,7 +18,7 @@ from modelrollout.stats.ages import Ages
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.judge import LEAST_STRATA, SILENT_TICKS
 from modelrollout.stats.occurrences import UNCOUNTED, ArmEventSamples, Happened, Jobs, OccurrenceReader, judged_apart
-from modelrollout.stats.rates import RateComparison, RateStratum, understood
+from modelrollout.stats.rates import RateComparison, RateFindings, RateStratum, understood
 from modelrollout.stats.ticks import NUDGE, NoTick
 from modelrollout.stats.track import ArmSeries, Timing
 
@@ -146,7 +146,7 @@ class RateTrack:
     def assess(self, now: float) -> SliAssessment:
         """The verdict with its numbers: FAIL for certain harm, PASS for data without a sign of it."""
         found = self.comparison.findings()
-        gap, note = self._gap(), self._note()
+        gap, note = self._gap(), self._note(found)
         verdict = Verdict.WAIT
         if found.fails(self._limit):
             verdict = Verdict.FAIL
@@ -186,9 +186,9 @@ class RateTrack:
             return None
         return newest if self._missing >= SILENT_TICKS or newest.cause is NoDataCause.STALE else None
 
-    def _note(self) -> str:
+    def _note(self, found: RateFindings) -> str:
         """What keeps the arms from being compared at all; that is no lack of events but one of data."""
-        if self._last or self.comparison.findings().strata >= LEAST_STRATA:
+        if self._last or found.strata >= LEAST_STRATA:
             return ""
         if self._per is Exposure.WEIGHT and self._share is None:
             return ""

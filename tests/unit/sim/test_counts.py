@@ -6,11 +6,15 @@ import io
 
 import pytest
 
-from modelrollout.core.model import RolloutSpec
+from modelrollout.core.model import Counts, RolloutSpec, Selector, Sli
 from modelrollout.core.observation import NoDataCause
+from modelrollout.core.rates import Exposure
+from modelrollout.errors import SpecError
+from modelrollout.ports import ArmsByPod, SourceSpec
 from modelrollout.sim.counts import Row, lines, read, recording
 from modelrollout.sim.recorded import plans
-from modelrollout.sim.recording import BadRecording
+from modelrollout.sim.recording import BadRecording, Header, Recording
+from modelrollout.sim.tally import tally
 from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.ticks import ArmReader, NoTick, Tick, TickCounts
 from tests.scene import make_spec, sli
@@ -53,6 +57,16 @@ def test_a_missing_row_is_a_tick_without_data_and_the_next_counts_only_its_own()
 def test_rows_round_trip() -> None:
     made = [Row(1.0, "legacy", "availability", 5, 0), Row(2.5, "candidate", "availability", 5, 5)]
     assert list(read(io.StringIO("".join(lines(made))))) == made
+
+
+def test_events_without_a_total_are_no_rows() -> None:
+    guard = Sli("restarts", Counts(None, Selector("restarts_total"), Exposure.REPLICAS), None)
+    spec = make_spec(slis=(sli(), guard))
+    header = Header(str(spec.key), T0, T0 + 60.0, 5.0)
+    with pytest.raises(
+        SpecError, match=r"SLI 'restarts' has no counts.total, .* record samples \(JSON Lines\) instead"
+    ):
+        list(tally(spec, Recording(header), SourceSpec("s", ArmsByPod(), 5.0)))
 
 
 def test_times_may_be_written_with_a_zone() -> None:

@@ -13,6 +13,9 @@ from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from modelrollout.core.samples import Series
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, settle
+from modelrollout.stats.increments import KnownTargets
+from modelrollout.stats.occurrences import Jobs, OccurrenceReader
+from modelrollout.stats.ticks import NoTick
 from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, sli, spec, step, tracker
 
 RESTARTS = Selector("kube_pod_container_status_restarts_total")
@@ -207,6 +210,30 @@ def test_nobody_looking_is_missing_data() -> None:
         cluster.pod(arm, pod, until=400.0, told=lambda t: False, up=lambda t: False)
     found = judged(cluster, until=201.0)
     assert (found.verdict, found.no_data) == (Verdict.NO_DATA, NoDataCause.MISSING)
+
+
+def test_a_replica_that_begins_anew_counts_from_zero() -> None:
+    """Its counter drops from 4 to 1: one more event, not three fewer."""
+    found = rates(judged(kube(candidate=lambda t: 4.0 if t < 100 else 1.0), until=201.0))
+    assert found.candidate.events == 1
+
+
+def test_two_kube_state_metrics_merged_into_one_series_are_no_data_for_a_while() -> None:
+    def merged(t: float) -> float:
+        return 500.0 if t < 100 or t > 110 else 300.0
+
+    tracked = guarded()
+    run(tracked, kube(candidate=merged), 111.0)
+    assert rates(told(tracked, 111)).candidate.events == 0
+
+
+def test_a_counter_that_is_no_number_is_missing_data() -> None:
+    reader = OccurrenceReader(PLAN, Jobs(), scrape=5.0, slack=15.0)
+    labels = {"__name__": RESTARTS.metric, "job": "ksm", "instance": "k", "namespace": "ns", "pod": "c-1"}
+    nan = Series.of(labels, [], (ORIGIN + 3.0, ORIGIN + 8.0))
+    arm, known = reader.prepare([nan]), KnownTargets([nan])
+    found = reader.read(arm, ORIGIN + 5, ORIGIN + 10, known=known, judged=lambda target: True, lazy=False)
+    assert found == NoTick(NoDataCause.REJECTED)
 
 
 def test_without_legacy_there_is_nothing_to_compare_with() -> None:
