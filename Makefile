@@ -69,7 +69,7 @@ bench-stats: venv ## error rates and speed of the statistics, on simulated count
 bench-evidence: venv ## cost of the evidence of 100 and 1000 moving rollouts, with a real Prometheus (6 minutes)
 	$(PY) -m e2e.evidence $(BENCH)
 
-bench-data: venv ## real data sets with known changes, replayed (some minutes)
+bench-data: venv ## real data sets with known changes, replayed (10 minutes)
 	$(PY) -m e2e.datasets
 
 lock: venv ## resolve the dependencies anew

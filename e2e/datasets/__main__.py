@@ -17,7 +17,7 @@ def main() -> int:
     """Play all cases, or those whose names hold a text, on all cores."""
     parser = argparse.ArgumentParser(prog="python -m e2e.datasets", description=__doc__)
     parser.add_argument("--only", default="", help="cases whose name holds this text")
-    parser.add_argument("--splits", type=int, default=10, help="ways to divide one airline's planes at random")
+    parser.add_argument("--splits", type=int, default=20, help="ways to divide one airline's planes at random")
     parser.add_argument("--verbose", action="store_true", help="print every decision")
     options = parser.parse_args()
     chosen = [n for n, case in enumerate(cases(options.splits)) if options.only in case.name]
