@@ -16,7 +16,8 @@ class Arm:
     """What makes one arm. `rollout` names the ModelRollout; `peers` are versions whose labels may arrive here.
 
     `behaviour` overrides the variant's start behaviour (`behaviour.Behaviour`). `labels` are added to the
-    Deployment and its pods. `annotations` go to the pod template: changing one makes a new revision.
+    Deployment and its pods. `annotations` go to the pod template: changing one makes a new revision. `cohort_seconds`:
+    length of the cohorts that predictions and labels are counted by; 0 for none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Arm:
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    cohort_seconds: int = 0
     pull_policy: Literal["Never", "IfNotPresent"] = "IfNotPresent"
 
     @property
@@ -116,6 +118,8 @@ def _container(arm: Arm) -> dict[str, Any]:
         {"name": "PEER_VERSIONS", "value": ",".join(arm.peers)},
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     ]
+    if arm.cohort_seconds:
+        env.append({"name": "COHORT_SECONDS", "value": str(arm.cohort_seconds)})
     if arm.behaviour:
         env.append({"name": "BEHAVIOUR", "value": json.dumps(dict(arm.behaviour), sort_keys=True)})
     return {

@@ -52,14 +52,13 @@ def arms(
     candidate: str = "good",
     replicas: int = 1,
     behaviour: Mapping[str, Any] | None = None,
+    cohort_seconds: int = 0,
 ) -> tuple[Arm, Arm]:
     """The two arms; `behaviour` is the candidate's from its start on, also after a crash."""
-    peers = [V1, V2]
+    both = {"replicas": replicas, "peers": [V1, V2], "cohort_seconds": cohort_seconds}
     return (
-        stage.arm(LEGACY, "legacy", legacy, V1, replicas=replicas, peers=peers),
-        stage.arm(
-            CANDIDATE, "candidate", candidate, V2, replicas=replicas, peers=peers, behaviour=dict(behaviour or {})
-        ),
+        stage.arm(LEGACY, "legacy", legacy, V1, **both),
+        stage.arm(CANDIDATE, "candidate", candidate, V2, behaviour=dict(behaviour or {}), **both),
     )
 
 
@@ -81,11 +80,21 @@ def open_play(
     replicas: int = 1,
     behaviour: Mapping[str, Any] | None = None,
     analysis: Mapping[str, Any] = QUICK,
+    cohort_seconds: int = 0,
+    label_delay: float = 2,
     **spec: Any,
 ) -> Load:
-    """Deploy both arms, start load, apply the rollout."""
-    stage.deploy(*arms(stage, legacy=legacy, candidate=candidate, replicas=replicas, behaviour=behaviour))
+    """Deploy both arms, start load, apply the rollout. `label_delay`: seconds from an answer to its true label."""
+    made = arms(
+        stage,
+        legacy=legacy,
+        candidate=candidate,
+        replicas=replicas,
+        behaviour=behaviour,
+        cohort_seconds=cohort_seconds,
+    )
+    stage.deploy(*made)
     stage.apply(
         stage.rollout(legacy=LEGACY, candidate=CANDIDATE, steps=wanted, slis=slis, analysis=dict(analysis), **spec)
     )
-    return stage.load(rate, duration=duration)
+    return stage.load(rate, duration=duration, extra=["--feedback-delay", f"{label_delay:g}"])

@@ -67,6 +67,12 @@ def test_ports_and_environment() -> None:
     assert env["VARIANT"] == "better"
     assert env["PEER_VERSIONS"] == "7,8"
     assert override(VARIANTS["better"].behaviour, json.loads(str(env["BEHAVIOUR"]))).errors == 0.5
+    assert "COHORT_SECONDS" not in env
+
+
+def test_cohorts_are_told_to_the_server() -> None:
+    env = container(dataclasses.replace(ARM, cohort_seconds=2))["env"]
+    assert {"name": "COHORT_SECONDS", "value": "2"} in env
     assert deployment(ARM)["spec"]["replicas"] == 3
 
 
