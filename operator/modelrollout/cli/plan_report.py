@@ -74,7 +74,7 @@ def _print(console: Console, spec: RolloutSpec, outlook: RolloutOutlook) -> None
 
 
 def _guards(spec: RolloutSpec) -> list[str]:
-    return [sli.name for sli in spec.slis if sli.allowed is None]
+    return [sli.name for sli in spec.slis if sli.critical and sli.allowed is None]
 
 
 def _warnings(spec: RolloutSpec, outlook: RolloutOutlook) -> list[str]:

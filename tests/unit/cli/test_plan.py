@@ -67,6 +67,7 @@ def test_what_is_not_provable_is_6_and_told_with_the_ways_out(tmp_path: Path) ->
 def test_counts_without_a_total_are_a_guard_without_a_proof(tmp_path: Path) -> None:
     [rollout] = yaml.safe_load_all(SMALLEST.read_text())
     rollout["spec"]["slis"].append({"name": "restarts", "counts": {"bad": {"metric": "restarts_total"}}})
+    rollout["spec"]["slis"].append({"name": "b", "critical": False, "counts": {"bad": {"metric": "b_total"}}})
     path = tmp_path / "guarded.yaml"
     path.write_text(yaml.safe_dump(rollout))
     code, out, err = run(path, "--rate", "availability=20", "--error-rate", "0.001")
