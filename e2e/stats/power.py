@@ -23,8 +23,6 @@ NO_MARGIN = Margin(1.0, 0.0)
 PLAIN, RESTARTS = 1.5, 1.7
 ONSET = 180
 LATE = 3.0
-SECOND_LOOK = 0.5
-"""Ticks above the target that are put down to decision 15: a FAIL waits for a second stratum (2.1 without it)."""
 LEAST_LOOKS = 2.01
 """A FAIL waits for a second stratum, so a mean of two looks can't be beaten, whatever the limit."""
 LOOKS = 960
@@ -120,8 +118,7 @@ def tables(results: Mapping[str, list[Any]]) -> Sequence[Table]:
         mean = float(ticks.mean())
         cells = (f"{ratio:g}", target, round(mean, 2), float(np.quantile(ticks, 0.9)), len(ticks))
         if ratio == LATE:
-            known = "decision 15" if mean <= LATE + SECOND_LOOK else ""
-            onset.add(*cells, reached=mean <= LATE, known=known)
+            onset.add(*cells, reached=mean <= LATE)
         else:
             onset.add(*cells, "")
     three = Table(

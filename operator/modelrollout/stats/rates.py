@@ -18,7 +18,7 @@ from modelrollout.stats.conditional import blend, log_increments
 from modelrollout.stats.dispersion import inflation
 from modelrollout.stats.linear import Floats
 from modelrollout.stats.mixture import RESTART_EVERY, START, restart_capital
-from modelrollout.stats.sequential import LEAST_BAD, LEAST_STRATA, OVERWHELMING
+from modelrollout.stats.sequential import LASTING, LEAST_BAD, LEAST_STRATA, OVERWHELMING
 
 LAYOUT = 1001.0
 """First value of a checkpoint; that of the other family begins with another one."""
@@ -70,7 +70,7 @@ class RateFindings:
     def fails(self, limit: float) -> bool:
         """Whether the evidence is beyond `limit` (nats), on enough events and not for one stratum alone."""
         enough = self.candidate.events >= LEAST_BAD and self.event_strata >= LEAST_STRATA
-        lasting = self.worse - self.largest >= limit / 2
+        lasting = self.worse - self.largest >= LASTING * limit
         return self.worse >= limit and lasting and (enough or self.worse >= limit + OVERWHELMING)
 
 

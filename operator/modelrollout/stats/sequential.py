@@ -34,6 +34,8 @@ LEAST_BAD, LEAST_STRATA = 5.0, 2.0
 """Bad events of the candidate, and strata with any, that a FAIL takes ..."""
 OVERWHELMING = 5.0
 """... unless the evidence is beyond its limit by so much (nats)."""
+LASTING = 0.25
+"""Part of a limit that must be left without the stratum that speaks most."""
 SETTLED = 200.0
 """Events of legacy before a single pod's ups and downs are held against its usual share."""
 
@@ -104,7 +106,7 @@ class Findings:
         it does may show one arm bad while the other's scrape is yet to come.
         """
         enough = self.own_bad >= LEAST_BAD and self.bad_strata >= LEAST_STRATA
-        return self.worse >= limit and self.held >= limit / 2 and (enough or self.worse >= limit + OVERWHELMING)
+        return self.worse >= limit and self.held >= LASTING * limit and (enough or self.worse >= limit + OVERWHELMING)
 
 
 def understood(carried: Sequence[float]) -> bool:

@@ -71,7 +71,7 @@ def test_only_a_split_that_is_far_off_makes_the_sli_invalid(slight: bool, holds:
 
 @pytest.mark.parametrize(
     ("worse", "held", "blamed"),
-    [(3.0, 2.0, Attribution.CANDIDATE), (2.0, 2.0, Attribution.AWAITING), (3.0, 1.0, Attribution.AWAITING)],
+    [(3.0, 2.0, Attribution.CANDIDATE), (2.0, 2.0, Attribution.AWAITING), (3.0, 0.5, Attribution.AWAITING)],
 )
 def test_a_tier_is_the_candidates_when_the_evidence_of_the_rollout_says_so(
     worse: float, held: float, blamed: Attribution

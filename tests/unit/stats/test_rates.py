@@ -22,7 +22,7 @@ from modelrollout.stats.rates import (
     understood,
 )
 from modelrollout.stats.sequential import CARRIED as OTHER
-from modelrollout.stats.sequential import LEAST_BAD, OVERWHELMING, Comparison
+from modelrollout.stats.sequential import LASTING, LEAST_BAD, OVERWHELMING, Comparison
 from modelrollout.stats.sequential import understood as shares_understood
 from tests.scene import WIDE
 
@@ -52,8 +52,8 @@ def test_a_fail_takes_evidence_events_and_strata() -> None:
 
 
 def test_evidence_that_came_with_one_stratum_waits_for_the_next() -> None:
-    """Decision 15, for rates: what is left without the stratum that added most must be half of the limit."""
-    assert not replace(CERTAIN, largest=6.0 - LIMIT / 2 + 0.1).fails(LIMIT)
+    """Decision 15, for rates: what is left without the stratum that added most must be a quarter of the limit."""
+    assert not replace(CERTAIN, largest=6.0 - LASTING * LIMIT + 0.1).fails(LIMIT)
     burst = fed(*[stratum(n) for n in range(10)], stratum(10, own=12), stratum(11))
     assert burst.findings().worse > LIMIT + OVERWHELMING
     assert not burst.findings().fails(LIMIT)

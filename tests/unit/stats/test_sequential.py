@@ -12,7 +12,16 @@ from modelrollout.core.model import Margin
 from modelrollout.core.observation import ArmCounts
 from modelrollout.core.split import Split
 from modelrollout.stats import sequential
-from modelrollout.stats.sequential import LEAST_BAD, OVERWHELMING, Comparison, Findings, Stratum, advance, foresee
+from modelrollout.stats.sequential import (
+    LASTING,
+    LEAST_BAD,
+    OVERWHELMING,
+    Comparison,
+    Findings,
+    Stratum,
+    advance,
+    foresee,
+)
 
 MARGIN = Margin(1.25, 0.0005)
 LIMIT = log(100)
@@ -45,7 +54,7 @@ def test_a_fail_takes_evidence_events_and_strata() -> None:
 
 def test_evidence_that_came_with_one_stratum_waits_for_the_next() -> None:
     """Decision 15: an outage of both arms that the candidate's scrape sees first."""
-    assert not replace(CERTAIN, held=LIMIT / 2 - 0.1).fails(LIMIT)
+    assert not replace(CERTAIN, held=LASTING * LIMIT - 0.1).fails(LIMIT)
     calm = [stratum(n) for n in range(30)]
     edge = fed(*calm, stratum(30, candidate=(50, 40)))
     assert edge.findings().worse > 20
