@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import inf
+from typing import NamedTuple
 
 from modelrollout.core.model import Margin, Sli
 from modelrollout.core.observation import ArmCounts, EvidenceUnreachable, LedgerState, SliCheckpoint
@@ -16,7 +16,7 @@ from modelrollout.stats.ages import Ages
 from modelrollout.stats.cohorts import NO_COHORT, Cohorts, bunches
 from modelrollout.stats.dispersion import by_pod, pearson
 from modelrollout.stats.guards import sum_counts
-from modelrollout.stats.judge import Reading, last_ticks, strata_of
+from modelrollout.stats.judge import Reading
 from modelrollout.stats.ledger import attributed, book
 from modelrollout.stats.sequential import Comparison, Stratum, understood
 from modelrollout.stats.ticks import (
@@ -67,6 +67,15 @@ class Timing:
         return stratum_ticks(self.scrape, self.grid.interval)
 
 
+class Lately(NamedTuple):
+    """A stratum of the last minute, ending with `tick`: its ticks, legacy's events, what the candidate cost in it."""
+
+    tick: int
+    ticks: int
+    legacy: ArmCounts
+    cost: float
+
+
 class SliTrack:
     """Counts of one SLI: the ticks of the longest window, the sums of the step, its ledger, and the comparison of arms.
 
@@ -99,6 +108,7 @@ class SliTrack:
         self._ticks: deque[TickPair] = deque(maxlen=timing.grid.ticks_in(timing.longest))
         self._running = Sums(most=timing.grid.ticks_in(timing.longest))
         self._open: list[TickPair] = []
+        self._lately: deque[Lately] = deque()
         self._newest: float | None = None
         self._since = since
         self._begin = timing.grid.first_from(since)
@@ -188,8 +198,9 @@ class SliTrack:
             return
         stratum, self._open = self._open, []
         first = pair.tick - width + 1
+        recent = self._remember(stratum)
         if grid.start(stratum[0].tick) >= self.ledger.tick - NUDGE and pair.tick > 0:
-            self._book(stratum)
+            self._book(stratum, recent)
         if grid.start(first) >= self._told - NUDGE:
             self._told = grid.end(pair.tick)
             self.unread.extend(self._strata(stratum, judged=first >= self._begin))
@@ -229,32 +240,35 @@ class SliTrack:
             whole=len(candidate) == len(legacy) == len(stratum) and not any(t.partial for t in (*candidate, *legacy)),
         )
 
-    def _book(self, stratum: Sequence[TickPair]) -> None:
-        state, recent = self.ledger, self._recent()
+    def _remember(self, stratum: Sequence[TickPair]) -> ArmCounts:
+        """Legacy's events of the last minute of this step, this stratum included; before it, those of the stratum."""
+        candidate, legacy = sum_counts(p.candidate for p in stratum), sum_counts(p.legacy for p in stratum)
+        end, lately = stratum[-1].tick, self._lately
+        while lately and lately[0].tick <= end - self._timing.grid.ticks_in(RECENT):
+            lately.popleft()
+        if stratum[0].tick < self._begin:
+            return legacy
+        total, bad = legacy.total, legacy.bad
+        for one in lately:
+            total += one.legacy.total
+            bad += one.legacy.bad
+        recent = ArmCounts(total, bad)
+        cost, _ = attributed(candidate, legacy, recent=recent, allowed=self._allowed)
+        lately.append(Lately(end, len(stratum), legacy, cost))
+        return recent
+
+    def _book(self, stratum: Sequence[TickPair], recent: ArmCounts) -> None:
+        state = self.ledger
         # A stratum without data of either arm adds nothing to any statistic.
         if _has_counts(p.candidate for p in stratum) and _has_counts(p.legacy for p in stratum):
-            state = book(
-                state,
-                sum_counts(p.candidate for p in stratum),
-                sum_counts(p.legacy for p in stratum),
-                recent=sum_counts(p.legacy for p in recent or stratum),
-                allowed=self._allowed,
-            )
-        self.ledger = replace(state, tick=self._timing.grid.end(stratum[-1].tick), rate=self._rate(recent))
+            candidate, legacy = sum_counts(p.candidate for p in stratum), sum_counts(p.legacy for p in stratum)
+            state = book(state, candidate, legacy, recent=recent, allowed=self._allowed)
+        self.ledger = replace(state, tick=self._timing.grid.end(stratum[-1].tick), rate=self._rate())
 
-    def _recent(self) -> Sequence[TickPair]:
-        width = self._timing.grid.ticks_in(RECENT)
-        newest = list(islice(reversed(self._ticks), width))[::-1]
-        return last_ticks([pair for pair in newest if pair.tick >= self._begin], width)
-
-    def _rate(self, ticks: Sequence[TickPair]) -> float | None:
+    def _rate(self) -> float | None:
         """Bad events a second that are the candidate's own, over the last minute of this step."""
-        if not ticks:
-            return None
-        recent = sum_counts(p.legacy for p in ticks)
-        strata = strata_of(ticks, self._timing.stratum)
-        costs = (attributed(c, g, recent=recent, allowed=self._allowed)[0] for c, g in strata)
-        return sum(costs) / (len(ticks) * self._timing.grid.interval)
+        seconds = sum(one.ticks for one in self._lately) * self._timing.grid.interval
+        return sum(one.cost for one in self._lately) / seconds if seconds else None
 
 
 def _plus(counts: ArmCounts, tick: TickCounts | NoTick) -> ArmCounts:
