@@ -12,13 +12,14 @@ import pytest
 from modelrollout.core.model import Analysis, Key, Phase, RolloutSpec, Selector, Weight
 from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable, NoDataCause
 from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus, StepState
-from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from modelrollout.ports import ArmsByLabel, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.rounds import Rounds
 from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
-from tests.scene import START
+from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -37,8 +38,8 @@ def at_step(started: float = START, **changes: object) -> RolloutStatus:
 class Bench:
     """Rounds over a fake Prometheus, with the news they bring."""
 
-    def __init__(self) -> None:
-        self.metrics = FakeMetrics()
+    def __init__(self, metrics: FakeMetrics | None = None) -> None:
+        self.metrics = metrics or FakeMetrics()
         self.news: list[tuple[float, Key, Priority]] = []
         self.rounds = Rounds(self.metrics, LoopClock(), self._told)
 
@@ -57,14 +58,14 @@ class Bench:
 
 
 @pytest.mark.parametrize("count", [1, 10, 500])
-async def test_a_tick_takes_a_query_per_template_and_one_for_up(count: int) -> None:
+async def test_a_tick_takes_as_many_queries_as_there_are_templates(count: int) -> None:
     bench = Bench()
     for i in range(count):
         bench.follow(spec_named(f"m{i}", f"ns{i % 60}"))
     await bench.run(61)
     per_moment = Counter(at for _, _, at in bench.metrics.asked)
-    assert set(per_moment.values()) == {2}
-    assert {query.metrics for _, query, _ in bench.metrics.asked} == {PLAN.metrics, ("up",)}
+    assert set(per_moment.values()) == {1}
+    assert {query.metrics for _, query, _ in bench.metrics.asked} == {(*PLAN.metrics, "up")}
     assert 8 <= len(per_moment) <= 12
     assert len({key for _, key, _ in bench.news}) == count
     assert all(isinstance(bench.rounds.evidence(Key(f"ns{i % 60}", f"m{i}")), EvidenceSeen) for i in range(count))
@@ -72,7 +73,7 @@ async def test_a_tick_takes_a_query_per_template_and_one_for_up(count: int) -> N
     assert namespaces == ({()} if count == 500 else {tuple(sorted(f"ns{i}" for i in range(count)))})
 
 
-async def test_two_templates_share_the_query_for_up() -> None:
+async def test_two_templates_are_two_queries() -> None:
     bench = Bench()
     other = replace(PLAN, total=(Term(Selector("other_total")),), bad=(Term(Selector("other_total")),))
     for i in range(5):
@@ -82,7 +83,34 @@ async def test_two_templates_share_the_query_for_up() -> None:
         bench.metrics.serve(spec)
         bench.rounds.follow(spec, at_step(), SOURCE, (other,), SCRAPE)
     await bench.run(31)
-    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {3}
+    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {2}
+
+
+class Alive(FakeMetrics):
+    """Every target of the counters has an `up` of 1 beside them."""
+
+    def _series(self, query: SeriesQuery, at: float) -> list[Series]:
+        found = super()._series(query, at)
+        if "up" not in query.metrics:
+            return found
+        ups = {one.labels["pod"]: replace(one, values=(1.0,) * len(one.times)) for one in found}
+        return [*found, *(replace(one, labels={**one.labels, "__name__": "up"}) for one in ups.values())]
+
+
+async def test_up_comes_with_one_query_of_a_rollout_and_serves_all_its_slis() -> None:
+    """A third of an answer would be `up` if each template brought it; without it, no series is no scrape."""
+    bench = Bench(metrics=Alive())
+    spec = spec_named("m", slis=(sli(), sli("other")))
+    nothing = (Term(Selector("other_total")),)
+    other = replace(PLAN, sli="other", total=nothing, bad=nothing)
+    bench.metrics.serve(spec)
+    bench.rounds.follow(spec, at_step(), SOURCE, (PLAN, other), SCRAPE)
+    await bench.run(31)
+    assert {query.metrics for _, query, _ in bench.metrics.asked} == {(*PLAN.metrics, "up"), ("other_total",)}
+    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {2}
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert {one.name: one.no_data for one in evidence.slis} == {"availability": None, "other": NoDataCause.NO_TRAFFIC}
 
 
 async def test_shared_questions_cover_the_last_ticks_only() -> None:
@@ -121,7 +149,7 @@ async def test_a_failing_source_is_told_to_its_own_rollouts_only() -> None:
     assert isinstance(evidence, EvidenceUnreachable)
     assert evidence.kind == "HTTP 503"
     asked = [at for name, _, at in bench.metrics.asked if name == "sick"]
-    assert len(asked) <= 2 * 12
+    assert len(asked) <= 12
 
 
 async def test_a_hanging_source_delays_nobody_else_and_counts_as_no_answer() -> None:

@@ -7,12 +7,13 @@ by pod name, `<deployment>-<hash>-<id>`, or by the value of a label.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from modelrollout.core.model import ArmLabels, RolloutSpec, Sli
 from modelrollout.core.samples import Series
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from modelrollout.stats.increments import UP
 
 NAMESPACE = "namespace"
 POD = "pod"
@@ -33,6 +34,15 @@ def owners(pod: str) -> Iterator[str]:
 
 class Split:
     """An answer, looked up by arm."""
+
+    @classmethod
+    def in_two(cls, series: Iterable[Series]) -> tuple[Split, Split]:
+        """What counts, and the targets' `up`."""
+        counters: list[Series] = []
+        health: list[Series] = []
+        for one in series:
+            (health if one.labels.get("__name__") == UP else counters).append(one)
+        return cls(counters), cls(health)
 
     def __init__(self, series: Sequence[Series]) -> None:
         self._series = series

@@ -13,12 +13,13 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import pods_of
 from modelrollout.stats.evidence import EvidenceTracker, Span
+from modelrollout.stats.increments import UP
 
 FEW_NAMESPACES = 50
 FEW_ROLLOUTS = 20
 """Up to so many namespaces, or rollouts, a question names them; beyond it asks for all."""
-ALIVE = "up"
-"""Read once a round: it tells a pod without events yet from one that is not scraped."""
+ALIVE = UP
+"""Read once a round for each rollout: it tells a pod without events yet from one that is not scraped."""
 
 
 @dataclass(slots=True)
@@ -45,6 +46,10 @@ class Due:
 
     watch: Watch
     span: Span
+
+    def carries(self, plan: SliPlan) -> bool:
+        """Whether the question for this plan brings `ALIVE` too, for all plans of the rollout."""
+        return plan is self.watch.plans[0]
 
     @property
     def cold(self) -> bool:
@@ -74,11 +79,12 @@ def shared_query(
 ) -> SeriesQuery:
     """One query for the plans of several rollouts, which all read `metrics`; `at`: its pinned time, epoch seconds.
 
-    No metrics: the question whether their targets are scraped (`ALIVE`). `apart`: the answer must be kept small, so it
-    is narrowed to these rollouts as far as a query can be.
+    With `ALIVE` where it is carried for one of them. `apart`: the answer must be kept small, so it is narrowed to these
+    rollouts as far as a query can be.
     """
+    names = (*metrics, ALIVE) if any(due.carries(plan) for due, plan in members) else metrics
     namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
-    boundaries = sorted({b for _, plan in members for b in plan.boundaries}) if metrics else []
+    boundaries = sorted({b for _, plan in members for b in plan.boundaries})
     window = max(at - (due.span.at - due.span.window) for due, _ in members)
     cold = members[0][0].cold
     pods = ""
@@ -87,7 +93,7 @@ def shared_query(
         # A rollout whose arms a label tells apart has no pod names to narrow by.
         pods = "|".join(each) if all(each) else ""
     narrow = apart or len(namespaces) <= FEW_NAMESPACES
-    return SeriesQuery(metrics or (ALIVE,), window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
+    return SeriesQuery(names, window, tuple(boundaries), tuple(namespaces) if narrow else (), pods)
 
 
 def sli_of(spec: RolloutSpec, plan: SliPlan) -> Sli:

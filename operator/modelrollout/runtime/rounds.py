@@ -1,4 +1,4 @@
-"""Evidence rounds: a question per SLI template, and one for `up`, for all rollouts of a source, at one pinned time.
+"""Evidence rounds: one question per SLI template for all rollouts of a source, at one pinned time.
 
 A tracker lives as long as the revision it judges; what it is asked about is driven by the status alone, so that a new
 leader arrives at the same evidence. Shared questions cover the last ticks only. A tracker that is far behind (a new
@@ -43,7 +43,6 @@ TOGETHER = 64
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
-
 
 Answers = Mapping[tuple[Key, str], list[Split | str]]
 """By rollout and SLI: what was answered to the questions that it takes, or the kind of failure."""
@@ -171,12 +170,14 @@ class Rounds:
             results = await self._read(name, [q.query for q in questions], at)
             answers: dict[tuple[Key, str], list[Split | str]] = defaultdict(list)
             for question, result in zip(questions, results, strict=True):
-                split = Split(result.series) if isinstance(result, Answer) else result.kind
-                if split == TOO_LARGE and len(question.members) > 1:
+                counters, health = Split.in_two(result.series) if isinstance(result, Answer) else 2 * (result.kind,)
+                if counters == TOO_LARGE and len(question.members) > 1:
                     # Asked in smaller parts from the next round on; the ticks missed now are read then.
                     self._parts[question.part] = 2 * self._parts.get(question.part, 1)
                 for due, plan in question.members:
-                    answers[due.watch.spec.key, plan.sli].append(split)
+                    answers[due.watch.spec.key, plan.sli].append(counters)
+                    for each in due.watch.plans if due.carries(plan) else ():
+                        answers[due.watch.spec.key, each.sli].append(health)
             del results
             await self._deliver(dues, answers)
         finally:
@@ -185,12 +186,11 @@ class Rounds:
                 due.watch.busy = False
 
     def _questions(self, name: str, dues: Sequence[Due], at: float) -> list[Question]:
-        """A question per template and one for `up`, apart for trackers that start: theirs reach further back."""
+        """One question per template, apart for trackers that start: theirs reach further back."""
         groups: dict[tuple[bool, tuple[str, ...]], list[tuple[Due, SliPlan]]] = defaultdict(list)
         for due in sorted(dues, key=lambda d: d.watch.spec.key):
             for plan in due.watch.plans:
                 groups[due.cold, plan.metrics].append((due, plan))
-                groups[due.cold, ()].append((due, plan))
         questions = []
         for (_, metrics), members in groups.items():
             parts = min(self._parts.get((name, metrics), 1), len(members))
@@ -275,8 +275,8 @@ class Rounds:
     def _tell(self, due: Due) -> None:
         if self._late is not None:
             self._late(max(0.0, self._clock.now() - due.span.at))
-        watch = due.watch
-        self._news(watch.spec.key, Priority.URGENT if alarming(watch.evidence) else Priority.NORMAL)
+        news = Priority.URGENT if alarming(due.watch.evidence) else Priority.NORMAL
+        self._news(due.watch.spec.key, news)
 
     def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
         now = self._clock.now()
