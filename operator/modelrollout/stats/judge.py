@@ -129,11 +129,20 @@ class Judge:
         self._sli = sli
         self._split_holds = split_holds
         self._allowed = allowed = sli.allowed
-        self._tiers = [(tier, least_legacy(allowed, tier.factor)) for tier in tiers]
+        # With the lengths of both windows in ticks; the short one is no longer than the long one.
+        self._tiers = [
+            (
+                tier,
+                least_legacy(allowed, tier.factor),
+                grid.ticks_in(tier.long),
+                grid.ticks_in(min(tier.long, tier.short)),
+            )
+            for tier in tiers
+        ]
         self._grid = grid
         self._stratum = stratum
         self._late = late
-        self._shortest = min((tier.short for tier in tiers), default=60.0)
+        self._shortest = grid.ticks_in(min((tier.short for tier in tiers), default=60.0))
         self._limits = limits
         self._step = step
         self._needed = events_for_pass(allowed, tiers)
@@ -142,7 +151,7 @@ class Judge:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
         hard = self._hard(reading.ticks)
         sums = reading.sums or Sums(pair.candidate for pair in reading.ticks)
-        tiers = tuple(finding for tier, least in self._tiers if (finding := self._tier(reading, sums, tier, least)))
+        tiers = tuple(finding for each in self._tiers if (finding := self._tier(reading, sums, *each)))
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)
         gap = self._gap(reading.ticks)
         found = reading.findings
@@ -207,14 +216,10 @@ class Judge:
         limits = self._limits
         return Odds(_few(found.worse), _few(limits.worse), _few(found.fine), _few(limits.fine), margin)
 
-    def _window(self, ticks: Sequence[TickPair], seconds: float) -> Sequence[TickPair]:
-        return last_ticks(ticks, self._grid.ticks_in(seconds))
-
-    def _sum(self, ticks: Sequence[TickPair], sums: Sums, *seconds: float) -> ArmCounts:
-        """The candidate's events in a window; with several lengths, in the shortest."""
+    def _sum(self, ticks: Sequence[TickPair], sums: Sums, count: int) -> ArmCounts:
+        """The candidate's events in a window of so many ticks."""
         if not ticks:
             return ArmCounts(0, 0)
-        count = min(map(self._grid.ticks_in, seconds))
         after, whole = ticks[-1].tick - count, max(0, len(ticks) - count)
         return sums.newest(len(ticks) - bisect_right(ticks, after, whole, key=lambda pair: pair.tick))
 
@@ -238,17 +243,19 @@ class Judge:
         legacy = sum_counts(pair.legacy for pair in same_time)
         return replace(found, attribution=attribute_outage(strata, legacy, self._allowed))
 
-    def _tier(self, reading: Reading, sums: Sums, tier: BurnTier, least: int) -> TierFinding | None:
+    def _tier(
+        self, reading: Reading, sums: Sums, tier: BurnTier, least: int, long: int, short: int
+    ) -> TierFinding | None:
         ticks, found = reading.ticks, reading.findings
 
         def blame() -> Attribution:
-            strata = strata_of(self._window(ticks, tier.long), self._stratum)
+            strata = strata_of(last_ticks(ticks, long), self._stratum)
             return attribute(strata, self._allowed, least, worse=found is not None and found.fails(DOUBT))
 
         return find_tier(
             tier,
-            long=self._sum(ticks, sums, tier.long),
-            short=self._sum(ticks, sums, tier.long, tier.short),
+            long=self._sum(ticks, sums, long),
+            short=self._sum(ticks, sums, short),
             allowed=self._allowed,
             blame=blame,
         )

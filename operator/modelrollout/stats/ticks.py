@@ -174,7 +174,8 @@ class ArmReader:
                     total, bad, predicted = total + in_total, bad + in_bad, predicted + in_predicted
             cohort = cohort_of(labels) if self._cohorts else None
             predicted = 0 if cohort is None else predicted
-            counters.append(Counter(Track.of(one, target), name, boundary_of(labels), total, bad, predicted, cohort))
+            le = boundary_of(labels) if self._buckets else None
+            counters.append(Counter(Track.of(one, target), name, le, total, bad, predicted, cohort))
         return ArmSamples(tuple(counters), up, known)
 
     def read(
