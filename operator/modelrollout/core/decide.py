@@ -13,7 +13,7 @@ from modelrollout.core.model import Phase, RolloutSpec
 from modelrollout.core.observation import Observation
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
-from modelrollout.core.route_policy import kept, shape
+from modelrollout.core.route_policy import kept, returned, shape
 from modelrollout.core.situation import Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
@@ -75,7 +75,7 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
     before = status or RolloutStatus()
     if spec is None:
         return _unreadable(before, obs, now)
-    s, results = absorb(recalled(Situation(spec, before, obs, now)))
+    s, results = absorb(recalled(returned(Situation(spec, before, obs, now))))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
     after = replace(draft.status, observed_generation=obs.generation, leader_epoch=max(obs.epoch, before.leader_epoch))
     after = unwritten(spec, rendered(replace(s, status=after)), now)

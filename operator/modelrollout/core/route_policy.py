@@ -32,6 +32,16 @@ def shape(s: Situation) -> Draft | None:
     return None
 
 
+def returned(s: Situation) -> Situation:
+    """`s` with its step beginning now when the route shows the weight of the step again and was last seen with another.
+
+    What came in meanwhile was split otherwise, whoever put it back and whatever the rollout waits for next.
+    """
+    route = s.obs.route
+    away = s.status.weight != s.ordered and isinstance(route, RouteSeen) and route.weight == s.ordered
+    return replace(anew(s), status=replace(anew(s).status, weight=s.ordered)) if s.under_way and away else s
+
+
 def kept(s: Situation) -> Draft | None:
     """A weight that is not the recorded one: finish our own raise, else put it back once, else ask a person."""
     route = s.obs.route

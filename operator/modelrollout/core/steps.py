@@ -13,7 +13,6 @@ from modelrollout.core.rollback import ended
 from modelrollout.core.situation import (
     Draft,
     Situation,
-    anew,
     blank_slis,
     carried,
     noted,
@@ -130,8 +129,6 @@ def _resumed(s: Situation, draft: Draft) -> Draft:
         return draft
     text = f"goes on at {percent(s.ordered)} % ({s.status.reason} is over)"
     status = noted(s, draft.status, "Resume", Reason.PROGRESSING, text, s.ordered)
-    if s.status.reason == Reason.ROUTE_CONFLICT:
-        status = anew(replace(s, status=status)).status
     return replace(draft, status=status, announcements=(tell(EventReason.RESUMED, text),))
 
 

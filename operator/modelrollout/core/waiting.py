@@ -14,7 +14,7 @@ from modelrollout.core.observation import (
     SliAssessment,
 )
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.situation import Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.situation import Draft, Situation, anew, noted, paused, restore, stay, warn
 from modelrollout.core.status import Holds
 from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
 
@@ -65,10 +65,9 @@ def candidate_endpoints(s: Situation) -> Draft | None:
         phase=Phase.PROGRESSING,
         reason=Reason.PROGRESSING,
         holds=Holds(foreign=s.status.holds.foreign),
-        step=replace(s.status.step, started=s.now),
     )
     message = f"candidate deployment {name!r} is ready again: weight back to {percent(weight)} %, evidence starts anew"
-    return restore(replace(s, status=back), weight, message, segments=s.has_segments)
+    return restore(anew(replace(s, status=back)), weight, message, segments=s.has_segments)
 
 
 def people(s: Situation) -> Draft | None:

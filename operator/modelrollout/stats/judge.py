@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from math import ceil, log
 
 from modelrollout.core.model import BurnAction, BurnTier, Margin, RolloutSpec, Sli, Verdict
@@ -36,7 +35,7 @@ from modelrollout.stats.guards import (
 )
 from modelrollout.stats.sequential import Findings
 from modelrollout.stats.ticks import NoTick, Tick, TickCounts, TickGrid, TickPair
-from modelrollout.stats.windows import Sums
+from modelrollout.stats.windows import Sums, last_ticks, strata_of
 
 BLAMED = (Attribution.CANDIDATE, Attribution.UNAVAILABLE)
 SILENT_TICKS = 2
@@ -68,25 +67,6 @@ class Reading:
     findings: Findings | None = None
     sums: Sums | None = None
     coverage: Coverage | None = None
-
-
-def last_ticks(ticks: Sequence[TickPair], count: int) -> Sequence[TickPair]:
-    """Those of the last `count` places of the grid, ending with the newest tick."""
-    if not ticks:
-        return ticks
-    after = ticks[-1].tick - count
-    return [pair for pair in ticks[-count:] if pair.tick > after]
-
-
-def strata_of(ticks: Iterable[TickPair], width: int) -> list[tuple[ArmCounts, ArmCounts]]:
-    """Candidate and legacy counts of the same time, in strata of `width` ticks on the grid.
-
-    A stratum spans at least a scrape interval: in shorter ones the two arms would rarely have samples together.
-    """
-    if width == 1:
-        return [(counts_of(pair.candidate), counts_of(pair.legacy)) for pair in ticks]
-    groups = (list(group) for _, group in groupby(ticks, key=lambda pair: (pair.tick - 1) // width))
-    return [(sum_counts(p.candidate for p in group), sum_counts(p.legacy for p in group)) for group in groups]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +194,7 @@ class Judge:
     def _odds(self, found: Findings) -> Odds:
         margin = self._step or self._sli.margin
         limits = self._limits
-        return Odds(_few(found.worse), _few(limits.worse), _few(found.fine), _few(limits.fine), margin)
+        return Odds(few(found.worse), few(limits.worse), few(found.fine), few(limits.fine), margin)
 
     def _sum(self, ticks: Sequence[TickPair], sums: Sums, count: int) -> ArmCounts:
         """The candidate's events in a window of so many ticks."""
@@ -286,7 +266,7 @@ class Judge:
         return ""
 
 
-def _few(value: float) -> float:
+def few(value: float) -> float:
     """Digits that people and a status need."""
     return float(f"{value:.5g}")
 
@@ -295,10 +275,11 @@ def _rounded(effect: Effect | None) -> Effect | None:
     if effect is None:
         return None
 
-    def few(interval: Interval) -> Interval:
-        return Interval(*(None if v is None else _few(v) for v in (interval.value, interval.low, interval.high)))
+    def rounded(interval: Interval) -> Interval:
+        return Interval(*(None if v is None else few(v) for v in (interval.value, interval.low, interval.high)))
 
-    return Effect(few(effect.ratio), few(effect.difference), None if effect.size is None else _few(effect.size))
+    size = None if effect.size is None else few(effect.size)
+    return Effect(rounded(effect.ratio), rounded(effect.difference), size)
 
 
 def _silent(ticks: Sequence[TickPair]) -> bool:

@@ -7,6 +7,7 @@ late is found as fast as one from the start: A <- (A + w) f, and the capital not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log
 
 import numpy as np
@@ -44,6 +45,36 @@ def restart_capital(number: int) -> float:
         first += size
         block, size = block + 1, 2 * size
     return (1.0 - START) * 0.5 ** (block + 1) / size
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """Columns of a state that keep account of restarts: how many there were, when the last one was (epoch seconds, 0
+    before the first stratum), the capital left, and whether a step waits for its own. `effects`: those that are funded.
+    """
+
+    count: int
+    last: int
+    cash: int
+    due: int
+    effects: tuple[slice, ...]
+
+
+def restart(state: Floats, told: Floats, end: Floats, purse: Purse) -> None:
+    """Fresh capital for rows [N] of `state` whose time it is: a new step, or `RESTART_EVERY` since the last one.
+
+    `told`: rows with a stratum that counts; `end`: of the stratum, epoch seconds.
+    """
+    fresh = state[:, purse.last] == 0.0
+    due = told & ~fresh & ((state[:, purse.due] > 0) | (end - state[:, purse.last] >= RESTART_EVERY))
+    for row in np.flatnonzero(due):
+        state[row, purse.count] += 1.0
+        capital = restart_capital(int(state[row, purse.count]))
+        for effects in purse.effects:
+            state[row, effects] = np.logaddexp(state[row, effects], log(capital))
+        state[row, purse.cash] -= capital
+    state[:, purse.last] = np.where(due | (told & fresh), end, state[:, purse.last])
+    state[:, purse.due] = np.where(told, 0.0, state[:, purse.due])
 
 
 def value(logs: Floats, cash: Floats) -> Floats:

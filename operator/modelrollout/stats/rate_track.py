@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from math import inf
 
 from modelrollout.core.model import FULL, Counts, Sli, Verdict, Weight
 from modelrollout.core.observation import DOUBT, EvidenceUnreachable, NoDataCause, SliAssessment, SliCheckpoint
@@ -16,7 +15,7 @@ from modelrollout.core.plan import SliPlan
 from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from modelrollout.stats.ages import Ages
 from modelrollout.stats.increments import KnownTargets
-from modelrollout.stats.judge import LEAST_STRATA, SILENT_TICKS
+from modelrollout.stats.judge import LEAST_STRATA, SILENT_TICKS, few
 from modelrollout.stats.occurrences import UNCOUNTED, ArmEventSamples, Happened, Jobs, OccurrenceReader, judged_apart
 from modelrollout.stats.rates import RateComparison, RateFindings, RateStratum, understood
 from modelrollout.stats.ticks import NUDGE, NoTick
@@ -161,9 +160,9 @@ class RateTrack:
             self._per,
             found.candidate,
             found.legacy,
-            _few(found.ratio),
-            _few(found.worse) or 0.0,
-            _few(self._limit) or inf,
+            None if found.ratio is None else few(found.ratio),
+            few(found.worse),
+            few(self._limit),
         )
         return SliAssessment(
             self.sli.name,
@@ -195,8 +194,3 @@ class RateTrack:
         if self._newest and isinstance(self._newest[1], NoTick):
             return "no data from legacy to compare with"
         return "nothing compared yet"
-
-
-def _few(value: float | None) -> float | None:
-    """Digits that people and a status need."""
-    return None if value is None else float(f"{value:.5g}")

@@ -17,7 +17,7 @@ from modelrollout.core.rates import ArmEvents
 from modelrollout.stats.conditional import blend, log_increments
 from modelrollout.stats.dispersion import inflation
 from modelrollout.stats.linear import Floats
-from modelrollout.stats.mixture import RESTART_EVERY, START, restart_capital
+from modelrollout.stats.mixture import START, Purse, restart, value
 from modelrollout.stats.sequential import LASTING, LEAST_BAD, LEAST_STRATA, OVERWHELMING
 
 LAYOUT = 1001.0
@@ -33,6 +33,9 @@ CARRIED = _AT + 13
 """Values that outlive a step; those behind them are the step's own."""
 _STRATA, _DUE = CARRIED, CARRIED + 1
 SIZE = CARRIED + 2
+_PURSE = Purse(_RESTARTS, _RESTARTED, _CASH, _DUE, (_WORSE,))
+_RELATIVE = LOG_PRIOR + log(len(FACTORS))
+"""Weights of the alternatives against equal ones, in nats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def advance_rates(comparisons: Sequence[RateComparison], strata: Sequence[RateSt
         [(c.events, c.exposure, g.events, g.exposure, s.end, s.judged, s.chi, s.degrees) for c, g, s in rows], float
     ).T
     told = (judged > 0) & (t_c > 0) & (t_l > 0)
-    _restart(state, told, end)
+    restart(state, told, end, _PURSE)
     both = np.where(told, t_c + t_l, 1.0)
     share = np.where(told, t_c / both, 0.0)
     null = np.array([one.ratio for one in comparisons])
@@ -154,22 +157,4 @@ def spread(pods: Sequence[tuple[float, float]]) -> tuple[float, int]:
 
 def _value(state: Floats) -> Floats:
     """ln of the e-value of each row: the mixture over its effects, and the capital not yet at work."""
-    logs = state[:, _WORSE] + LOG_PRIOR
-    top = np.maximum(logs.max(axis=1), -700.0)
-    mixed = top + np.log(np.exp(logs - top[:, None]).sum(axis=1))
-    with np.errstate(divide="ignore"):
-        total: Floats = np.logaddexp(mixed, np.log(state[:, _CASH]))
-    return total
-
-
-def _restart(state: Floats, told: Floats, end: Floats) -> None:
-    """Fresh capital for rows whose time it is: a new step, or `RESTART_EVERY` since the last one."""
-    fresh = state[:, _RESTARTED] == 0.0
-    due = told & ~fresh & ((state[:, _DUE] > 0) | (end - state[:, _RESTARTED] >= RESTART_EVERY))
-    for row in np.flatnonzero(due):
-        state[row, _RESTARTS] += 1.0
-        capital = restart_capital(int(state[row, _RESTARTS]))
-        state[row, _WORSE] = np.logaddexp(state[row, _WORSE], log(capital))
-        state[row, _CASH] -= capital
-    state[:, _RESTARTED] = np.where(due | (told & fresh), end, state[:, _RESTARTED])
-    state[:, _DUE] = np.where(told, 0.0, state[:, _DUE])
+    return value(state[:, _WORSE] + _RELATIVE, state[:, _CASH])

@@ -20,7 +20,7 @@ from modelrollout.core.split import Split
 from modelrollout.stats.dispersion import effective, inflation, weight
 from modelrollout.stats.effect import COLUMNS, effects, sums
 from modelrollout.stats.linear import Floats, increments
-from modelrollout.stats.mixture import FINE, RESTART_EVERY, START, WORSE, alternatives, restart_capital, value
+from modelrollout.stats.mixture import FINE, START, WORSE, Purse, alternatives, restart, value
 from modelrollout.stats.planning import MOST, needed_for_pass
 from modelrollout.stats.ratio_check import alarm, log_bayes_factor, mismatch
 
@@ -55,6 +55,7 @@ _SINCE = slice(_EFFECT.stop, _EFFECT.stop + len(WORSE))
 _HELD_SINCE = slice(_SINCE.stop, _SINCE.stop + len(WORSE))
 """Evidence of harm, and what is held of it, as they were before the present moment."""
 SIZE = _HELD_SINCE.stop
+_PURSE = Purse(_RESTARTS, _RESTARTED, _CASH, _DUE, (_WORSE, _HELD, _SINCE, _HELD_SINCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def advance(comparisons: Sequence[Comparison], strata: Sequence[Stratum]) -> Non
     begins = (first > 0)[:, None]
     state[:, _SINCE] = np.where(begins, state[:, _WORSE], state[:, _SINCE])
     state[:, _HELD_SINCE] = np.where(begins, state[:, _HELD], state[:, _HELD_SINCE])
-    _restart(state, told, end)
+    restart(state, told, end, _PURSE)
     usual = np.clip(state[:, _BAD] / state[:, _TOTAL], LEAST_SHARE, MOST_SHARE)
     inflated = inflation(state[:, _CHI], state[:, _DEGREES])
     per_pod = state[:, _POD_EVENTS] / np.maximum(state[:, _PODS], 1.0)
@@ -276,20 +277,6 @@ def _splits(comparisons: Sequence[Comparison]) -> Floats:
     carried[:, 1:3] += counts
     carried[:, 3] += counts.sum(axis=1) * share
     return carried
-
-
-def _restart(state: Floats, told: Floats, end: Floats) -> None:
-    """Fresh capital for rows whose time it is: a new step, or `RESTART_EVERY` since the last one."""
-    fresh = state[:, _RESTARTED] == 0.0
-    due = told & ~fresh & ((state[:, _DUE] > 0) | (end - state[:, _RESTARTED] >= RESTART_EVERY))
-    for row in np.flatnonzero(due):
-        state[row, _RESTARTS] += 1.0
-        capital = restart_capital(int(state[row, _RESTARTS]))
-        for place in (_WORSE, _HELD, _SINCE, _HELD_SINCE):
-            state[row, place] = np.logaddexp(state[row, place], log(capital))
-        state[row, _CASH] -= capital
-    state[:, _RESTARTED] = np.where(due | (told & fresh), end, state[:, _RESTARTED])
-    state[:, _DUE] = np.where(told, 0.0, state[:, _DUE])
 
 
 def _learn(

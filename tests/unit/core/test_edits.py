@@ -146,6 +146,22 @@ def test_route_conflict_ends_when_the_weight_is_put_back_by_hand() -> None:
     assert world.step_started == world.now, "requests of the other weight are no evidence of this step"
 
 
+def test_bug_evidence_of_a_foreign_weight_was_kept_when_a_pause_came_with_its_end() -> None:
+    world = started(5, 40, 100)
+    world.edit_route(7)
+    world.run(5)
+    world.edit_route(8)
+    world.run(20)
+    world.edit_route(5)
+    world.spec = replace(world.spec, paused=True)
+    world.run(5)
+    assert (world.state.phase, world.state.reason) == (Phase.PAUSED, Reason.PAUSED_BY_SPEC)
+    assert world.step_started == world.now
+    ended = world.now
+    world.run(20)
+    assert world.step_started == ended, "once"
+
+
 def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
     world = started(5, 25, 100)
     world.run(55)

@@ -6,9 +6,10 @@ from modelrollout.core.model import STANDARD_TIERS, Margin, Sli, Verdict
 from modelrollout.core.observation import ArmCounts, Attribution, HardGuardFinding, NoDataCause, SliAssessment
 from modelrollout.core.split import Split
 from modelrollout.stats.guards import sum_counts
-from modelrollout.stats.judge import Judge, Limits, Reading, last_ticks, strata_of
+from modelrollout.stats.judge import Judge, Limits, Reading
 from modelrollout.stats.sequential import Findings
 from modelrollout.stats.ticks import NoTick, Tick, TickCounts, TickGrid, TickPair
+from modelrollout.stats.windows import last_ticks, strata_of
 from tests.unit.stats.fleet import ORIGIN, sli
 
 GRID = TickGrid(ORIGIN, 5.0)
