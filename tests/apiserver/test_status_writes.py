@@ -13,7 +13,7 @@ from modelrollout.core.intents import ActionResult
 from modelrollout.core.model import Key, Phase, RolloutSpec
 from modelrollout.core.status import RolloutStatus
 from tests.apiserver.conftest import Resources
-from tests.unit.api.test_status_codec import full
+from tests.unit.api.statuses import full
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(900)]
 

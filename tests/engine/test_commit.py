@@ -24,7 +24,8 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable, Bug, Conflict, Gone
 from modelrollout.runtime.commit import Committed, Deposed
 from modelrollout.runtime.gather import Gathered
-from tests.engine.world import Crash, World, build
+from tests.engine.api import Crash
+from tests.engine.world import World, build
 from tests.scene import assessed, make_spec
 
 pytestmark = pytest.mark.looptime(start=0)

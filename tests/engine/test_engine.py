@@ -28,7 +28,9 @@ from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.queue import Priority
-from tests.engine.world import Load, LoopClock, World, build, spec_named
+from tests.engine.api import LoopClock
+from tests.engine.metrics import Load
+from tests.engine.world import World, build, spec_named
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)

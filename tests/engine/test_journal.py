@@ -14,7 +14,8 @@ from modelrollout.core.observation import ActionRequest
 from modelrollout.runtime.queue import Priority
 from modelrollout.sim.journal import Entry, entries
 from modelrollout.sim.redecide import Again, again
-from tests.engine.world import Load, World, build, spec_named
+from tests.engine.metrics import Load
+from tests.engine.world import World, build, spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)

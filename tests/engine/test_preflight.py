@@ -15,7 +15,9 @@ from modelrollout.core.rates import Exposure
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
 from modelrollout.stats.sequential import Comparison
-from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
+from tests.engine.api import SCRAPE, LoopClock
+from tests.engine.metrics import FakeMetrics, Load
+from tests.engine.world import spec_named
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)

@@ -14,7 +14,8 @@ from modelrollout.ports import Answer, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import within
 from modelrollout.sim.recorded import Replayed, replay
 from modelrollout.sim.recording import Header, Recording
-from tests.engine.world import Load, World, build, spec_named
+from tests.engine.metrics import Load
+from tests.engine.world import World, build, spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)

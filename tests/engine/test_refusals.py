@@ -13,8 +13,9 @@ from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.status import Condition
 from modelrollout.errors import Denied, RolloutError, SpecError
 from modelrollout.runtime.queue import Priority
+from tests.engine.api import Write
 from tests.engine.test_engine import quick, running
-from tests.engine.world import World, Write
+from tests.engine.world import World
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)

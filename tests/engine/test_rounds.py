@@ -18,7 +18,9 @@ from modelrollout.ports import ArmsByLabel, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.rounds import Rounds
-from tests.engine.world import SCRAPE, FakeMetrics, Load, LoopClock, spec_named
+from tests.engine.api import SCRAPE, LoopClock
+from tests.engine.metrics import FakeMetrics, Load
+from tests.engine.world import spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)

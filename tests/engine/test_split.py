@@ -10,8 +10,9 @@ import pytest
 
 from modelrollout.core.model import Analysis, Phase, RolloutSpec, Step, Weight
 from modelrollout.core.reasons import Reason
+from tests.engine.api import Crash, LoopClock
 from tests.engine.traffic import EVERY, RandomTraffic
-from tests.engine.world import Crash, LoopClock, World, build, spec_named
+from tests.engine.world import World, build, spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)

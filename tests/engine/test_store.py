@@ -10,7 +10,8 @@ from modelrollout.core.model import Key
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject
 from modelrollout.runtime.store import Store
-from tests.engine.world import Api, FakeRollouts, spec_named
+from tests.engine.api import Api, FakeRollouts
+from tests.engine.world import spec_named
 
 
 def stage(*names: str) -> tuple[Api, Store, list[RolloutObject]]:

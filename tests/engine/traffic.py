@@ -10,7 +10,7 @@ import numpy as np
 from modelrollout.core.model import RolloutSpec
 from modelrollout.core.samples import Series
 from modelrollout.ports import Answer, ArmsByPod, QueryResult, SeriesQuery, SourceSpec
-from tests.engine.world import FakeMetrics
+from tests.engine.metrics import FakeMetrics
 
 RATE = 20.0
 """Requests a second of each rollout, both arms together."""

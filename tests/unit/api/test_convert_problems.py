@@ -1,0 +1,69 @@
+"""What can not be converted is said in words, and nothing makes it raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelrollout.api.convert import to_spec
+from modelrollout.core import model
+from tests.unit.api.objects import FULL, SMALLEST, changed, problem_of
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "steps.0.minDuration",
+            "7h",
+            "spec.steps[0].minDuration: the step would last at least 25200s and at most 21600s",
+        ),
+        ("steps.0.maxDuration", "30s", "spec.steps[0].maxDuration: the step would last at least 60s and at most 30s"),
+        ("steps.1.weight", 5, "spec.steps: weights must rise"),
+        ("steps.0.weight", True, "spec.steps[0].weight: must be more than 0"),
+        ("candidate.deployment", "fraud-v7", "spec.candidate.deployment: candidate.deployment must differ"),
+        ("traffic.adoptRoute", {"name": "x"}, "spec.traffic: exactly one router must be set"),
+        ("slis.0.objective", "101", "spec.slis[0].objective: must be a percentage"),
+        ("slis.0.objective", 99, "spec.slis[0].objective: must be a string (in quotes)"),
+        ("legacy", [], "spec.legacy: must be an object"),
+        ("steps", {}, "spec.steps: must be a list"),
+        ("ramp", {"from": 1}, "spec.steps: exactly one of steps and ramp must be set"),
+        ("analysis.margin", {"ratio": "1", "difference": "0"}, "spec.analysis.margin.difference: with a ratio of 1 or"),
+        ("analysis.tolerance", "0.0005", "spec.analysis.tolerance: string should match"),
+        ("port", "http", "spec.port: must be a whole number"),
+        ("port", 10**400, "spec.port: input should be less than or equal to 65535"),
+        ("paused", "yes", "spec.paused: must be a boolean"),
+    ],
+)
+def test_problems_name_field_and_fix(path: str, value: Any, said: str) -> None:
+    assert said in problem_of(changed(SMALLEST, path, value))
+
+
+def test_a_header_can_not_be_matched_twice() -> None:
+    obj = changed(FULL, "traffic.segments.0.headers.0.name", "X-Tenant")
+    assert problem_of(obj) == (
+        'spec.traffic.segments[0].headers: "X-Tenant" is matched by managedRoute.matches too; name it in one of the'
+        " two places"
+    )
+
+
+def test_many_problems_are_cut() -> None:
+    said = problem_of({"metadata": SMALLEST["metadata"], "spec": {}})
+    assert said == ("spec.legacy: must be set; spec.candidate: must be set; spec.traffic: must be set (and 1 more)")
+
+
+def test_unknown_fields_are_for_linting_only() -> None:
+    obj = changed(SMALLEST, "analysis.falseAlarm", "0.05")
+    assert isinstance(to_spec(obj), model.RolloutSpec)
+    assert problem_of(obj, strict=True) == "spec.analysis.falseAlarm: unknown field"
+
+
+def test_no_problem_repeats_a_long_value() -> None:
+    said = problem_of(changed(SMALLEST, "legacy.deployment", "A" * 5000))
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize("metadata", [None, {}, [], {"name": "x"}, {"name": 3, "namespace": "y"}])
+def test_an_object_without_a_name(metadata: Any) -> None:
+    assert problem_of({**SMALLEST, "metadata": metadata}).startswith("metadata: ")
