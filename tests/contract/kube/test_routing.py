@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from e2e.chaos.apiserver.patches import merge
 from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import HTTPROUTES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
 from modelrollout.errors import ApiUnavailable, Conflict
 from tests.contract.fake_api import FakeApi, Fault
-from tests.contract.fake_store import merge
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
@@ -63,10 +63,8 @@ async def test_a_write_without_an_answer_is_read_again_before_it_is_believed(api
 
 
 @pytest.mark.parametrize("adopted", [False, True])
-async def test_a_cluster_without_gateway_api_is_told(
-    api: FakeApi, kube: Kube, adopted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.contract.fake_api.RESOURCES", ())
+async def test_a_cluster_without_gateway_api_is_told(api: FakeApi, kube: Kube, adopted: bool) -> None:
+    api.server.served.clear()
     spec = kube.adopting() if adopted else kube.spec()
     routing = KubeRouting(kube.reader)
     assert "install the Gateway API CRDs" in problem(await routing.observe(spec))

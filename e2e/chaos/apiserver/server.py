@@ -1,0 +1,186 @@
+"""`ApiServer`: requests in, answers out. Synchronous and atomic; a refusal is an answer, never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from e2e.chaos.apiserver.lists import listed, selected
+from e2e.chaos.apiserver.objects import RESOURCES, WITH_STATUS, Place, copied
+from e2e.chaos.apiserver.patches import json_patch, merge
+from e2e.chaos.apiserver.refusals import Refused, bad_request, not_found
+from e2e.chaos.apiserver.store import Store
+from e2e.chaos.apiserver.watches import BOOKMARK_PERIOD, Watch
+from modelrollout.adapters.kube.resources import Body, Resource
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+NO_PAGE = "404 page not found\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `path` may be percent-encoded; `content` is its Content-Type, `agent` who sends it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    content: str = "application/json"
+    body: Any = None
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. `body` is a JSON value, the caller's to keep; text when the server knows no such path."""
+
+    code: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path means."""
+
+    resource: Resource
+    place: Place
+    subresource: str
+
+
+class ApiServer:
+    """One API server with a store of its own.
+
+    `now`: epoch seconds, for timestamps of objects. Watches take their time from the running event loop.
+    `bookmarks`: seconds between bookmarks of a watch.
+    """
+
+    def __init__(self, *, now: Callable[[], float], bookmarks: float = BOOKMARK_PERIOD) -> None:
+        self.store = Store(now=now)
+        self.served = dict.fromkeys(RESOURCES)
+        self._bookmarks = bookmarks
+
+    def handle(self, request: Request) -> Response:
+        """Carry out any request but a watch."""
+        target = self._target(request.path)
+        if target is None:
+            return Response(404, NO_PAGE, {"Content-Type": "text/plain; charset=utf-8"})
+        try:
+            code, body = self._answer(request, target)
+        except Refused as refused:
+            return Response(refused.code, refused.status())
+        return Response(code, body)
+
+    def open(self, request: Request) -> Watch | Response:
+        """Begin the watch that a request asks for, or refuse it. Needs a running event loop."""
+        target = self._target(request.path)
+        if target is None:
+            return self.handle(request)
+        query = request.query
+        try:
+            fields = query.get("fieldSelector", "")
+            if target.place[1]:
+                fields = f"metadata.name={target.place[1]}"
+            return Watch(
+                self.store,
+                target.resource,
+                target.place[0],
+                since=_number(query.get("resourceVersion", "")),
+                select=selected(query.get("labelSelector", ""), fields),
+                bookmarks=self._bookmarks if query.get("allowWatchBookmarks") in ("true", "1") else None,
+                timeout=float(query["timeoutSeconds"]) if query.get("timeoutSeconds", "0") != "0" else None,
+            )
+        except Refused as refused:
+            return Response(refused.code, refused.status())
+
+    def watch(self, resource: Resource, namespace: str = "", *, since: str) -> Watch:
+        """Watch from that version on, without end and bookmarks. Needs a running event loop."""
+        return Watch(self.store, resource, namespace, since=since)
+
+    def compact(self, before: int) -> None:
+        """Forget the versions before that one: a watch or a `continue` from there gets 410. The history stays."""
+        self.store.floor = max(self.store.floor, before)
+
+    def _target(self, path: str) -> Target | None:
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        match parts:
+            case ["api", version, *rest]:
+                group = ""
+            case ["apis", group, version, *rest]:
+                pass
+            case _:
+                return None
+        namespace = ""
+        if len(rest) > 2 and rest[0] == "namespaces" and rest[2] != "status":
+            namespace, rest = rest[1], rest[2:]
+        if not 1 <= len(rest) <= 3:
+            return None
+        for resource in self.served:
+            if (resource.plural, resource.group, resource.version) == (rest[0], group, version):
+                name, subresource = (*rest[1:], "", "")[:2]
+                if subresource and not (subresource == "status" and resource in WITH_STATUS):
+                    return None
+                return Target(resource, (namespace, name), subresource)
+        return None
+
+    def _answer(self, request: Request, target: Target) -> tuple[int, Body]:
+        resource, place, agent = target.resource, target.place, request.agent
+        match request.method:
+            case "GET" if place[1]:
+                return 200, self.store.get(resource, place)
+            case "GET":
+                return 200, listed(self.store, resource, place[0], request.query)
+            case "POST" if not place[1]:
+                return 201, self.store.create(resource, place[0], _object(request), agent=agent)
+            case "PUT" if place[1]:
+                before = self.store.look(resource, place)
+                body = _object(request)
+                stored = self.store.update(resource, place, body, subresource=target.subresource, agent=agent)
+                return 201 if before is None else 200, stored
+            case "DELETE" if place[1]:
+                return 200, self.store.delete(resource, place, request.body or {}, agent=agent)
+            case "PATCH" if place[1]:
+                return self._patch(request, target)
+            case _:
+                message = "the server does not allow this method on the requested resource"
+                raise Refused(405, "MethodNotAllowed", message)
+
+    def _patch(self, request: Request, target: Target) -> tuple[int, Body]:
+        resource, place = target.resource, target.place
+        current = self.store.look(resource, place)
+        if request.content == APPLY_PATCH:
+            manager, force = request.query.get("fieldManager", ""), request.query.get("force") == "true"
+            stored = self.store.apply(
+                resource, place, _object(request), manager=manager, force=force, agent=request.agent
+            )
+            return 201 if current is None else 200, stored
+        if current is None:
+            raise not_found(resource, place[1])
+        patch = copied(request.body)
+        match request.content:
+            case "application/json-patch+json":
+                patched = json_patch(current, patch)
+            case "application/merge-patch+json":
+                patched = merge(current, patch)
+            case other:
+                message = "the body of the request was in an unknown format - accepted media types include: "
+                raise Refused(
+                    415, "UnsupportedMediaType", f"{message}{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}: {other}"
+                )
+        return 200, self.store.update(resource, place, patched, subresource=target.subresource, agent=request.agent)
+
+
+def _object(request: Request) -> Body:
+    if not isinstance(request.body, dict) or not isinstance(request.body.get("metadata", {}), dict):
+        raise bad_request("the object provided is unrecognized: an object with metadata is expected")
+    body: Body = copied(request.body)
+    return body
+
+
+def _number(version: str) -> str:
+    if version and not version.isdecimal():
+        raise bad_request(f"Invalid value: {version!r}: a resourceVersion is a number")
+    return version
