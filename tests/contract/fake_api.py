@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from e2e.chaos.apiserver import server
-from e2e.chaos.apiserver.server import ApiServer, Response
+from e2e.chaos.apiserver.server import TRUE, ApiServer, Response
 
 
 @dataclass
@@ -77,7 +77,7 @@ class FakeApi:
             body=body,
             agent=request.headers.get("User-Agent", ""),
         )
-        if request.query.get("watch") == "true":
+        if request.query.get("watch") in TRUE:
             return await self._watch(request, asked)
         for waiting in [pair for pair in self._meanwhile if pair[0] == request.method]:
             self._meanwhile.remove(waiting)
@@ -96,6 +96,8 @@ class FakeApi:
             await answer.prepare(request)
             async for event in watch:
                 await answer.write(json.dumps(event).encode() + b"\n")
+        except ConnectionResetError:
+            pass  # nobody listens any more
         finally:
             watch.close()
         return answer

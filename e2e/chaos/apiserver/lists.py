@@ -8,8 +8,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from e2e.chaos.apiserver.objects import Place, Version
-from e2e.chaos.apiserver.refusals import bad_request, expired
+from e2e.chaos.apiserver.objects import CUSTOM, Place, Version
+from e2e.chaos.apiserver.refusals import bad_request, expired, too_new
 from e2e.chaos.apiserver.store import Store
 from modelrollout.adapters.kube.resources import Body, Resource
 
@@ -21,7 +21,7 @@ TERM = re.compile(
 )
 FORGOTTEN = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without"
-    " the continue parameter."
+    " the continue parameter, or use the continue token in this response to retrieve the remainder of the results."
 )
 
 
@@ -70,10 +70,9 @@ def _fields(text: str) -> list[Callable[[Body], bool]]:
 def listed(store: Store, resource: Resource, namespace: str, query: Mapping[str, str]) -> Body:
     """The answer to a LIST."""
     at, start = store.number, ""
+    check_version(store, query)
     if query.get("continue"):
-        at, start = _read(query["continue"])
-        if at < store.floor:
-            raise expired(FORGOTTEN)
+        at, start = _read(query["continue"], store)
     select = selected(query.get("labelSelector", ""), query.get("fieldSelector", ""))
     found = [
         (key, version)
@@ -81,16 +80,22 @@ def listed(store: Store, resource: Resource, namespace: str, query: Mapping[str,
         if (key := "/".join(place)) >= start and _wanted(version, place, namespace, select)
     ]
     found.sort(key=lambda pair: pair[0])
-    limit = int(query.get("limit") or 0) or len(found)
+    # What comes from a cache comes whole.
+    limit = 0 if query.get("resourceVersion") == "0" else _integer(query.get("limit") or "0")
+    if limit <= 0:
+        limit = len(found)
     metadata: Body = {"resourceVersion": str(at)}
     if limit < len(found):
         metadata["continue"] = _token(at, found[limit][0])
         if select is None:
             metadata["remainingItemCount"] = len(found) - limit
+    elif resource in CUSTOM:
+        metadata["continue"] = ""
     items = []
     for _, version in found[:limit]:
         item = version.copy()
-        del item["kind"], item["apiVersion"]
+        if resource not in CUSTOM:
+            del item["kind"], item["apiVersion"]
         items.append(item)
     return {
         "kind": f"{resource.kind}List",
@@ -98,6 +103,15 @@ def listed(store: Store, resource: Resource, namespace: str, query: Mapping[str,
         "metadata": metadata,
         "items": items,
     }
+
+
+def check_version(store: Store, query: Mapping[str, str]) -> None:
+    """Refused when a GET or LIST asks for a state that is no version, or is still to come."""
+    text = query.get("resourceVersion") or "0"
+    if not text.isdecimal():
+        raise bad_request(f'invalid resource version: resourceVersion: Invalid value: "{text}"')
+    if int(text) > store.number:
+        raise too_new(int(text), store.number)
 
 
 def _wanted(version: Version, place: Place, namespace: str, select: Selector | None) -> bool:
@@ -109,9 +123,22 @@ def _token(at: int, start: str) -> str:
     return urlsafe_b64encode(json.dumps({"v": "meta.k8s.io/v1", "rv": at, "start": start}).encode()).decode()
 
 
-def _read(token: str) -> tuple[int, str]:
+def _read(token: str, store: Store) -> tuple[int, str]:
     try:
         found = json.loads(urlsafe_b64decode(token.encode()))
-        return int(found["rv"]), str(found["start"])
+        at, start = int(found["rv"]), str(found["start"])
     except (ValueError, KeyError, TypeError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
+    if at < 0:
+        return store.number, start
+    if at < store.floor:
+        # With this token the rest can be had as it is now.
+        raise expired(FORGOTTEN, metadata={"continue": _token(-1, start)})
+    return at, start
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error

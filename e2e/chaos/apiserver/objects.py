@@ -39,9 +39,13 @@ RESOURCES = (
     SECRETS,
 )
 CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, HTTPROUTES})
-"""Those defined by a CRD: the server treats their metadata, status and updates a little differently."""
-WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, DEPLOYMENTS, HTTPROUTES})
+"""Those defined by a CRD: the server treats their status, generation and lists a little differently."""
+WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, DEPLOYMENTS, HTTPROUTES, SERVICES})
 WITH_GENERATION = CUSTOM | {DEPLOYMENTS, SLICES}
+CONDITIONAL = CUSTOM | {LEASES}
+"""Updates must say which version they are of."""
+MADE_BY_UPDATE = frozenset({LEASES, SERVICES, EVENTS})
+"""An update of what is not there makes it."""
 
 
 @dataclass(frozen=True, slots=True)

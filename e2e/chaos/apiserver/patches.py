@@ -32,11 +32,11 @@ def json_patch(body: Body, operations: Any) -> Body:
     if not isinstance(operations, list):
         raise bad_request("a JSON Patch is a list of operations")
     for operation in operations:
-        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise bad_request("an operation of a JSON Patch has an op and a path")
+        if not isinstance(operation, dict):
+            raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type handlers.jsonPatchOp")
         try:
             body = _operated(body, operation)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise unprocessable() from error
     return body
 
@@ -45,13 +45,13 @@ def _operated(body: Body, operation: Body) -> Body:
     way = _way(operation["path"])
     match operation["op"]:
         case "test":
-            if not _same(_at(body, way), operation.get("value")):
+            if not _same(_tested(body, way), operation.get("value")):
                 raise ValueError(operation["path"])
             return body
         case "add":
-            return _changed(body, way, lambda parent, key: _add(parent, key, operation["value"]))
+            return _changed(body, way, lambda parent, key: _add(parent, key, operation.get("value")))
         case "replace":
-            return _changed(body, way, lambda parent, key: _replace(parent, key, operation["value"]))
+            return _changed(body, way, lambda parent, key: _replace(parent, key, operation.get("value")))
         case "remove":
             return _changed(body, way, _remove)
         case "copy":
@@ -87,6 +87,12 @@ def _at(node: Any, way: Sequence[str]) -> Any:
     return node
 
 
+def _tested(body: Body, way: Sequence[str]) -> Any:
+    """What is there; null when there is no such member, so that a `test` for null succeeds."""
+    parent = _at(body, way[:-1])
+    return parent.get(way[-1]) if isinstance(parent, dict) else parent[_key(parent, way[-1])]
+
+
 def _changed(node: T, way: Sequence[str], change: Callable[[Any, str], None]) -> T:
     """`node` with its containers along `way` made anew, and the last of them changed."""
     copy: Any = node[:] if isinstance(node, list) else dict(cast(Body, node))
@@ -109,9 +115,8 @@ def _add(parent: Any, part: str, value: Any) -> None:
 
 
 def _replace(parent: Any, part: str, value: Any) -> None:
-    key = _key(parent, part)
-    parent[key]  # must be there
-    parent[key] = value
+    # The real one does not ask whether a member is there, other than the RFC.
+    parent[_key(parent, part)] = value
 
 
 def _remove(parent: Any, part: str) -> None:
@@ -119,8 +124,9 @@ def _remove(parent: Any, part: str) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # In Python True is 1.
-    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+    # In Python True is 1 and 1 is 1.0; the real one compares numbers as they are written.
+    numbers = (bool, int, float)
+    return bool(one == other) and (not isinstance(one, numbers) or type(one) is type(other))
 
 
 def applied(current: Any, config: Any) -> Any:

@@ -7,17 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from e2e.chaos.apiserver.lists import listed, selected
-from e2e.chaos.apiserver.objects import RESOURCES, WITH_STATUS, Place, copied
+from e2e.chaos.apiserver.lists import check_version, listed, selected
+from e2e.chaos.apiserver.objects import CUSTOM, RESOURCES, WITH_STATUS, Place, copied
 from e2e.chaos.apiserver.patches import json_patch, merge
-from e2e.chaos.apiserver.refusals import Refused, bad_request, not_found
+from e2e.chaos.apiserver.refusals import (
+    Refused,
+    bad_request,
+    details,
+    internal,
+    no_manager,
+    no_subresource,
+    not_found,
+    unsupported,
+)
 from e2e.chaos.apiserver.store import Store
 from e2e.chaos.apiserver.watches import BOOKMARK_PERIOD, Watch
-from modelrollout.adapters.kube.resources import Body, Resource
+from modelrollout.adapters.kube.resources import SERVICES, Body, Resource
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+TRUE = ("true", "1")
 NO_PAGE = "404 page not found\n"
 
 
@@ -77,21 +87,18 @@ class ApiServer:
     def open(self, request: Request) -> Watch | Response:
         """Begin the watch that a request asks for, or refuse it. Needs a running event loop."""
         target = self._target(request.path)
-        if target is None:
+        if target is None or target.place[1]:
             return self.handle(request)
         query = request.query
         try:
-            fields = query.get("fieldSelector", "")
-            if target.place[1]:
-                fields = f"metadata.name={target.place[1]}"
             return Watch(
                 self.store,
                 target.resource,
                 target.place[0],
                 since=_number(query.get("resourceVersion", "")),
-                select=selected(query.get("labelSelector", ""), fields),
-                bookmarks=self._bookmarks if query.get("allowWatchBookmarks") in ("true", "1") else None,
-                timeout=float(query["timeoutSeconds"]) if query.get("timeoutSeconds", "0") != "0" else None,
+                select=selected(query.get("labelSelector", ""), query.get("fieldSelector", "")),
+                bookmarks=self._bookmarks if query.get("allowWatchBookmarks") in TRUE else None,
+                timeout=_seconds(query.get("timeoutSeconds") or "0"),
             )
         except Refused as refused:
             return Response(refused.code, refused.status())
@@ -121,27 +128,28 @@ class ApiServer:
         for resource in self.served:
             if (resource.plural, resource.group, resource.version) == (rest[0], group, version):
                 name, subresource = (*rest[1:], "", "")[:2]
-                if subresource and not (subresource == "status" and resource in WITH_STATUS):
-                    return None
                 return Target(resource, (namespace, name), subresource)
         return None
 
     def _answer(self, request: Request, target: Target) -> tuple[int, Body]:
         resource, place, agent = target.resource, target.place, request.agent
+        if target.subresource and not (target.subresource == "status" and resource in WITH_STATUS):
+            raise not_found(resource, place[1]) if resource in CUSTOM else no_subresource()
         match request.method:
             case "GET" if place[1]:
+                check_version(self.store, request.query)
                 return 200, self.store.get(resource, place)
             case "GET":
                 return 200, listed(self.store, resource, place[0], request.query)
             case "POST" if not place[1]:
-                return 201, self.store.create(resource, place[0], _object(request), agent=agent)
+                return 201, self.store.create(resource, place[0], _object(request, resource), agent=agent)
             case "PUT" if place[1]:
                 before = self.store.look(resource, place)
-                body = _object(request)
+                body = _object(request, resource)
                 stored = self.store.update(resource, place, body, subresource=target.subresource, agent=agent)
                 return 201 if before is None else 200, stored
             case "DELETE" if place[1]:
-                return 200, self.store.delete(resource, place, request.body or {}, agent=agent)
+                return 200, self._delete(request, target)
             case "PATCH" if place[1]:
                 return self._patch(request, target)
             case _:
@@ -151,36 +159,59 @@ class ApiServer:
     def _patch(self, request: Request, target: Target) -> tuple[int, Body]:
         resource, place = target.resource, target.place
         current = self.store.look(resource, place)
+        agent = request.agent
         if request.content == APPLY_PATCH:
-            manager, force = request.query.get("fieldManager", ""), request.query.get("force") == "true"
-            stored = self.store.apply(
-                resource, place, _object(request), manager=manager, force=force, agent=request.agent
-            )
+            manager, force = request.query.get("fieldManager", ""), request.query.get("force") in TRUE
+            if not manager:
+                raise no_manager()
+            config = _object(request, resource)
+            stored = self.store.apply(resource, place, config, manager=manager, force=force, agent=agent)
             return 201 if current is None else 200, stored
+        if request.content not in (JSON_PATCH, MERGE_PATCH):
+            raise unsupported(", ".join((JSON_PATCH, MERGE_PATCH, APPLY_PATCH)))
         if current is None:
             raise not_found(resource, place[1])
         patch = copied(request.body)
-        match request.content:
-            case "application/json-patch+json":
-                patched = json_patch(current, patch)
-            case "application/merge-patch+json":
-                patched = merge(current, patch)
-            case other:
-                message = "the body of the request was in an unknown format - accepted media types include: "
-                raise Refused(
-                    415, "UnsupportedMediaType", f"{message}{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}: {other}"
-                )
-        return 200, self.store.update(resource, place, patched, subresource=target.subresource, agent=request.agent)
+        if request.content == JSON_PATCH:
+            patched = json_patch(current, patch)
+        elif isinstance(patch, dict):
+            patched = merge(current, patch)
+        else:
+            raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]any")
+        return 200, self.store.update(
+            resource, place, patched, subresource=target.subresource, agent=agent, whole=False
+        )
+
+    def _delete(self, request: Request, target: Target) -> Body:
+        resource, (_, name) = target.resource, target.place
+        options = request.body if isinstance(request.body, dict) else {}
+        last = self.store.delete(resource, target.place, options, agent=request.agent)
+        if resource is SERVICES or self.store.look(resource, target.place) is not None:
+            return last
+        about = {**details(resource, name, resource.plural), "uid": last["metadata"]["uid"]}
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": about}
 
 
-def _object(request: Request) -> Body:
-    if not isinstance(request.body, dict) or not isinstance(request.body.get("metadata", {}), dict):
-        raise bad_request("the object provided is unrecognized: an object with metadata is expected")
-    body: Body = copied(request.body)
-    return body
+def _object(request: Request, resource: Resource) -> Body:
+    body = request.body
+    if not isinstance(body, dict):
+        raise bad_request("the object provided is unrecognized: couldn't get version/kind")
+    for key, wanted in (("kind", resource.kind), ("apiVersion", resource.api_version)):
+        if resource in CUSTOM and not body.get(key):
+            raise bad_request(f"the object provided is unrecognized: Object '{key}' is missing")
+        if body.get(key, wanted) != wanted:
+            raise bad_request(f"{body[key]} cannot be handled as a {wanted}")
+    whole: Body = copied(body)
+    return whole
 
 
 def _number(version: str) -> str:
     if version and not version.isdecimal():
-        raise bad_request(f"Invalid value: {version!r}: a resourceVersion is a number")
+        raise internal(f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: invalid syntax')
     return version
+
+
+def _seconds(text: str) -> float | None:
+    if not text.isdecimal():
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return float(text) or None

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from e2e.chaos.apiserver.builtin import completed
+from e2e.chaos.apiserver.crds import fitted
+from e2e.chaos.apiserver.metadata import born, check_place, cleaned, kept
 from e2e.chaos.apiserver.objects import (
+    CONDITIONAL,
     CUSTOM,
+    MADE_BY_UPDATE,
     RESOURCES,
     WITH_GENERATION,
     WITH_STATUS,
@@ -17,21 +21,12 @@ from e2e.chaos.apiserver.objects import (
     packed,
 )
 from e2e.chaos.apiserver.patches import applied, differs, without
-from e2e.chaos.apiserver.refusals import Refused, already_exists, conflict, not_found
-from modelrollout.adapters.kube.resources import LEASES, Body, Resource
+from e2e.chaos.apiserver.refusals import Refused, already_exists, conflict, internal, not_found, unconditional
+from modelrollout.adapters.kube.resources import DEPLOYMENTS, SLICES, Body, Resource
 
 FIRST = 100
 """The resourceVersion before the first write."""
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-KEPT = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "name",
-    "namespace",
-)
 
 
 class Store:
@@ -42,7 +37,7 @@ class Store:
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self.history: list[Version] = []
-        self.floor = 0
+        self.floor = FIRST
         self._now = now
         self._current: dict[Resource, dict[Place, Version]] = {resource: {} for resource in RESOURCES}
         self._logs: dict[Resource, list[Version]] = {resource: [] for resource in RESOURCES}
@@ -98,41 +93,62 @@ class Store:
 
     def create(self, resource: Resource, namespace: str, body: Body, *, agent: str = "") -> Body:
         """Store a new object; returns a copy of it, as all writes do."""
-        metadata = dict(body.get("metadata") or {})
-        if "generateName" in metadata and not metadata.get("name"):
-            metadata["name"] = metadata["generateName"] + self._suffix()
-        place = (namespace if resource.namespaced else "", metadata["name"])
-        if place in self._current[resource]:
-            raise already_exists(resource, place[1])
-        if metadata.get("resourceVersion"):
-            raise conflict(resource, place[1], "the object has been modified")
-        if resource.namespaced:
-            metadata["namespace"] = namespace
+        given = cleaned(body.get("metadata") or {}, resource.kind)
+        metadata = born(resource, namespace, given, suffix=self._suffix())
+        place = (metadata.get("namespace", ""), metadata["name"])
+        found = self.look(resource, place)
+        if found is not None:
+            raise already_exists(resource, place[1], deleting="deletionTimestamp" in found["metadata"])
+        if metadata.pop("resourceVersion", "0") != "0":
+            raise internal("resourceVersion should not be set on objects to be created")
         metadata["uid"] = f"00000000-0000-4000-8000-{self._number:012x}"
         metadata["creationTimestamp"] = self._moment()
         if resource in WITH_GENERATION:
             metadata["generation"] = 1
-        body = {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
-        if resource in WITH_STATUS:
-            body.pop("status", None)
-        return self._put(resource, place, completed(resource, place[1], body), agent)
+        rest = {key: value for key, value in body.items() if key != "status" or resource not in WITH_STATUS}
+        new = {**rest, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+        return self._put(resource, place, _fitted(resource, place[1], new, None), agent)
 
-    def update(self, resource: Resource, place: Place, body: Body, *, subresource: str = "", agent: str = "") -> Body:
-        """Store a new state of an existing object, under the rules every kind of write shares."""
-        if resource is LEASES and place not in self._current[resource] and not body["metadata"].get("uid"):
-            # The real one makes a deleted Lease anew, unless the update says which one it means.
-            return self.create(resource, place[0], {**body, "metadata": {"name": place[1]}}, agent=agent)
-        version = self._version(resource, place)
+    def update(
+        self,
+        resource: Resource,
+        place: Place,
+        body: Body,
+        *,
+        subresource: str = "",
+        agent: str = "",
+        whole: bool = True,
+    ) -> Body:
+        """Store a new state of an existing object, under the rules every kind of write shares.
+
+        `whole`: the client sent all of it (PUT), so a uid in it is a precondition, and the object may come into being.
+        """
+        given = cleaned(body.get("metadata") or {}, resource.kind)
+        check_place(resource, *place, given)
+        uid = given.get("uid") if whole else None
+        version = self._current[resource].get(place)
+        if version is None and resource in MADE_BY_UPDATE and whole and not subresource:
+            if uid:
+                raise conflict(resource, place[1], f"Precondition failed: UID in precondition: {uid}, UID in object: ")
+            fresh = {**body, "metadata": {key: value for key, value in given.items() if key != "resourceVersion"}}
+            return self.create(resource, place[0], fresh, agent=agent)
+        if version is None or version.body is None:
+            raise not_found(resource, place[1])
         old = version.body
-        assert old is not None
-        wanted = body["metadata"].get("resourceVersion")
-        if wanted and wanted != old["metadata"]["resourceVersion"]:
-            raise conflict(resource, place[1])
-        new = self._replaced(resource, place, old, body, status=subresource == "status")
+        before = old["metadata"]
+        if uid and uid != before["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+            raise conflict(resource, place[1], why)
+        _check_version(resource, place, given.get("resourceVersion", "0"), before)
+        new = self._replaced(resource, old, {**body, "metadata": given}, status=subresource == "status")
+        new = _fitted(resource, place[1], new, old)
         if new == old:
             return version.copy()
+        if resource in WITH_GENERATION and _moved(resource, old, new):
+            new = {**new, "metadata": {**new["metadata"], "generation": before["generation"] + 1}}
         if "deletionTimestamp" in new["metadata"] and "finalizers" not in new["metadata"]:
-            return self._drop(resource, place, agent)
+            self._drop(resource, place, agent)
+            return dict(copied(new))
         return self._put(resource, place, new, agent)
 
     def apply(
@@ -142,25 +158,37 @@ class Store:
         before = self._applied.get((resource, place, manager), {})
         current = self.look(resource, place)
         if current is None:
-            stored = self.create(resource, place[0], config, agent=agent)
+            metadata = cleaned(config.get("metadata") or {}, resource.kind)
+            check_place(resource, *place, metadata)
+            if "uid" in metadata:
+                why = f"the provided object specified uid {metadata['uid']}, and no existing object was found"
+                raise conflict(resource, place[1], f"uid mismatch: {why}")
+            metadata.pop("resourceVersion", None)
+            stored = self.create(resource, place[0], {**config, "metadata": metadata}, agent=agent)
         else:
             # Who owns what is known only of appliers: anybody else's differing value is a conflict.
             if not force and differs(current, config):
                 details: Body = {"causes": [{"reason": "FieldManagerConflict"}]}
                 raise Refused(409, "Conflict", "Apply failed with 1 conflict", details)
-            stored = self.update(resource, place, applied(without(current, before, config), config), agent=agent)
+            merged = applied(without(current, before, config), config)
+            stored = self.update(resource, place, merged, agent=agent, whole=False)
         self._applied[resource, place, manager] = copied(config)
         return stored
 
     def delete(self, resource: Resource, place: Place, options: Body, *, agent: str = "") -> Body:
-        """Delete an object, or mark it deleted while it has finalizers."""
+        """Delete an object, or mark it deleted while it has finalizers; returns its last state.
+
+        Raises Refused with 409 when it is not the one that the preconditions name.
+        """
         version = self._version(resource, place)
         old = version.body
         assert old is not None
         metadata = old["metadata"]
-        uid = (options.get("preconditions") or {}).get("uid")
-        if uid and uid != metadata["uid"]:
-            raise conflict(resource, place[1], f"the UID in the precondition ({uid}) does not match")
+        wanted = options.get("preconditions") or {}
+        for key, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            if wanted.get(key) and wanted[key] != metadata[key]:
+                why = f"the {word} in the precondition ({wanted[key]}) does not match the {word} in record"
+                raise conflict(resource, place[1], f"{why} ({metadata[key]})")
         if not metadata.get("finalizers"):
             return self._drop(resource, place, agent)
         if "deletionTimestamp" in metadata:
@@ -170,23 +198,21 @@ class Store:
             marks["generation"] = metadata["generation"] + 1
         return self._put(resource, place, {**old, "metadata": metadata | marks}, agent)
 
-    def _replaced(self, resource: Resource, place: Place, old: Body, body: Body, *, status: bool) -> Body:
+    def _replaced(self, resource: Resource, old: Body, body: Body, *, status: bool) -> Body:
         if status:
-            new = {key: value for key, value in old.items() if key != "status"}
+            metadata = old["metadata"]
+            if resource not in CUSTOM:
+                # Built-in kinds take everything but the labels of what is sent to the subresource.
+                labels = {"labels": metadata["labels"]} if "labels" in metadata else {}
+                rest = {key: value for key, value in body["metadata"].items() if key != "labels"}
+                metadata = kept(resource, metadata, rest | labels)
+            new = {key: value for key, value in old.items() if key != "status"} | {"metadata": metadata}
             return new | ({"status": body["status"]} if "status" in body else {})
-        before = old["metadata"]
-        metadata = {key: value for key, value in body["metadata"].items() if key not in KEPT}
-        metadata |= {key: before[key] for key in KEPT if key in before}
-        if not metadata.get("finalizers"):
-            metadata.pop("finalizers", None)
-        metadata["resourceVersion"] = before["resourceVersion"]
-        new = {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+        new = {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+        new["metadata"] = kept(resource, old["metadata"], body["metadata"])
         if resource in WITH_STATUS:
             new.pop("status", None)
             new |= {"status": old["status"]} if "status" in old else {}
-        new = completed(resource, place[1], new)
-        if resource in WITH_GENERATION and _moved(resource, old, new):
-            metadata["generation"] = before["generation"] + 1
         return new
 
     def _version(self, resource: Resource, place: Place) -> Version:
@@ -233,9 +259,24 @@ class Store:
         return out
 
 
+def _fitted(resource: Resource, name: str, body: Body, old: Body | None) -> Body:
+    return fitted(resource, name, completed(resource, name, body), old)
+
+
+def _check_version(resource: Resource, place: Place, wanted: str, before: Body) -> None:
+    if not str(wanted).isdecimal():
+        raise internal(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
+    if int(wanted) and wanted != before["resourceVersion"]:
+        raise conflict(resource, place[1])
+    if not int(wanted) and resource in CONDITIONAL:
+        raise unconditional(resource, place[1])
+
+
 def _moved(resource: Resource, old: Body, new: Body) -> bool:
-    """Whether the generation moves: with the spec, for kinds of a CRD with everything but metadata and status."""
-    if resource not in CUSTOM and "spec" in new:
-        return bool(old.get("spec") != new["spec"])
+    """Whether the generation moves: with the spec; with all but metadata and status for kinds of a CRD."""
+    if resource is DEPLOYMENTS:
+        return bool(old.get("spec") != new.get("spec"))
+    if resource is SLICES:
+        return True
     aside = ("metadata", "status") if resource in WITH_STATUS else ("metadata",)
     return any(old.get(key) != new.get(key) for key in {**old, **new} if key not in aside)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from e2e.chaos.apiserver.lists import Selector
-from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.apiserver.objects import Version, copied
 from e2e.chaos.apiserver.refusals import expired
 from e2e.chaos.apiserver.store import Store
 from modelrollout.adapters.kube.resources import Body, Resource
@@ -51,12 +51,13 @@ class Watch:
         self._position = len(self._log)
         if since in ("", "0"):
             self._show_all()
+            if since == "" and bookmarks is not None:
+                self._ready.append({"type": "BOOKMARK", "object": self._marked(initial=True)})
         elif int(since) < store.floor:
             self._refuse(int(since))
         else:
             while self._position and self._log[self._position - 1].number > int(since):
                 self._position -= 1
-        self._seen = store.number
         store.listen(resource, self._wake)
 
     def __aiter__(self) -> Self:
@@ -89,7 +90,7 @@ class Watch:
             self._position += 1
             kind = self._kind(version)
             if kind is not None:
-                self._ready.append({"type": kind, "object": version.copy()})
+                self._ready.append({"type": kind, "object": self._shown(kind, version)})
 
     def _kind(self, version: Version) -> str | None:
         if self._namespace and version.place[0] != self._namespace:
@@ -107,6 +108,14 @@ class Watch:
                 return "DELETED"
             case _:
                 return "MODIFIED"
+
+    def _shown(self, kind: str, version: Version) -> Body:
+        if kind == "DELETED" and version.body is not None and version.before is not None:
+            # It left the selection: its last state in there, at the version that took it out.
+            body: Body = copied(version.before)
+            body["metadata"]["resourceVersion"] = str(version.number)
+            return body
+        return version.copy()
 
     async def _pause(self) -> None:
         loop = asyncio.get_running_loop()
@@ -135,8 +144,10 @@ class Watch:
             return self._end - BEFORE_END
         return due
 
-    def _marked(self) -> Body:
+    def _marked(self, *, initial: bool = False) -> Body:
         metadata: Body = {"resourceVersion": str(self._store.number)}
+        if initial:
+            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         return {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
 
     def _show_all(self) -> None:

@@ -8,8 +8,10 @@ import pytest
 from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.programs import gateway_api_crds
 from tests.contract.kube.harness import Kube, connected
+from tests.contract.kube.wire import Wire, wired
 
-SUITES = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+ADAPTERS = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+SUITES = (*ADAPTERS, "server_writes", "server_patches", "server_schema", "server_reads")
 pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
 
 
@@ -23,3 +25,15 @@ def gateway_server(server: ApiServer) -> ApiServer:
 async def kube(gateway_server: ApiServer) -> AsyncIterator[Kube]:
     async with connected(gateway_server.kubeconfig, f"test-{uuid4().hex[:12]}") as harness:
         yield harness
+
+
+@pytest.fixture
+async def wire(gateway_server: ApiServer) -> AsyncIterator[Wire]:
+    async with wired(gateway_server.kubeconfig, f"test-{uuid4().hex[:12]}") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def other(gateway_server: ApiServer) -> AsyncIterator[Wire]:
+    async with wired(gateway_server.kubeconfig, f"test-{uuid4().hex[:12]}") as connection:
+        yield connection

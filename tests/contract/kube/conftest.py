@@ -7,8 +7,10 @@ import pytest
 
 from tests.contract.fake_api import FakeApi, fake_api
 from tests.contract.kube.harness import Kube, connected, plain_kubeconfig
+from tests.contract.kube.wire import Wire, wired
 
-SUITES = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+ADAPTERS = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")
+SUITES = (*ADAPTERS, "server_writes", "server_patches", "server_schema", "server_reads")
 pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
 
 
@@ -22,3 +24,15 @@ async def api() -> AsyncIterator[FakeApi]:
 async def kube(api: FakeApi, tmp_path: Path) -> AsyncIterator[Kube]:
     async with connected(plain_kubeconfig(tmp_path / "kubeconfig", api.url), "serving") as harness:
         yield harness
+
+
+@pytest.fixture
+async def wire(api: FakeApi, tmp_path: Path) -> AsyncIterator[Wire]:
+    async with wired(plain_kubeconfig(tmp_path / "wire", api.url), "serving") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def other(api: FakeApi, tmp_path: Path) -> AsyncIterator[Wire]:
+    async with wired(plain_kubeconfig(tmp_path / "other", api.url), "other") as connection:
+        yield connection
