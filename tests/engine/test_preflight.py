@@ -32,8 +32,15 @@ class Bench:
         self.changed: list[Key] = []
         self.preflights = Preflights(self.metrics, LoopClock(), self.changed.append)
 
-    def look(self, spec: RolloutSpec, *, phase: Phase = Phase.PREFLIGHT, source: SourceSpec = SOURCE) -> Found:
-        return self.preflights.look(spec, source, revision="r1", phase=phase)
+    def look(
+        self,
+        spec: RolloutSpec,
+        *,
+        phase: Phase = Phase.PREFLIGHT,
+        source: SourceSpec = SOURCE,
+        begun: bool = False,
+    ) -> Found:
+        return self.preflights.look(spec, source, revision="r1", phase=phase, begun=begun)
 
     async def looked(self, spec: RolloutSpec, *, source: SourceSpec = SOURCE) -> Found:
         self.look(spec, source=source)
@@ -190,6 +197,32 @@ async def test_a_rollout_under_way_is_not_looked_up_again() -> None:
     bench.look(spec, phase=Phase.PROGRESSING)
     await asyncio.sleep(1)
     assert len(bench.metrics.asked) == asked
+
+
+async def test_bug_a_new_leader_asked_for_the_past_of_every_rollout_under_way() -> None:
+    """Thirty days of legacy and a forecast for each: two minutes of a thousand rollouts without evidence."""
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    bench.look(spec, phase=Phase.PROGRESSING, begun=True)
+    await asyncio.sleep(0.1)
+    found = bench.look(spec, phase=Phase.PROGRESSING, begun=True)
+    assert [plan.sli for plan in found.plans] == ["availability"]
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.budgets == ()
+    assert max(query.window for _, query, _ in bench.metrics.asked) < 900
+
+
+async def test_a_rollout_that_starts_again_gets_its_budget_although_it_was_found_under_way() -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.serve(spec)
+    bench.look(spec, phase=Phase.PROGRESSING, begun=True)
+    await asyncio.sleep(0.1)
+    assert isinstance(bench.look(spec).preflight, PreflightUnknown), "what was found is not enough for a start"
+    await asyncio.sleep(0.1)
+    found = bench.look(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert [name for name, *_ in found.preflight.budgets] == ["availability"]
+    assert bench.look(spec, phase=Phase.PROGRESSING, begun=True).preflight == found.preflight, "and keeps it"
 
 
 async def test_the_scrape_interval_is_found_when_the_source_does_not_say() -> None:

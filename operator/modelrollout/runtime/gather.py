@@ -96,7 +96,8 @@ class Gather:
         evidence: Evidence = EvidencePending()
         status = obj.status
         if isinstance(source, SourceSpec) and status is not None and status.phase in ASKING and revision is not None:
-            found = self._preflights.look(spec, source, revision=revision, phase=status.phase)
+            begun = status.step is not None
+            found = self._preflights.look(spec, source, revision=revision, phase=status.phase, begun=begun)
             self._rounds.follow(spec, status, source, found.plans, found.scrape)
             evidence = self._evidence(spec, status, found)
         else:

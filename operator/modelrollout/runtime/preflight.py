@@ -69,6 +69,7 @@ class _Entry:
     token: tuple[object, ...]
     found: Found
     due: float
+    begun: bool
     task: asyncio.Task[None] | None = None
 
 
@@ -85,16 +86,22 @@ class Preflights:
         self._entries: dict[Key, _Entry] = {}
         self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
-    def look(self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase) -> Found:
-        """What is known now; starts a look in the background when one is due."""
+    def look(
+        self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase, begun: bool = False
+    ) -> Found:
+        """What is known now; starts a look in the background when one is due.
+
+        `begun`: its first step has begun. Then only its plans are looked for, not legacy's past: budget, checkpoints
+        and notes were taken into its status when it started, and a new leader has a thousand such rollouts at once.
+        """
         token = _token(spec, source, revision)
         entry = self._entries.get(spec.key)
-        if entry is None or entry.token != token:
+        if entry is None or entry.token != token or (entry.begun and not begun):
             self.forget(spec.key)
-            entry = self._entries[spec.key] = _Entry(token, NOT_LOOKED, due=float("-inf"))
+            entry = self._entries[spec.key] = _Entry(token, NOT_LOOKED, due=float("-inf"), begun=begun)
         settled = isinstance(entry.found.preflight, PreflightPassed) and phase not in (Phase.PREFLIGHT, Phase.IDLE)
         if entry.task is None and not settled and self._clock.monotonic() >= entry.due:
-            # A rollout that is under way carries what it has learned in its status.
+            entry.begun = begun
             begins = phase in (Phase.PREFLIGHT, Phase.IDLE)
             entry.task = asyncio.get_running_loop().create_task(self._run(spec, source, entry, begins=begins))
         return entry.found
@@ -115,7 +122,7 @@ class Preflights:
     async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry, *, begins: bool) -> None:
         try:
             async with self._slots[source.name], asyncio.timeout(LIMIT):
-                found = await self._discover(spec, source, begins=begins)
+                found = await self._discover(spec, source, begins=begins, begun=entry.begun)
         except TimeoutError:
             found = _silent(source, "Timeout")
         except SpecError as error:
@@ -131,7 +138,7 @@ class Preflights:
         if before != found:
             self._changed(spec.key)
 
-    async def _discover(self, spec: RolloutSpec, source: SourceSpec, *, begins: bool) -> Found:
+    async def _discover(self, spec: RolloutSpec, source: SourceSpec, *, begins: bool, begun: bool) -> Found:
         at = self._clock.now()
         window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
         queries = []
@@ -157,6 +164,8 @@ class Preflights:
             notes.extend(resolved.notes)
             seen.extend((*legacy, *candidate))
         scrape = source.scrape_interval or _scrape(seen)
+        if begun:
+            return Found(PreflightPassed(tuple(notes)), tuple(plans), scrape)
         known: list[History] = []
         for plan in plans:
             if not plan.total:

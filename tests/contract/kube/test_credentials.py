@@ -67,6 +67,27 @@ async def test_files_proxy_and_distrust_reach_kopf(tmp_path: Path) -> None:
     assert (taken.proxy_url, taken.insecure) == ("http://proxy:3128", True)
 
 
+async def test_the_proxy_of_the_environment_serves_both_clients_unless_the_kubeconfig_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://environment:3128")
+    assert (await credentials(kubeconfig(tmp_path, {}))).proxy == "http://environment:3128"
+    own: dict[str, Any] = {"proxy-url": "http://own:3128"}
+    assert (await credentials(kubeconfig(tmp_path, {}, **own))).proxy == "http://own:3128"
+    monkeypatch.setenv("no_proxy", "example.com")
+    assert (await credentials(kubeconfig(tmp_path, {}))).proxy == ""
+
+
+async def test_bug_every_call_read_netrc_and_sent_the_login_in_it(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with await KubeClient.connect(kubeconfig(tmp_path, {}, url=api.url)) as client:
+        await client.create(SERVICES, "serving", {"metadata": {"name": "a"}})
+    assert [request.headers.get("Authorization") for request in api.requests] == [None]
+
+
 async def test_a_file_that_is_no_kubeconfig_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("{")
     with pytest.raises(Denied, match="no usable cluster credentials"):

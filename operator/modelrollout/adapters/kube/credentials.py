@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes.aio.client import Configuration
@@ -56,7 +58,18 @@ async def configuration(kubeconfig: Path | None, context: str | None = None) -> 
     except (ConfigException, OSError, yaml.YAMLError) as error:
         raise Denied(f"no usable cluster credentials: {error}") from error
     made.retries = None
+    # Read once, here. Left to the client, every single call would look for ~/.netrc (whose login is not meant for the
+    # API server) and for the proxy of the environment, each in a thread.
+    made.proxy = made.proxy or _environment_proxy(made.host)
+    made.client_session_kwargs = {"trust_env": False}
     return made
+
+
+def _environment_proxy(server: str) -> str | None:
+    parts = urlsplit(server)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def credentials(kubeconfig: Path | None, context: str | None = None) -> Credentials:
