@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-data bench-evidence bench-stats lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench-stats: venv ## error rates and speed of the statistics, on simulated count
 
 bench-evidence: venv ## cost of the evidence of 100 and 1000 moving rollouts, with a real Prometheus (6 minutes)
 	$(PY) -m e2e.evidence $(BENCH)
+
+bench-scale: venv ## 100, 1000, 5000 rollouts: start, moving, failover, all bad at once, at rest (BENCH="--rollouts 100": 6 minutes)
+	$(PY) -m e2e.scale $(BENCH)
 
 bench-data: venv ## real data sets with known changes, replayed (10 minutes)
 	$(PY) -m e2e.datasets

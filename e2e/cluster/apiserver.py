@@ -42,6 +42,11 @@ class ApiServer:
         """Base URL, such as https://127.0.0.1:41234."""
         return self._plane.address.url
 
+    @property
+    def audit_log(self) -> Path:
+        """File of audit events, one JSON object a line; written with `audit=True`."""
+        return self._plane.audit_log
+
     def audit(self) -> list[dict[str, object]]:
         """Audit events (metadata level) so far, oldest first; empty without `audit=True`."""
         return read_audit(self._plane.audit_log)

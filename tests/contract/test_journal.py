@@ -5,22 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from modelrollout.adapters.journal import FileJournal, RingJournal
-
-
-def test_a_ring_keeps_the_last() -> None:
-    ring = RingJournal(3)
-    for number in range(5):
-        ring.append({"n": number})
-    assert [entry["n"] for entry in ring.entries()] == [2, 3, 4]
-
-
-def test_a_ring_keeps_what_was_said_then() -> None:
-    ring = RingJournal()
-    entry: dict[str, object] = {"n": 1}
-    ring.append(entry)
-    entry["n"] = 2
-    assert ring.entries() == ({"n": 1},)
+from modelrollout.adapters.journal import FileJournal
 
 
 def test_a_file_has_a_line_per_entry_and_goes_on_after_a_restart(tmp_path: Path) -> None:

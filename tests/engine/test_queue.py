@@ -61,6 +61,14 @@ async def test_urgent_overtakes_and_resync_comes_last() -> None:
     assert [(await queue.take()).key for _ in range(3)] == [C, B, A]
 
 
+async def test_a_status_to_be_written_comes_after_every_revert_and_before_all_else() -> None:
+    queue = opened()
+    queue.add(A)
+    queue.add(B, Priority.RECORD)
+    queue.add(C, Priority.URGENT)
+    assert [(await queue.take()).key for _ in range(3)] == [C, B, A]
+
+
 async def test_a_waiting_key_moves_up_but_never_down_and_keeps_its_age() -> None:
     queue = opened()
     queue.add(A, Priority.RESYNC)

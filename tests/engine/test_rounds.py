@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,8 @@ from modelrollout.core.status import RolloutStatus, StepState
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.runtime.rounds import Rounds
+from modelrollout.runtime.rounds import TOGETHER, Rounds
+from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 from tests.engine.api import SCRAPE, LoopClock
 from tests.engine.metrics import FakeMetrics, Load
 from tests.engine.world import spec_named
@@ -258,6 +260,25 @@ async def test_bad_news_are_urgent() -> None:
     bench.metrics.change("serving", "m-v8", START, Load(errors=0.6))
     await bench.run(40)
     assert bench.news[-1][2] is Priority.URGENT
+
+
+async def test_bad_news_of_the_first_are_told_before_the_last_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a thousand takes a second, in which the first reverts are already on their way."""
+    order: list[str] = []
+    feed = EvidenceTracker.feed
+
+    def fed(tracker: EvidenceTracker, span: Span, answers: Mapping[str, ArmSeries | str]) -> None:
+        order.append("read")
+        feed(tracker, span, answers)
+
+    monkeypatch.setattr(EvidenceTracker, "feed", fed)
+    bench = Bench()
+    for i in range(2 * TOGETHER + 1):
+        bench.follow(spec_named(f"m{i}"))
+    bench.rounds._news = lambda key, priority: order.append("told")
+    await bench.run(40)
+    first = order[: 2 * (2 * TOGETHER + 1)]
+    assert first == (["read"] * TOGETHER + ["told"] * TOGETHER) * 2 + ["read", "told"]
 
 
 async def test_a_tracker_that_breaks_freezes_its_own_rollout(

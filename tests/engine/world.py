@@ -122,6 +122,7 @@ def build(
         clock=clock,
         epoch=epoch,
         newest=newest or rounds.evidence,
+        crowded=lambda: queue.depth(Priority.URGENT) > 0,
     )
     parts = Parts(
         queue=queue,

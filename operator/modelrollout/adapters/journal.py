@@ -1,27 +1,11 @@
-"""Where decisions are kept for replay: the last ones in memory, or JSON lines in a file."""
+"""Where decisions are kept for replay: JSON lines in a file."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-
-
-class RingJournal:
-    """`Journal` of the last `capacity` entries, in memory."""
-
-    def __init__(self, capacity: int = 1000) -> None:
-        self._entries: deque[Mapping[str, object]] = deque(maxlen=capacity)
-
-    def append(self, entry: Mapping[str, object]) -> None:
-        """Add an entry; the oldest goes when it is full."""
-        self._entries.append(dict(entry))
-
-    def entries(self) -> tuple[Mapping[str, object], ...]:
-        """What is kept, oldest first."""
-        return tuple(self._entries)
 
 
 class FileJournal:

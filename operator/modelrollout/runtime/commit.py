@@ -1,24 +1,25 @@
 """Carries out a decision in the order that survives a crash anywhere (reliability section 4).
 
-Raise: status, then a fresh look at the route, then the route. Lower: the route, then status. A finalizer stands before
-the first status, and that before the first weight. Whatever a crash leaves half done is visible in route and status,
-and the next decision completes it.
+Raise: status, then a fresh look at the route, then the route. Lower: the route, then status; with many to lower, all
+their routes, then each status. A finalizer stands before the first status, and that before the first weight. Whatever a
+crash leaves half done is visible in route and status, and the next decision completes it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from modelrollout.core.intents import AddFinalizer, Decision, DropFinalizer, Move, SetWeight, ShapeRoute
 from modelrollout.core.model import Epoch, Key, RolloutSpec, Weight
-from modelrollout.core.observation import Evidence, Route, RouteSeen
+from modelrollout.core.observation import Evidence, RouteSeen
 from modelrollout.core.status import RolloutStatus, significant
 from modelrollout.errors import Bug, Conflict, Denied, Gone, RolloutError, SpecError
 from modelrollout.ports import Announcer, Clock, RolloutObject, Rollouts, Routing
 from modelrollout.runtime.alarm import alarming
+from modelrollout.runtime.between import lowers, same
 from modelrollout.runtime.gather import Gathered
 from modelrollout.runtime.refusals import Refusals
 from modelrollout.runtime.store import Store
@@ -41,6 +42,8 @@ class Committed:
     wrote_status: bool = False
     acted: bool = False
     results_pending: bool = False
+    owed: Act | None = None
+    """What is still to be written once the traffic of others is off too."""
 
     @property
     def changed(self) -> bool:
@@ -59,6 +62,8 @@ class Commit:
     clock: Clock
     epoch: Callable[[], Epoch | None]
     newest: Callable[[Key], Evidence]
+    crowded: Callable[[], bool] = lambda: False
+    """Whether other rollouts wait for their traffic to be taken off."""
     refusals: Refusals = field(default_factory=Refusals)
 
     async def __call__(self, seen: Gathered, decision: Decision) -> Committed:
@@ -67,21 +72,29 @@ class Commit:
         Raises Conflict (read again, decide again), Deposed, Gone (the rollout is gone), and what the ports raise; a
         key whose write failed is in doubt afterwards. What was refused is in the status' conditions until it is done.
         """
-        act = _Act(self, seen, decision)
+        act = Act(self, seen, decision)
         if decision.intent is None:
             self.refusals.clear(seen.obj.key)
+        return await self._guarded(act, act.run())
+
+    async def settle(self, owed: Act) -> Committed:
+        """Write what a lowering has left for later. Raises the same."""
+        return await self._guarded(owed, owed.recorded())
+
+    async def _guarded(self, act: Act, work: Awaitable[Committed]) -> Committed:
+        key = act.obj.key
         try:
-            committed = await act.run()
-            self.refusals.clear(seen.obj.key)
+            committed = await work
+            self.refusals.clear(key)
             return committed
         except Gone:
             raise
         except (Denied, SpecError) as error:
-            self.store.doubt(seen.obj.key)
+            self.store.doubt(key)
             await act.refused(error)
             raise
         except RolloutError:
-            self.store.doubt(seen.obj.key)
+            self.store.doubt(key)
             raise
 
     def fence(self, obj: RolloutObject) -> Epoch:
@@ -95,8 +108,8 @@ class Commit:
         return epoch
 
 
-class _Act:
-    """One decision on its way out; `obj` follows the resourceVersions of our own writes."""
+class Act:
+    """One decision on its way out, in memory only; `obj` follows the resourceVersions of our own writes."""
 
     def __init__(self, commit: Commit, seen: Gathered, decision: Decision) -> None:
         self.commit = commit
@@ -108,6 +121,7 @@ class _Act:
         self.wrote = False
 
     async def run(self) -> Committed:
+        """Carry it out, or as much as can't wait."""
         intent = self.decision.intent
         self.commit.fence(self.obj)
         match intent:
@@ -122,15 +136,27 @@ class _Act:
                 await self.shape(weight)
             case SetWeight() if intent.move is Move.LOWER:
                 await self.lower(intent)
+                if self.commit.crowded():
+                    return Committed(self.obj, acted=True, owed=self)
                 await self.status()
             case SetWeight():
                 await self.raised(intent)
             case _:
                 assert_never(intent)
-        if intent is not None and not self.wrote:
+        return await self.told()
+
+    async def recorded(self) -> Committed:
+        """Say in the status what was done to the route, and all that follows."""
+        await self.status()
+        return await self.told()
+
+    async def told(self) -> Committed:
+        """Tell what no status write has told, and the results of actions."""
+        acted = self.decision.intent is not None
+        if acted and not self.wrote:
             self.announce()
         pending = not await self.answer()
-        return Committed(self.obj, self.wrote, intent is not None, pending)
+        return Committed(self.obj, self.wrote, acted, pending)
 
     async def status(self, *, announce: bool = True) -> None:
         """Write the status if a reader would care; announce what it tells as soon as it is stored."""
@@ -220,7 +246,7 @@ class _Act:
                 return
             except (Conflict, Gone):
                 seen = await self.commit.routing.observe(self.needed(), fresh=True)
-                if not isinstance(seen, RouteSeen) or not _lowers(intent, seen):
+                if not isinstance(seen, RouteSeen) or not lowers(intent, seen):
                     break
         raise Conflict("the route keeps changing", subject=str(self.obj.key))
 
@@ -291,16 +317,3 @@ class _Act:
         """Post the Events of this decision."""
         if self.decision.announcements:
             self.commit.announcer.announce(self.obj, self.decision.announcements)
-
-
-def same(decided: Route, fresh: Route) -> bool:
-    """Whether a raise that was decided on `decided` may be written to `fresh`: other people's fields don't matter."""
-    return (
-        isinstance(decided, RouteSeen)
-        and isinstance(fresh, RouteSeen)
-        and (decided.weight, decided.segments, decided.shape_ok) == (fresh.weight, fresh.segments, fresh.shape_ok)
-    )
-
-
-def _lowers(intent: SetWeight, seen: RouteSeen) -> bool:
-    return seen.weight > intent.weight or seen.segments > intent.weight

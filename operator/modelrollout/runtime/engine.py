@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from modelrollout.core.decide import decide
-from modelrollout.core.intents import Decision
+from modelrollout.core.intents import Decision, Move, SetWeight
 from modelrollout.core.lifecycle import AT_REST
 from modelrollout.core.model import Epoch, Key, RolloutSpec
 from modelrollout.core.observation import Observation
@@ -16,7 +16,7 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Bug, Conflict, Denied, Gone, SpecError, Throttled, Transient
 from modelrollout.ports import Clock, Journal
 from modelrollout.runtime.backoff import SLOW, SLOW_ROLLBACK, Backoff
-from modelrollout.runtime.commit import Commit, Committed, Deposed
+from modelrollout.runtime.commit import Act, Commit, Committed, Deposed
 from modelrollout.runtime.gather import Gather, Gathered
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, Work, WorkQueue
@@ -49,12 +49,28 @@ class Parts:
     commit: Commit
     rounds: Rounds
     preflights: Preflights
-    journal: Journal
+    journal: Journal | None
     clock: Clock
     telemetry: Telemetry
     epoch: Callable[[], Epoch | None]
     decide: Decide = decide
     backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A decision with what it was made of, at `now`."""
+
+    gathered: Gathered
+    decision: Decision
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Debt(_Done):
+    """A decision whose route is lowered and whose status is still to be written."""
+
+    owed: Act
 
 
 class Engine:
@@ -64,6 +80,7 @@ class Engine:
         self._p = parts
         self._workers = workers
         self._spins: dict[Key, int] = {}
+        self._owed: dict[Key, _Debt] = {}
         self.heartbeat = float("-inf")
 
     async def run(self) -> None:
@@ -76,6 +93,7 @@ class Engine:
     def lead(self, leading: bool) -> None:
         """Start or stop to hand out work; everything is looked at when leadership is won."""
         self._p.telemetry.leading(leading)
+        self._owed.clear()
         if not leading:
             self._p.queue.close()
             return
@@ -102,6 +120,7 @@ class Engine:
         self._p.commit.refusals.clear(key)
         self._p.telemetry.forget(key)
         self._spins.pop(key, None)
+        self._owed.pop(key, None)
 
     async def _work(self, *, urgent_only: bool) -> None:
         while True:
@@ -129,16 +148,27 @@ class Engine:
         epoch = self._p.epoch()
         if epoch is None:
             return "standby"
+        owed = self._owed.pop(work.key, None)
+        if owed is not None:
+            return await self._finish(work, owed, self._p.commit.settle(owed.owed))
         gathered = await self._p.gather(work.key, epoch)
         now = self._p.clock.now()
         decision = self._p.decide(gathered.spec, gathered.obj.status, gathered.observation, now)
+        return await self._finish(work, _Done(gathered, decision, now), self._p.commit(gathered, decision))
+
+    async def _finish(self, work: Work, done: _Done, commit: Awaitable[Committed]) -> str:
+        gathered, decision = done.gathered, done.decision
         try:
-            committed = await self._p.commit(gathered, decision)
+            committed = await commit
         except Exception as error:
             # Urgency is known only now: the next try of a revert must overtake everything and come soon.
             return self._failed(replace(work, priority=Priority.URGENT) if decision.urgent else work, error)
-        if committed.changed:
-            self._p.journal.append(entry(gathered, decision, now))
+        if committed.owed is not None:
+            self._owed[work.key] = _Debt(gathered, decision, done.now, committed.owed)
+            self._p.queue.add(work.key, Priority.RECORD)
+            return "lowered"
+        if committed.changed and self._p.journal is not None:
+            self._p.journal.append(entry(gathered, decision, done.now))
         self._p.telemetry.decided(gathered, decision, committed)
         if committed.obj is None:
             self.forget(work.key)
@@ -158,7 +188,8 @@ class Engine:
             spins = self._spins[key] = self._spins.get(key, 0) + 1
             if spins > SPINS:
                 raise Bug(f"{spins} decisions in a row changed something", subject=str(key))
-            self._p.queue.add(key, urgent)
+            lowered = isinstance(decision.intent, SetWeight) and decision.intent.move is Move.LOWER
+            self._p.queue.add(key, Priority.RECORD if lowered else urgent)
         else:
             self._spins.pop(key, None)
             self._p.backoff.reset(key)

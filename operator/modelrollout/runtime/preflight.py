@@ -86,9 +86,7 @@ class Preflights:
         self._entries: dict[Key, _Entry] = {}
         self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
-    def look(
-        self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase, begun: bool = False
-    ) -> Found:
+    def look(self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase, begun: bool = False) -> Found:
         """What is known now; starts a look in the background when one is due.
 
         `begun`: its first step has begun. Then only its plans are looked for, not legacy's past: budget, checkpoints

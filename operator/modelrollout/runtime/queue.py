@@ -23,8 +23,10 @@ class Priority(IntEnum):
 
     URGENT = 0
     """Takes traffic off a candidate: rollback, abort, deletion."""
-    NORMAL = 1
-    RESYNC = 2
+    RECORD = 1
+    """Traffic is off already; the status has still to say so."""
+    NORMAL = 2
+    RESYNC = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,8 +235,7 @@ class Rounds:
             return [NoAnswer("BadAnswer")] * len(queries)
 
     async def _deliver(self, dues: Iterable[Due], answers: Answers) -> None:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = (loop := asyncio.get_running_loop()).time()
         fed: list[Due] = []
         for due in dues:
             watch = due.watch
@@ -248,15 +247,16 @@ class Rounds:
             except Exception:
                 self._broken(watch, self._clock.now())
                 self._tell(due)
+            if len(fed) == TOGETHER:
+                self._compare(fed)  # told, and acted on, while the next ones are read
+                fed.clear()
             if loop.time() - begun > SLICE:
                 await asyncio.sleep(0)
                 begun = loop.time()
-        for start in range(0, len(fed), TOGETHER):
-            part = [due for due in fed[start : start + TOGETHER] if self._watches.get(due.watch.spec.key) is due.watch]
-            self._compare(part)
-            await asyncio.sleep(0)
+        self._compare(fed)
 
-    def _compare(self, dues: Sequence[Due]) -> None:
+    def _compare(self, fed: Sequence[Due]) -> None:
+        dues = [due for due in fed if self._watches.get(due.watch.spec.key) is due.watch]
         try:
             settle([due.watch.tracker for due in dues])
         except Exception:

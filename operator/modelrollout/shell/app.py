@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from modelrollout import __version__
 from modelrollout.adapters.clock import SystemClock
-from modelrollout.adapters.journal import FileJournal, RingJournal
+from modelrollout.adapters.journal import FileJournal
 from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.events import EventAnnouncer
@@ -99,6 +99,7 @@ class App:
             clock=clock,
             epoch=self._leader.epoch,
             newest=self._rounds.evidence,
+            crowded=lambda: queue.depth(Priority.URGENT) > 0,
         )
         parts = Parts(
             queue=queue,
@@ -107,7 +108,7 @@ class App:
             commit=commit,
             rounds=self._rounds,
             preflights=self._preflights,
-            journal=FileJournal(settings.journal) if settings.journal else RingJournal(),
+            journal=FileJournal(settings.journal) if settings.journal else None,
             clock=clock,
             telemetry=telemetry,
             epoch=self._leader.epoch,

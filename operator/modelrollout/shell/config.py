@@ -54,7 +54,7 @@ class Settings(BaseModel):
     resync: float = Field(450.0, ge=60.0, le=3600.0, description="Seconds between full lists of all watched kinds.")
     log_format: LogFormat = Field(LogFormat.JSON, description="json or plain.")
     log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error.")
-    journal: Path | None = Field(None, description="File for one JSON line per decision; without it memory only.")
+    journal: Path | None = Field(None, description="File for one JSON line per decision; without it none is kept.")
     allow_loopback_sources: bool = Field(
         False, description="Let MetricSources point at this machine; for a local cluster only."
     )
