@@ -99,14 +99,16 @@ def _pause(s: Situation) -> _Answer:
 
 
 def _resume(s: Situation) -> _Answer:
+    # Timers start anew: a person has looked, so an old deadline must not fire at once. Readiness is no opinion.
+    holds = Holds(unready=s.status.holds.unready)
+    if s.status.reason == Reason.ROUTE_CONFLICT:
+        return _Answer(replace(s.status, paused_by_action=False, holds=holds), True, "the weights are put back")
     if s.spec.paused:
         return _refused(s, "spec.paused is true: set it to false instead")
     if s.status.phase is not Phase.PAUSED and not s.status.paused_by_action:
         return _refused(s, f"not paused (phase {s.status.phase})")
     if s.status.reason == Reason.APPROVAL:
         return _refused(s, "waits for approval: an Approve action goes on")
-    # Timers start anew: a person has looked, so an old deadline must not fire at once. Readiness is no opinion.
-    holds = Holds(unready=s.status.holds.unready)
     return _Answer(replace(s.status, paused_by_action=False, holds=holds), True, "goes on")
 
 

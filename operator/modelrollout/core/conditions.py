@@ -30,11 +30,10 @@ def rendered(s: Situation) -> RolloutStatus:
     if s.evidence:
         slis = tuple(_line(x) for x in s.evidence.slis)
         status = replace(status, slis=slis, budget=s.evidence.ledgers or status.budget)
-    status = replace(status, summary=_summary(s, status))
-    s = replace(s, status=status)
+        s = replace(s, status=status)
     old = {c.type: c for c in status.conditions}
     conditions = tuple(_kept(old.get(c.type), c) for c in _conditions(s))
-    return replace(status, conditions=conditions)
+    return replace(status, summary=_summary(s, status), conditions=conditions)
 
 
 def _line(x: SliAssessment) -> SliStatus:
@@ -56,7 +55,10 @@ def _line(x: SliAssessment) -> SliStatus:
 
 
 def _kept(old: Condition | None, new: Condition) -> Condition:
-    return replace(new, since=old.since) if old and old.status == new.status else new
+    if old is None or old.status != new.status:
+        return new
+    same = (old.reason, old.message, old.generation) == (new.reason, new.message, new.generation)
+    return old if same else replace(new, since=old.since)
 
 
 def worst(status: RolloutStatus) -> Verdict | None:

@@ -13,7 +13,7 @@ from modelrollout.core.model import Phase, RolloutSpec
 from modelrollout.core.observation import Observation
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
-from modelrollout.core.route_policy import kept, returned, shape
+from modelrollout.core.route_policy import kept, returned, settled, shape
 from modelrollout.core.situation import Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
@@ -51,8 +51,8 @@ POLICIES: tuple[Policy, ...] = (
     new_revision,
     references,
     shape,
-    kept,
     candidate_endpoints,
+    kept,
     preflight,
     people,
     changed_plan,
@@ -63,6 +63,7 @@ POLICIES: tuple[Policy, ...] = (
     undecided_for_too_long,
     not_looked_again,
     dwell_and_advance,
+    settled,
 )
 
 
@@ -75,11 +76,18 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
     before = status or RolloutStatus()
     if spec is None:
         return _unreadable(before, obs, now)
-    s, results = absorb(recalled(returned(Situation(spec, before, obs, now))))
+    s, decision = chosen(spec, before, obs, now)
+    after, epoch = decision.status, max(obs.epoch, before.leader_epoch)
+    if (after.observed_generation, after.leader_epoch) != (obs.generation, epoch):
+        after = replace(after, observed_generation=obs.generation, leader_epoch=epoch)
+    return replace(decision, status=unwritten(spec, rendered(replace(s, status=after)), now))
+
+
+def chosen(spec: RolloutSpec, status: RolloutStatus, obs: Observation, now: float) -> tuple[Situation, Decision]:
+    """What the policies say, before conditions, columns and SLI lines are worked out; and the situation they judged."""
+    s, results = absorb(recalled(returned(Situation(spec, status, obs, now))))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
-    after = replace(draft.status, observed_generation=obs.generation, leader_epoch=max(obs.epoch, before.leader_epoch))
-    after = unwritten(spec, rendered(replace(s, status=after)), now)
-    return Decision(after, draft.intent, draft.announcements, results, draft.wake_at, draft.urgent)
+    return s, Decision(draft.status, draft.intent, draft.announcements, results, draft.wake_at, draft.urgent)
 
 
 def _unreadable(before: RolloutStatus, obs: Observation, now: float) -> Decision:

@@ -268,5 +268,6 @@ def _start(s: Situation) -> Draft:
     budgets = passed.budgets if isinstance(passed, PreflightPassed) else ()
     ledgers = tuple(LedgerState(sli=name, allowed=allowed) for name, _, allowed in budgets)
     learned = passed.checkpoints if isinstance(passed, PreflightPassed) else ()
-    status = replace(s.status, notes=notes, budget=ledgers, checkpoints=learned, holds=Holds())
+    # The spec may have been edited since the revision came.
+    status = replace(s.status, plan=plan_hash(s.spec), notes=notes, budget=ledgers, checkpoints=learned, holds=Holds())
     return raise_to(replace(s, status=status), 0, first.weight, f"revision {s.status.revision} starts")

@@ -8,7 +8,19 @@ from modelrollout.core.intents import ShapeRoute
 from modelrollout.core.model import FULL, ZERO, AdoptRoute, Phase, Weight
 from modelrollout.core.observation import RouteAbsent, RouteSeen
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.situation import RAISE, Draft, Situation, anew, carried, noted, paused, restore, stay, warn
+from modelrollout.core.situation import (
+    RAISE,
+    RETURN,
+    Draft,
+    Situation,
+    anew,
+    carried,
+    noted,
+    paused,
+    restore,
+    stay,
+    warn,
+)
 from modelrollout.core.wording import percent
 
 UNFINISHED = 60.0
@@ -16,20 +28,30 @@ UNFINISHED = 60.0
 
 
 def shape(s: Situation) -> Draft | None:
-    """Create or correct a managed route; traffic keeps its weight, never more than the record calls for."""
+    """Create or correct a managed route; traffic keeps its weight, never more than the record and the pods bear."""
     route = s.obs.route
     if isinstance(s.spec.traffic.router, AdoptRoute):
         return None
     if isinstance(route, RouteAbsent):
-        return Draft(replace(s.status, weight=s.ordered), ShapeRoute(s.ordered))
+        bearable = s.status.phase is Phase.PROMOTED or s.bears(s.ordered)
+        return _shaped(s, s.ordered if bearable else ZERO, "the route was missing")
     if isinstance(route, RouteSeen) and not route.shape_ok:
-        if not s.legacy_serves and route.weight < FULL:
+        weight = Weight(min(route.weight, s.ordered))
+        if not s.legacy_serves and weight < FULL:
             name = s.spec.legacy.deployment
             text = f"the route must change but legacy deployment {name!r} has no ready endpoint"
             return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
-        weight = Weight(min(route.weight, s.ordered))
-        return Draft(replace(s.status, weight=weight), ShapeRoute(weight))
+        return _shaped(s, weight, "the route had another shape")
     return None
+
+
+def _shaped(s: Situation, weight: Weight, why: str) -> Draft:
+    status, seen = replace(s.status, weight=weight), s.seen or ZERO
+    if weight == seen:
+        return Draft(status, ShapeRoute(weight))
+    text = f"{why}: candidate {percent(seen)} % -> {percent(weight)} %"
+    status = noted(s, status, "Shape", Reason.ROUTE_CONFLICT, text, weight)
+    return Draft(status, ShapeRoute(weight), (warn(EventReason.WEIGHT_CHANGED, text),))
 
 
 def returned(s: Situation) -> Situation:
@@ -55,16 +77,17 @@ def kept(s: Situation) -> Draft | None:
     if wanted < route.weight and not s.legacy_serves:
         text = f"the route gives the candidate {percent(route.weight)} % but legacy has no ready endpoint to take it"
         return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
-    if wanted > route.weight and s.candidate_endpoints == 0:
+    if wanted > route.weight and not _enough(s, wanted):
         return None
     if _own_raise(s, route.weight):
         return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
+    if _own_shape(s, route.weight):
+        text = f"the candidate can take {percent(wanted)} % again"
+        status = noted(s, s.status, RETURN, Reason.PROGRESSING, text, wanted)
+        return restore(anew(replace(s, status=status)), wanted, text, segments=segments)
     text = f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
     if s.status.holds.foreign is None:
-        status = replace(s.status, holds=replace(s.status.holds, foreign=s.now), checkpoints=carried(s))
-        status = noted(s, status, "Restore", Reason.ROUTE_CONFLICT, text, wanted)
-        draft = restore(anew(replace(s, status=status)), wanted, f"{text}: put back once", segments=segments)
-        return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, f"{text}: put back once"),))
+        return _put_back(s, wanted, text, segments=segments)
     asked = f"{text} again: put the weights back or send a Resume action; the weight is left as it is"
     seen = replace(s, status=replace(s.status, weight=route.weight))
     if s.under_way:
@@ -78,9 +101,45 @@ def kept(s: Situation) -> Draft | None:
     return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, asked),))
 
 
+def _put_back(s: Situation, wanted: Weight, text: str, *, segments: bool) -> Draft:
+    status = replace(s.status, holds=replace(s.status.holds, foreign=s.now), checkpoints=carried(s))
+    status = noted(s, status, "Restore", Reason.ROUTE_CONFLICT, text, wanted)
+    draft = restore(anew(replace(s, status=status)), wanted, f"{text}: put back once", segments=segments)
+    return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, f"{text}: put back once"),))
+
+
+def settled(s: Situation) -> Draft | None:
+    """At rest the reason tells how it ended: what was said of a route meanwhile is over when the route is as it was."""
+    if s.status.reason not in (Reason.ROUTE_CONFLICT, Reason.LEGACY_NOT_READY):
+        return None
+    revision = s.status.revision
+    entry = next((r for r in s.status.rejected if r.revision == revision), None)
+    match s.status.phase:
+        case Phase.PROMOTED:
+            return stay(s, Phase.PROMOTED, Reason.PROMOTED, f"revision {revision} holds 100 %")
+        case Phase.ROLLED_BACK:
+            reason = Reason(entry.reason) if entry else Reason.ROLLED_BACK
+            return stay(s, Phase.ROLLED_BACK, reason, f"revision {revision} was rolled back ({reason})")
+        case Phase.IDLE:
+            return stay(s, Phase.IDLE, Reason.IDLE, "nothing to do")
+        case _:
+            return None
+
+
+def _enough(s: Situation, wanted: Weight) -> bool:
+    # After a promotion legacy may be gone: any endpoint of the candidate is better then.
+    return s.candidate_endpoints > 0 if s.status.phase is Phase.PROMOTED else s.bears(wanted)
+
+
+def _own_shape(s: Situation, seen: Weight) -> bool:
+    """Whether the route is as we made it, with less than the step has, because the candidate could not bear more."""
+    disputed = s.status.holds.foreign is not None or s.status.reason == Reason.ROUTE_CONFLICT
+    return s.under_way and s.status.weight == seen < s.ordered and not disputed
+
+
 def _own_raise(s: Situation, seen: Weight) -> bool:
     step = s.status.step
-    raised = next((record.at for record in reversed(s.status.decisions) if record.action == RAISE), None)
+    raised = next((record.at for record in reversed(s.status.decisions) if record.action in (RAISE, RETURN)), None)
     # Not since `step.started`, which each finish moves: who lowers the weight again and again is no crash of ours.
     if not s.under_way or step is None or raised is None or s.now - raised > UNFINISHED:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 
 from modelrollout.core.intents import Announcement, Intent, Move, SetWeight, Severity
 from modelrollout.core.model import FULL, ZERO, Phase, RolloutSpec, Sli, Verdict, Weight
@@ -25,6 +26,8 @@ ACTIVE = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 
 RAISE = "Raise"
 """Action of the record of a raise."""
+RETURN = "Return"
+"""Action of the record of a weight that comes back to its step after the candidate was gone."""
 INGEST = 2.0
 """Seconds that a tick may take from its end to its evidence, over and above the tick itself."""
 
@@ -84,6 +87,11 @@ class Situation:
         """Whether the candidate can take more traffic: rolled out, and every wanted replica is a ready endpoint."""
         seen = self.obs.candidate
         return isinstance(seen, WorkloadSeen) and seen.settled and seen.endpoints >= max(1, seen.wanted)
+
+    def bears(self, weight: Weight) -> bool:
+        """Whether the candidate has the ready endpoints that this share of the traffic needs."""
+        seen = self.obs.candidate
+        return isinstance(seen, WorkloadSeen) and seen.endpoints >= max(1, ceil(seen.wanted * weight / FULL))
 
     @property
     def evidence(self) -> EvidenceSeen | None:

@@ -42,6 +42,8 @@ def changed_plan(s: Situation) -> Draft | None:
             s.status,
             plan=plan,
             step=moved,
+            # Who approved a step has seen the plan of before.
+            approved=min(s.status.approved, index),
             holds=Holds(foreign=s.status.holds.foreign),
             slis=blank_slis(s.spec),
             # Another margin is another question: what was learned for the old one is no answer to it.

@@ -14,8 +14,8 @@ from modelrollout.core.observation import (
     SliAssessment,
 )
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.situation import Draft, Situation, anew, noted, paused, restore, stay, warn
-from modelrollout.core.status import Holds
+from modelrollout.core.situation import RETURN, Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.status import Holds, StepState
 from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
 
 HELD_BY_EVIDENCE = frozenset(
@@ -35,39 +35,50 @@ def candidate_endpoints(s: Situation) -> Draft | None:
     if not s.under_way or s.status.step is None:
         return None
     name, since = s.spec.candidate.deployment, s.status.holds.unready
-    if s.candidate_endpoints == 0:
-        start = since or s.now
-        deadline = start + s.spec.candidate_deadline
-        message = (
-            f"candidate deployment {name!r} has no ready endpoint; weight 0 until it is ready, "
-            f"rolled back after {duration(s.spec.candidate_deadline)}"
-        )
-        holds = replace(s.status.holds, unready=start)
-        draft = paused(s, Reason.CANDIDATE_UNREADY, message, wake_at=deadline, holds=holds)
-        if since is None:
-            draft = replace(draft, status=replace(draft.status, lapses=s.status.lapses + 1))
-        if s.exposed and s.legacy_serves:
-            status = replace(draft.status, weight=ZERO)
-            draft = replace(draft, status=status, intent=SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
-        return draft
-    if since is None:
+    if since is None and s.candidate_endpoints > 0:
         return None
-    if not s.candidate_ready:
-        return paused(
-            s,
-            Reason.CANDIDATE_UNREADY,
-            f"candidate deployment {name!r} is coming back, not all replicas are ready",
-            wake_at=since + s.spec.candidate_deadline,
-        )
-    weight = s.status.step.weight
+    if since is not None and s.candidate_ready:
+        lowers = (s.seen or ZERO) > s.status.step.weight
+        return None if lowers and not s.legacy_serves else _back(s, s.status.step)
+    limit = s.spec.candidate_deadline
+    start = since if since is not None else s.now
+    message = (
+        f"candidate deployment {name!r} has no ready endpoint; weight 0 until it is ready, "
+        f"rolled back after {duration(limit)}"
+    )
+    if s.candidate_endpoints > 0:
+        message = f"candidate deployment {name!r} is coming back, not all replicas are ready"
+    holds = replace(s.status.holds, unready=start)
+    draft = paused(s, Reason.CANDIDATE_UNREADY, message, wake_at=start + limit, holds=holds)
+    if since is None:
+        draft = replace(draft, status=replace(draft.status, lapses=s.status.lapses + 1))
+    return _withdrawn(s, draft, message) if s.exposed and s.legacy_serves else draft
+
+
+def _withdrawn(s: Situation, draft: Draft, message: str) -> Draft:
+    """`draft` with the weight at 0, recorded: at the pause, or when legacy can take the users later on."""
+    status = replace(draft.status, weight=ZERO)
+    told = draft.announcements
+    if not told:
+        status = noted(s, status, "Lower", Reason.CANDIDATE_UNREADY, message, ZERO)
+        told = (warn(EventReason.WEIGHT_CHANGED, f"{percent(s.seen or ZERO)} % -> 0 %: {message}"),)
+    return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), told, True, draft.wake_at)
+
+
+def _back(s: Situation, step: StepState) -> Draft:
+    message = (
+        f"candidate deployment {s.spec.candidate.deployment!r} is ready again: weight back to "
+        f"{percent(step.weight)} %, evidence starts anew"
+    )
     back = replace(
         s.status,
         phase=Phase.PROGRESSING,
         reason=Reason.PROGRESSING,
         holds=Holds(foreign=s.status.holds.foreign),
+        step=replace(step, started=s.now),
     )
-    message = f"candidate deployment {name!r} is ready again: weight back to {percent(weight)} %, evidence starts anew"
-    return restore(anew(replace(s, status=back)), weight, message, segments=s.has_segments)
+    back = noted(s, back, RETURN, Reason.PROGRESSING, message, step.weight)
+    return restore(replace(s, status=back), step.weight, message, segments=s.has_segments)
 
 
 def people(s: Situation) -> Draft | None:
