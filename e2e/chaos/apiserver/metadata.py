@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from e2e.chaos.apiserver.refusals import Refused, bad_request, cause, invalid
 from modelrollout.adapters.kube.resources import SERVICES, Body, Resource
 
-KNOWN = frozenset(
-    {
-        "name",
-        "generateName",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "labels",
-        "annotations",
-        "ownerReferences",
-        "finalizers",
-    }
-)
-"""managedFields are not kept at all."""
-MAPS, LISTS = ("labels", "annotations"), ("ownerReferences", "finalizers")
+TYPES: Mapping[str, type] = {
+    "name": str,
+    "generateName": str,
+    "namespace": str,
+    "uid": str,
+    "resourceVersion": str,
+    "generation": int,
+    "creationTimestamp": str,
+    "deletionTimestamp": str,
+    "deletionGracePeriodSeconds": int,
+    "labels": dict,
+    "annotations": dict,
+    "ownerReferences": list,
+    "finalizers": list,
+}
+"""What is kept, and of which type it is; managedFields are not kept at all."""
+ITEMS: Mapping[str, type] = {"labels": str, "annotations": str, "ownerReferences": dict, "finalizers": str}
 MADE_HERE = ("creationTimestamp", "generation")
 FIXED = ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
 MAX_NAME, MAX_LABEL = 253, 63
@@ -36,20 +35,21 @@ LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Z
 LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 
 
-def cleaned(metadata: object, kind: str) -> Body:
+def cleaned(metadata: Any, kind: str) -> Body:
     """A new mapping without unknown and empty fields. Refused with 400 when a field is of the wrong type."""
     if not isinstance(metadata, dict):
         raise _wrong(kind, "metadata")
     out: Body = {}
     for key, value in metadata.items():
-        if key not in KNOWN or value is None or value == "":
+        if key not in TYPES or value is None:
             continue
-        if key in MAPS:
-            if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-                raise _wrong(kind, key)
-        elif key in LISTS and not isinstance(value, list):
+        if not isinstance(value, TYPES[key]) or isinstance(value, bool):
             raise _wrong(kind, key)
-        if value or key not in MAPS + LISTS:
+        if key in ITEMS:
+            items = list(value.values()) if isinstance(value, dict) else value
+            if not isinstance(items, list) or not all(isinstance(item, ITEMS[key]) for item in items):
+                raise _wrong(kind, key)
+        if value or value == 0:
             out[key] = value
     return out
 

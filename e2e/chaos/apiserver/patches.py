@@ -136,10 +136,16 @@ def applied(current: Any, config: Any) -> Any:
     out = dict(current) if isinstance(current, dict) else {}
     for key, value in config.items():
         if key == MERGED_BY_UID:
-            out[key] = list(({o["uid"]: o for o in out.get(key) or ()} | {o["uid"]: o for o in value}).values())
+            out[key] = list((_by_uid(out.get(key)) | _by_uid(value)).values())
         else:
             out[key] = applied(out.get(key), value)
     return out
+
+
+def _by_uid(owners: Any) -> dict[str, Body]:
+    if not isinstance(owners or [], list) or not all(isinstance(owner, dict) for owner in owners or ()):
+        raise bad_request(f"{MERGED_BY_UID} is a list of objects")
+    return {str(owner.get("uid")): owner for owner in owners or ()}
 
 
 def without(current: Body, before: Body, config: Body) -> Body:

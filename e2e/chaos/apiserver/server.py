@@ -185,6 +185,8 @@ class ApiServer:
     def _delete(self, request: Request, target: Target) -> Body:
         resource, (_, name) = target.resource, target.place
         options = request.body if isinstance(request.body, dict) else {}
+        if not isinstance(options.get("preconditions") or {}, dict):
+            raise bad_request("DeleteOptions cannot be handled: preconditions are no object")
         last = self.store.delete(resource, target.place, options, agent=request.agent)
         if resource is SERVICES or self.store.look(resource, target.place) is not None:
             return last
