@@ -46,8 +46,10 @@ def shape(s: Situation) -> Draft | None:
 
 
 def _shaped(s: Situation, weight: Weight, why: str) -> Draft:
-    status, seen = replace(s.status, weight=weight), s.seen or ZERO
-    if weight == seen:
+    status, seen, route = replace(s.status, weight=weight), s.seen or ZERO, s.obs.route
+    segments = FULL if weight and s.has_segments else ZERO
+    others = s.has_segments and isinstance(route, RouteSeen) and route.segments != segments
+    if weight == seen and not others:
         return Draft(status, ShapeRoute(weight))
     text = f"{why}: candidate {percent(seen)} % -> {percent(weight)} %"
     status = noted(s, status, "Shape", Reason.ROUTE_CONFLICT, text, weight)

@@ -232,3 +232,12 @@ def test_pods_that_come_back_beside_a_raised_route_do_not_empty_it_onto_no_legac
     world.legacy = LEGACY
     world.settle()
     assert world.weight == 5
+
+
+def test_bug_segments_taken_off_with_a_new_shape_had_no_record() -> None:
+    world = World(spec=make_spec(0, 50, segments=True), preflight=PreflightUnknown())
+    world.settle()
+    world.route = RouteSeen(Weight(0), Weight(10_000), "x", shape_ok=False, accepted=True)
+    world.step()
+    assert world.route.segments == 0
+    assert world.state.decisions[-1].action == "Shape"
