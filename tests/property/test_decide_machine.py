@@ -1,6 +1,6 @@
 """The decision core as a state machine: any order of events, crashes between writes, stale reads, clock jumps.
 
-Asserts, after every write, I1, I2, I3, I9, I10, I13 and, from every reachable state, I4 and I6.
+Asserts the oracles of the search (`e2e.chaos.model`) after every write and, from every reachable state, I4 and I6.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from e2e.chaos.model.oracles import Change, Stored
+from e2e.chaos.model.oracles import broken as broken_by
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Move, SetWeight, ShapeRoute
-from modelrollout.core.invariants import cap, violations
+from modelrollout.core.invariants import violations
 from modelrollout.core.model import FULL, ZERO, ActionVerb, Outcome, Phase, Step, Verdict, Weight
 from modelrollout.core.observation import (
     EvidencePending,
@@ -35,6 +37,12 @@ PLANS = ((5, 25, 100), (1, 10, 50, 100), (100,), (30, 100))
 VERDICTS = tuple(Verdict)
 
 
+def stored(world: World) -> Stored:
+    route = world.route
+    weight, segments = (route.weight, route.segments) if isinstance(route, RouteSeen) else (None, ZERO)
+    return Stored(world.status, weight, segments, world.finalizer, world.deleting, world.gone)
+
+
 class Rollout(RuleBasedStateMachine):
     """One rollout in a hostile world."""
 
@@ -42,11 +50,6 @@ class Rollout(RuleBasedStateMachine):
     def start(self, plan: tuple[int, ...], segments: bool, approval: int | None) -> None:
         self.world = World(spec=make_spec(*plan, segments=segments, approval=approval))
         self.before = copy.copy(self.world)
-        self.ever_rejected: set[str] = set()
-        self.retried: set[str] = set()
-        self.foreign = False
-        self.last_weight = ZERO
-        self.last_revision: str | None = None
 
     # --- the world moves -----------------------------------------------------------------------------------------
 
@@ -100,12 +103,9 @@ class Rollout(RuleBasedStateMachine):
     def somebody_edits_the_route(self, weight: int) -> None:
         if isinstance(self.world.route, RouteSeen):
             self.world.edit_route(weight)
-            self.foreign = True
 
     @rule(verb=st.sampled_from(tuple(ActionVerb)))
     def somebody_acts(self, verb: ActionVerb) -> None:
-        if verb is ActionVerb.RETRY and self.world.status:
-            self.retried.add(self.world.status.revision)
         self.world.now += 0.001
         self.world.act(verb)
 
@@ -181,53 +181,12 @@ class Rollout(RuleBasedStateMachine):
         assert decision == decide(world.spec, world.status, obs, world.now), "not deterministic"
         broken = violations(world.spec, world.status, obs, decision)
         assert not broken, broken
-        self._advance_needs_evidence(decision.intent, obs.evidence)
-        weight_before = world.weight
+        start = stored(world)
         world.carry_out(decision, upto=upto)
-        if world.weight != weight_before:
-            self.foreign = False
-        if world.status:
-            for revision in self.retried:
-                if not world.status.is_rejected(revision):
-                    self.ever_rejected.discard(revision)
-            self.ever_rejected |= {r.revision for r in world.status.rejected}
-
-    def _advance_needs_evidence(self, intent: object, evidence: object) -> None:
-        """I10: a step up rests on a PASS gathered since the last one, on a person, or on a stated policy."""
-        status = self.world.status
-        if not isinstance(intent, SetWeight) or intent.move is not Move.RAISE or status is None or status.step is None:
-            return
-        if status.phase is Phase.PREFLIGHT or intent.weight <= status.step.weight:
-            return
-        by_person = status.skip or any(a.verb is ActionVerb.PROMOTE for a in self.world.actions)
-        by_policy = self.world.spec.analysis.inconclusive.then is Outcome.PROMOTE
-        passed = isinstance(evidence, EvidenceSeen) and all(
-            x.verdict is Verdict.PASS for x in evidence.slis if x.critical
-        )
-        since = isinstance(evidence, EvidenceSeen) and evidence.since >= status.step.started
-        assert by_person or by_policy or (passed and since), (intent, evidence)
+        change = Change(world.spec, start, stored(world), decision, obs, complete=upto >= 99)
+        assert broken_by(change) == (), change
 
     # --- what must always hold -----------------------------------------------------------------------------------
-
-    @invariant()
-    def weight_is_under_the_cap(self) -> None:
-        """I2 and I3 on the stored objects: unless somebody else moved the route, it never exceeds the record."""
-        if not hasattr(self, "world") or self.world.status is None or self.foreign or self.world.gone:
-            return
-        world, status = self.world, self.world.status
-        weight = world.route.weight if isinstance(world.route, RouteSeen) else ZERO
-        if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or status.weight == ZERO:
-            limit = max(cap(world.spec, status), status.weight or ZERO)
-            assert weight <= limit, (weight, status.phase, status.weight, status.step)
-
-    @invariant()
-    def status_never_claims_less_than_the_route_gives(self) -> None:
-        """I9: what people read is never rosier than what users get."""
-        if not hasattr(self, "world") or self.world.status is None or self.foreign or self.world.gone:
-            return
-        weight = self.world.route.weight if isinstance(self.world.route, RouteSeen) else ZERO
-        claimed = self.world.status.weight or ZERO
-        assert claimed >= weight or self.world.status.phase is Phase.ROLLING_BACK, (claimed, weight)
 
     def teardown(self) -> None:
         """I4 and I6: from here, an abort brings the weight to 0 in one pass, and then nothing more is written."""

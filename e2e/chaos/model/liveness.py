@@ -197,7 +197,7 @@ def triggers(state: State) -> list[Env]:
         return [Env(candidate="absent")]
     found = [Env(action=ActionVerb.ABORT), Env(action=ActionVerb.ABORT, candidate="zero")] if status.revision else []
     if status.phase is Phase.PROMOTED:
-        return found
+        return [] if state.deleting else found  # whoever deletes it leaves the route to the candidate
     found.append(Env(candidate="absent"))
     if status.phase is Phase.ROLLING_BACK:
         found += [HEALTHY, Env(preflight="unknown", problem="source", candidate="zero", accepted=False)]
@@ -205,5 +205,5 @@ def triggers(state: State) -> list[Env]:
     if under_way and status.revision == state.revision:
         found += [Env(evidence=kind) for kind in sorted(HARMFUL)]
         found.append(Env(evidence="fail", problem="source", accepted=False, candidate="short"))
-        found.append(Env(candidate="zero", evidence="pending"))
+        found += [Env(candidate="zero", evidence="pending", problem=problem) for problem in (None, "source")]
     return found

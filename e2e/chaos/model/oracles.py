@@ -15,7 +15,7 @@ from modelrollout.core.intents import Decision, Move, SetWeight, ShapeRoute
 from modelrollout.core.invariants import cap
 from modelrollout.core.model import FULL, ZERO, ActionVerb, Outcome, Phase, RolloutSpec, Verdict, Weight
 from modelrollout.core.observation import Attribution, EvidenceSeen, Observation, WorkloadSeen
-from modelrollout.core.status import RolloutStatus
+from modelrollout.core.status import DecisionRecord, RolloutStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,9 @@ def i09_truthful(change: Change) -> str | None:
     promoted = after.status.phase is Phase.PROMOTED and (before.status is None or before.status.phase != Phase.PROMOTED)
     if promoted and after.weight != FULL:
         return f"I9: promoted while the route shows {after.weight}"
+    over = before.status is not None and before.status.phase is Phase.PROMOTED
+    if over and after.status.phase in (Phase.PROGRESSING, Phase.PAUSED):
+        return f"I9: promoted, then {after.status.phase} again"
     return None
 
 
@@ -203,13 +206,20 @@ def i14_audit(change: Change) -> str | None:
         return None
     if (old.candidate, old.segments) == (new.candidate, new.segments):
         return None
-    known = {(r.at, r.action, r.message) for r in old.status.decisions} if old.status else set()
-    fresh = [r for r in new.status.decisions if (r.at, r.action, r.message) not in known and r.action != "Action"]
+    fresh = [r for r in appended(old.status, new.status) if r.reason != "Action"]
     if fresh:
         return None if all(r.reason for r in fresh) else "I14: a decision record without a reason"
     if finishes(change):
         return None
     return f"I14: weight {old.candidate} -> {new.candidate} without a decision record"
+
+
+def appended(old: RolloutStatus | None, new: RolloutStatus) -> tuple[DecisionRecord, ...]:
+    """Records of `new` that `old` did not have; the oldest ones of `old` may have been dropped."""
+    known = old.decisions if old else ()
+    count = len(new.decisions)
+    same = next((n for n in range(count, -1, -1) if known[len(known) - n :] == new.decisions[:n]), 0)
+    return new.decisions[same:]
 
 
 def finishes(change: Change) -> bool:

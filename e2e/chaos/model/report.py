@@ -29,6 +29,9 @@ class Row:
         return self.transitions / self.seconds if self.seconds else 0.0
 
 
+LAST = 20
+"""Moves of a way that are shown: those of the random walk are long."""
+
 HEAD = ("configuration", "states", "transitions", "depth", "space", "per s", "walked", "futures", "violations")
 
 
@@ -86,7 +89,8 @@ def _sum(rows: Sequence[Row]) -> tuple[str, ...]:
 def told(violation: Violation) -> str:
     """A violation with its shortest way and the command that plays it again."""
     lines = [f"{violation.config}: {violation.sentence}"]
-    lines += [f"  {i:2} {move}" for i, move in enumerate(violation.moves, 1)]
+    numbered = [f"  {i:2} {move}" for i, move in enumerate(violation.moves, 1)]
+    lines += numbered[-LAST:]
     return "\n".join([*lines, f"  again: {violation.command}"])
 
 

@@ -21,6 +21,7 @@ from modelrollout.core.triggers import rollback_trigger
 from modelrollout.core.waiting import (
     burning,
     candidate_endpoints,
+    emptied,
     invalid_evidence,
     no_data,
     not_looked_again,
@@ -49,6 +50,7 @@ POLICIES: tuple[Policy, ...] = (
     _abort,
     rollback_trigger,
     new_revision,
+    emptied,
     references,
     shape,
     candidate_endpoints,

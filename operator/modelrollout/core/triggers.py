@@ -77,7 +77,7 @@ def _from_candidate(s: Situation) -> Trigger | None:
     if isinstance(s.obs.candidate, WorkloadAbsent) and s.exposed:
         return Trigger(Reason.CANDIDATE_UNHEALTHY, s.obs.candidate.problem)
     limit = s.spec.candidate_deadline
-    if s.under_way and _lasted(s.now, s.status.holds.unready, limit):
+    if s.under_way and _lasted(s.now, s.status.holds.unready, limit) and not s.candidate_ready:
         return Trigger(Reason.CANDIDATE_UNHEALTHY, f"candidate deployment {name!r} was not ready for {duration(limit)}")
     if s.under_way and s.status.lapses > 1:
         return Trigger(

@@ -30,6 +30,12 @@ HELD_BY_EVIDENCE = frozenset(
 )
 
 
+def emptied(s: Situation) -> Draft | None:
+    """Users of a candidate without any endpoint go back whatever else is wrong, also what makes a rollout Invalid."""
+    gone = s.under_way and s.candidate_endpoints == 0 and s.exposed
+    return candidate_endpoints(s) if gone and s.legacy_serves else None
+
+
 def candidate_endpoints(s: Situation) -> Draft | None:
     """Traffic leaves a candidate without ready endpoints at once, and comes back when it is ready again."""
     if not s.under_way or s.status.step is None:
@@ -119,7 +125,7 @@ def unreachable(s: Situation) -> Draft | None:
 def no_data(s: Situation) -> Draft | None:
     """A critical SLI without data: hold; a pause at the deadline when the policy says so."""
     silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA]
-    if not silent:
+    if not silent or not s.under_way:
         return None
     policy = s.spec.analysis.no_data
     first = next((x for x in silent if x.no_data is not NoDataCause.NO_TRAFFIC), None)
@@ -137,11 +143,13 @@ def no_data(s: Situation) -> Draft | None:
 def invalid_evidence(s: Situation) -> Draft | None:
     """A critical SLI that can't be judged (buckets changed, say) never promotes."""
     broken = [x for x in s.critical if x.verdict is Verdict.INVALID]
-    return paused(s, Reason.INCONCLUSIVE, assessment(broken[0])) if broken else None
+    return paused(s, Reason.INCONCLUSIVE, assessment(broken[0])) if broken and s.under_way else None
 
 
 def burning(s: Situation) -> Draft | None:
     """Tiers that are true without being a trigger yet, and a ledger half spent."""
+    if not s.under_way:
+        return None
     for sli in s.critical:
         if sli.hard_guard and sli.hard_guard.attribution is Attribution.SHARED:
             text = f"{sli.name}: {hard_guard(sli.hard_guard)}; legacy's were too, nobody is blamed"

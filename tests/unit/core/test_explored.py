@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from modelrollout.core.model import ActionVerb, Phase, Step, Verdict, Weight
-from modelrollout.core.observation import PreflightPassed, PreflightUnknown, RouteAbsent, RouteSeen
+from modelrollout.core.observation import (
+    Attribution,
+    EvidenceSeen,
+    HardGuardFinding,
+    NoDataCause,
+    PreflightPassed,
+    PreflightUnknown,
+    RouteAbsent,
+    RouteSeen,
+    SpecProblem,
+)
 from modelrollout.core.reasons import EventReason, Reason
-from tests.scene import LEGACY, READY, World, make_spec, reasons, started
+from tests.scene import LEGACY, READY, World, assessed, make_spec, reasons, started
 
 SHORT = replace(READY, endpoints=1)
 NO_PODS = replace(READY, endpoints=0)
@@ -34,6 +46,34 @@ def test_bug_a_disputed_route_kept_the_users_of_a_candidate_without_endpoints() 
     world.candidate = NO_PODS
     world.settle()
     assert (world.weight, world.state.reason) == (0, Reason.CANDIDATE_UNREADY)
+
+
+def test_bug_an_invalid_rollout_kept_the_users_of_a_candidate_without_endpoints() -> None:
+    world = started(5, 25, 100)
+    world.problem = SpecProblem(Reason.SOURCE_NOT_FOUND, "MetricSource 'default'")
+    world.settle()
+    assert (world.weight, world.state.phase) == (5, Phase.INVALID)
+    world.candidate = NO_PODS
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.INVALID)
+    world.candidate = READY
+    world.run(900, every=60)
+    assert (world.weight, world.state.phase) == (0, Phase.INVALID), "ready all the time, and never raised while Invalid"
+    world.problem = None
+    world.settle()
+    assert (world.weight, world.state.phase) == (5, Phase.PROGRESSING)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.NO_DATA, Verdict.WAIT])
+def test_bug_evidence_that_comes_after_the_promotion_took_it_back(verdict: Verdict) -> None:
+    world = started(100)
+    world.run(70)
+    assert world.state.phase is Phase.PROMOTED
+    guard = HardGuardFinding(20, 30, Attribution.SHARED) if verdict is Verdict.WAIT else None
+    late = assessed(verdict, hard_guard=guard, no_data=NoDataCause.STALE if verdict is Verdict.NO_DATA else None)
+    world.evidence = EvidenceSeen(world.step_started + 1, world.now + 5, (late,))
+    world.run(5)
+    assert (world.state.phase, world.state.reason) == (Phase.PROMOTED, Reason.PROMOTED)
 
 
 def test_bug_a_raise_cut_short_was_finished_with_too_few_pods() -> None:

@@ -1,0 +1,224 @@
+"""Hazards of the reliability page, section 6, as far as the decision alone can run into them: whole tables each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from modelrollout.core.invariants import cap
+from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Hold, Outcome, Phase, Step, Verdict, Weight
+from modelrollout.core.observation import (
+    EvidencePending,
+    EvidenceSeen,
+    EvidenceUnreachable,
+    HardGuardFinding,
+    LedgerState,
+    NoDataCause,
+    SpecProblem,
+    WorkloadAbsent,
+)
+from modelrollout.core.reasons import EventReason, Reason
+from tests.scene import LEGACY, READY, World, assessed, make_spec, reasons, started
+
+LADDERS = ((5, 25, 100), (100,), (10, 50, 100), (1, 2, 3, 100), (0, 30, 100))
+
+
+def ladder(weights: tuple[int, ...]) -> tuple[Step, ...]:
+    return tuple(Step(Weight(w * 100), 60.0, 21_600.0) for w in weights)
+
+
+@pytest.mark.parametrize("edited", LADDERS)
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.WAIT])
+def test_hazard_h01_no_weight_that_is_found_makes_the_next_one_larger_than_its_step(
+    edited: tuple[int, ...], verdict: Verdict
+) -> None:
+    """The place is the step of the record, never the weight's place in a list, whatever the route and the list are."""
+    base = started(5, 40, 100)
+    base.run(70)
+    assert base.weight == 40
+    for found, late in product(range(101), (0.0, 120.0)):
+        world = replace(base, actions=[], writes=[], told=[])
+        world.edit_route(found)
+        world.spec = replace(world.spec, steps=ladder(edited), generation=2)
+        world.verdict = verdict
+        world.now += late
+        before = world.status
+        world.step()
+        assert world.status is not None
+        allowed = cap(world.spec, world.status)
+        assert world.route_weight <= max(allowed, found * 100), (found, late)
+        assert allowed <= 4_000, (found, late, before)
+
+
+def test_hazard_h03_a_first_step_of_zero_percent_starts_once_whatever_dies() -> None:
+    for crash in range(6):
+        world = World(spec=make_spec(0, 50, 100))
+        for decision in range(8):
+            world.carry_out(world.decide(), upto=crash % 2 if decision == crash else 99)
+            world.now += 1
+        started_here = [r for r in world.state.decisions if r.action == "Raise"]
+        assert (len(started_here), world.state.attempt) == (1, 1), crash
+        assert (world.weight, world.state.phase) == (0, Phase.PROGRESSING)
+        world.run(80)
+        assert world.weight == 50, "a hold at weight 0 is a step like any other"
+        assert len([r for r in world.state.decisions if r.action == "Raise"]) == 2
+
+
+def _paused_by_spec(world: World) -> None:
+    world.spec = replace(world.spec, paused=True, generation=2)
+
+
+def _paused_by_action(world: World) -> None:
+    world.act(ActionVerb.PAUSE)
+
+
+def _disputed(world: World) -> None:
+    for weight in (15, 16):
+        world.edit_route(weight)
+        world.settle()
+
+
+def _no_data(world: World) -> None:
+    silent = assessed(Verdict.NO_DATA, no_data=NoDataCause.STALE)
+    world.evidence = EvidenceSeen(world.step_started + 1, world.now + 5, (silent,))
+
+
+def _unreachable(world: World) -> None:
+    world.evidence = EvidenceUnreachable("Timeout", world.now)
+
+
+def _invalid(world: World) -> None:
+    world.problem = SpecProblem(Reason.SOURCE_NOT_FOUND, "MetricSource 'default'")
+
+
+def _short(world: World) -> None:
+    world.candidate = replace(READY, endpoints=1)
+
+
+def _nothing(world: World) -> None:
+    world.evidence = EvidencePending()
+
+
+WAITING: tuple[Callable[[World], None], ...] = (
+    _paused_by_spec,
+    _paused_by_action,
+    _disputed,
+    _no_data,
+    _unreachable,
+    _invalid,
+    _short,
+    _nothing,
+)
+
+
+def _bad(world: World, **changes: object) -> None:
+    found = assessed(**({"verdict": Verdict.WAIT} | changes))  # type: ignore[arg-type]  # fields of SliAssessment
+    world.evidence = EvidenceSeen(world.step_started + 1, world.now, (found,))
+
+
+def _fails(world: World) -> None:
+    _bad(world, verdict=Verdict.FAIL)
+
+
+def _guard(world: World) -> None:
+    _bad(world, hard_guard=HardGuardFinding(20, 30))
+
+
+def _spent(world: World) -> None:
+    ledger = LedgerState("availability", 10.0, 20.0, 20.0, lower=15.0)
+    world.evidence = EvidenceSeen(world.step_started + 1, world.now, (assessed(Verdict.PASS),), (ledger,))
+
+
+def _aborted(world: World) -> None:
+    world.act(ActionVerb.ABORT)
+
+
+def _deleted(world: World) -> None:
+    world.deleting = True
+
+
+def _vanished(world: World) -> None:
+    world.candidate, world.revision = WorkloadAbsent("not found"), None
+
+
+def _emptied(world: World) -> None:
+    world.candidate = replace(READY, endpoints=0)
+
+
+TRIGGERS: tuple[Callable[[World], None], ...] = (_fails, _guard, _spent, _aborted, _deleted, _vanished, _emptied)
+
+
+@pytest.mark.parametrize("waits", WAITING, ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda f: f.__name__.strip("_"))
+def test_hazard_h04_nothing_that_waits_hides_a_reason_to_go_back(
+    waits: Callable[[World], None], trigger: Callable[[World], None]
+) -> None:
+    world = started(5, 40, 100, approval=2)
+    world.run(100)
+    waits(world)
+    world.run(15)
+    assert world.weight > 0
+    trigger(world)
+    world.now += 0.5
+    world.settle()
+    assert world.weight == 0, (world.state.phase, world.state.reason)
+
+
+def test_hazard_h06_a_held_rollback_tells_and_ends_within_one_look() -> None:
+    world = started(5, 40, 100)
+    world.run(70)
+    world.legacy = replace(LEGACY, endpoints=0)
+    world.act(ActionVerb.ABORT)
+    world.run(600, every=60)
+    assert (world.weight, world.state.phase) == (40, Phase.ROLLING_BACK)
+    assert reasons(world).count(EventReason.ROLLBACK_BLOCKED) == 1, "told once, not at each look"
+    decision = world.decide()
+    assert decision.wake_at is not None
+    assert decision.wake_at - world.now <= 5
+    world.legacy = replace(LEGACY, endpoints=1)
+    world.step()
+    assert world.weight == 0
+
+
+@pytest.mark.parametrize("ends", [_aborted, _deleted, _vanished, _paused_by_spec, _unreachable])
+def test_hazard_h07_ended_before_the_first_sample_is_no_pass(ends: Callable[[World], None]) -> None:
+    for ticks in range(1, 15):
+        world = started(5, 25, 100)
+        world.evidence = EvidencePending()
+        world.run(5.0 * ticks)
+        ends(world)
+        world.run(30)
+        assert not [x for x in world.state.slis if x.verdict is Verdict.PASS], ticks
+        assert not [x for x in world.state.history if x.outcome == "Promoted"], ticks
+        assert world.weight <= 5, ticks
+
+
+@pytest.mark.parametrize("then", [Outcome.PAUSE, Outcome.ROLLBACK])
+def test_hazard_h10_missing_data_end_by_policy_at_their_deadline(then: Outcome) -> None:
+    world = started(5, 100, analysis=Analysis(interval=5.0, no_data=Hold(300.0, then)))
+    world.run(20)
+    began = world.now + 5
+    while world.state.phase is Phase.PROGRESSING and world.now < began + 1_000:
+        _no_data(world)
+        world.run(5)
+    ended = {Outcome.PAUSE: (5, Phase.PAUSED), Outcome.ROLLBACK: (0, Phase.ROLLED_BACK)}
+    assert (world.weight, world.state.phase, world.state.reason) == (*ended[then], Reason.NO_DATA)
+    assert 300 <= world.now - began <= 310
+
+
+def test_hazard_h12_good_metrics_before_the_change_and_no_traffic_after_it_advance_nothing() -> None:
+    world = started(5, 25, 100)
+    world.run(60)
+    assert world.weight == 25
+    silent = assessed(Verdict.NO_DATA, no_data=NoDataCause.NO_TRAFFIC)
+    for _ in range(60):
+        world.now += 60
+        world.evidence = EvidenceSeen(world.step_started + 1, world.now, (silent,))
+        world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PROGRESSING)
+    assert {x.verdict for x in world.state.slis} == {Verdict.NO_DATA}
+    assert FULL not in {r.weight for r in world.state.decisions}
+    assert ZERO not in {r.weight for r in world.state.decisions if r.action == "Raise"}
