@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from e2e.chaos.apiserver.refusals import invalid
+from e2e.chaos.apiserver.refusals import cause, invalid
 from e2e.chaos.apiserver.schema import Node, compiled
 from modelrollout.adapters.kube.resources import ACTIONS, ROLLOUTS, SOURCES, Body, Resource
 
@@ -36,6 +36,9 @@ def fitted(resource: Resource, name: str, body: Body, old: Body | None) -> Body:
         return body
     causes: list[Body] = []
     fit: Body = node.check(body, old, (), causes)
+    if resource is ACTIONS and old is not None and fit.get("spec") != old["spec"]:
+        # The one rule that decides what a write may do to an object that is valid.
+        causes.append(cause("Invalid", "spec", "Invalid value: an action can't be changed: create another one"))
     if causes:
         raise invalid(resource, name, causes)
     return {**fit, "metadata": body["metadata"]}

@@ -123,6 +123,8 @@ class Schemas:
         wrong = await wire.create(ACTIONS, "x", {"spec": {"rollout": "fraud", "action": "Frob"}})
         assert wrong.causes == {(UNKNOWN, "spec.action")}
         await wire.create(ACTIONS, "x", {"spec": {"rollout": "fraud", "action": "Abort"}})
+        changed = await wire.merge(ACTIONS, "x", {"spec": {"action": "Promote"}})
+        assert (changed.code, changed.causes) == (422, {(VALUE, "spec")})
         late = {"op": "add", "path": "/status", "value": {"result": "Frobbed"}}
         assert (await wire.patch(ACTIONS, "x", late, subresource="status")).causes == {(UNKNOWN, "status.result")}
 

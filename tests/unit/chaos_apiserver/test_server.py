@@ -16,6 +16,7 @@ from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS, B
 from tests.contract.kube.rollouts_suite import body as rollout
 
 SPEC: Body = rollout()["spec"]
+NOBODY = Resource("none.dev", "v1", "nones", "None")
 START = 1_700_000_000.0
 
 
@@ -146,6 +147,41 @@ def test_a_kind_can_be_taken_away_and_brought_back() -> None:
     )
     client.server.served[LEASES] = None
     assert client.send("GET", LEASES, "a").code == 200
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "query"),
+    [
+        (LEASES, "a", {}),
+        (LEASES, "none", {}),
+        (LEASES, "a", {"resourceVersion": "x"}),
+        (LEASES, "", {}),
+        (NOBODY, "a", {}),
+    ],
+)
+def test_the_wire_has_what_is_answered(resource: Resource, name: str, query: dict[str, str]) -> None:
+    client = Client()
+    lease(client, "a")
+    asked = Request("GET", resource.path("ns", name), query)
+    for holder in ("x", "y"):
+        client.send("PATCH", LEASES, "a", {"spec": {"holderIdentity": holder}}, content=MERGE_PATCH)
+        for _ in range(2):
+            wired, answer = client.server.wire(asked), client.server.handle(asked)
+            text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+            assert (wired.code, wired.body.decode(), wired.headers) == (answer.code, text, answer.headers)
+
+
+def test_what_an_older_schema_let_in_can_be_planted_and_its_status_still_written() -> None:
+    client = Client()
+    made = client.create(ROLLOUTS, "fraud", {"spec": SPEC}).body
+    poison = {**made, "spec": {**SPEC, "steps": "all", "nonsense": 1}}
+    planted = client.server.store.plant(ROLLOUTS, ("ns", "fraud"), poison, agent="past")
+    assert planted["spec"] == poison["spec"]
+    assert (planted["metadata"]["uid"], planted["metadata"]["generation"]) == (made["metadata"]["uid"], 2)
+    assert client.server.store.history[-1].agent == "past"
+    status = {"status": {"phase": "Invalid"}}
+    answer = client.send("PATCH", ROLLOUTS, "fraud", status, content=MERGE_PATCH, subresource="status")
+    assert (answer.code, answer.body["status"]) == (200, {"phase": "Invalid"})
 
 
 JSON = st.recursive(
