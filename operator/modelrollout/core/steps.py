@@ -76,7 +76,8 @@ def dwell_and_advance(s: Situation) -> Draft | None:
         return None
     current = s.spec.steps[max(step.index, 0)]
     calm = replace(s.status.holds, no_data=None, unreachable=None, attribution=None, elevated=None)
-    s = replace(s, status=replace(s.status, holds=calm))
+    if calm != s.status.holds:
+        s = replace(s, status=replace(s.status, holds=calm))
     last = step.index == len(s.spec.steps) - 1
     due = step.started + current.min_duration
     why = _reason_to_go(s, due)
@@ -116,7 +117,7 @@ def _dwell(s: Situation, current: Step, due: float) -> Draft:
         since = since or s.now
     else:
         since = None
-    holds = replace(s.status.holds, inconclusive=since)
+    holds = s.status.holds if since == s.status.holds.inconclusive else replace(s.status.holds, inconclusive=since)
     left = due - s.now
     text = undecided(s) if not s.passes else "every critical SLI passes"
     if left > 0:

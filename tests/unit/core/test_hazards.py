@@ -8,8 +8,9 @@ from itertools import product
 
 import pytest
 
+from modelrollout.core.decide import decide
 from modelrollout.core.invariants import cap
-from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Hold, Outcome, Phase, Step, Verdict, Weight
+from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Epoch, Hold, Outcome, Phase, Step, Verdict, Weight
 from modelrollout.core.observation import (
     EvidencePending,
     EvidenceSeen,
@@ -194,6 +195,15 @@ def test_hazard_h07_ended_before_the_first_sample_is_no_pass(ends: Callable[[Wor
         assert not [x for x in world.state.slis if x.verdict is Verdict.PASS], ticks
         assert not [x for x in world.state.history if x.outcome == "Promoted"], ticks
         assert world.weight <= 5, ticks
+
+
+def test_the_epoch_of_a_newer_leader_is_never_written_over_by_a_smaller_one() -> None:
+    world = started(5, 25, 100)
+    seen = world.observe()
+    newer = decide(world.spec, world.state, replace(seen, epoch=Epoch(7)), world.now).status
+    assert newer.leader_epoch == 7
+    assert decide(world.spec, newer, replace(seen, epoch=Epoch(3)), world.now + 5).status.leader_epoch == 7
+    assert decide(None, newer, replace(seen, epoch=Epoch(3)), world.now + 5).status.leader_epoch == 7
 
 
 @pytest.mark.parametrize("then", [Outcome.PAUSE, Outcome.ROLLBACK])
