@@ -111,8 +111,8 @@ def _put_back(s: Situation, wanted: Weight, text: str, *, segments: bool) -> Dra
 
 
 def settled(s: Situation) -> Draft | None:
-    """At rest the reason tells how it ended: what was said of a route meanwhile is over when the route is as it was."""
-    if s.status.reason not in (Reason.ROUTE_CONFLICT, Reason.LEGACY_NOT_READY):
+    """At rest the reason tells how it ended: what was said meanwhile is over when the route is as it was."""
+    if s.status.reason not in (Reason.ROUTE_CONFLICT, Reason.LEGACY_NOT_READY, Reason.ROLLBACK_BLOCKED):
         return None
     revision = s.status.revision
     entry = next((r for r in s.status.rejected if r.revision == revision), None)

@@ -219,6 +219,17 @@ def test_bug_legacy_not_ready_stayed_the_reason_of_a_rollout_that_is_over() -> N
     assert (world.weight, world.state.reason) == (0, Reason.SLI_FAILED)
 
 
+def test_bug_a_blocked_revision_that_went_away_stayed_the_reason_of_the_promoted_one() -> None:
+    world = started(100)
+    world.run(70)
+    world.legacy, world.revision = NO_LEGACY, "rev-b"
+    world.settle()
+    assert (world.weight, world.state.reason) == (100, Reason.ROLLBACK_BLOCKED)
+    world.legacy, world.revision = LEGACY, "rev-a"
+    world.settle()
+    assert (world.weight, world.state.phase, world.state.reason) == (100, Phase.PROMOTED, Reason.PROMOTED)
+
+
 def test_bug_the_weight_that_comes_back_to_a_candidate_had_no_record() -> None:
     world = started(5, 25, 100)
     world.run(65)
