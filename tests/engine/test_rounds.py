@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,10 +16,12 @@ from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus, StepState
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SeriesQuery, SourceSpec
+from modelrollout.runtime import assess
+from modelrollout.runtime.assess import TOGETHER
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.runtime.rounds import TOGETHER, Rounds
-from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
+from modelrollout.runtime.rounds import Rounds
+from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settling
 from tests.engine.api import SCRAPE, LoopClock
 from tests.engine.metrics import FakeMetrics, Load
 from tests.engine.world import spec_named
@@ -45,10 +47,12 @@ class Bench:
     def __init__(self, metrics: FakeMetrics | None = None) -> None:
         self.metrics = metrics or FakeMetrics()
         self.news: list[tuple[float, Key, Priority]] = []
+        self.told: list[str] = []
         self.rounds = Rounds(self.metrics, LoopClock(), self._told)
 
     def _told(self, key: Key, priority: Priority) -> None:
         self.news.append((asyncio.get_running_loop().time(), key, priority))
+        self.told.append("told")
 
     def follow(self, spec: RolloutSpec, status: RolloutStatus | None = None, source: SourceSpec = SOURCE) -> None:
         self.metrics.serve(spec)
@@ -262,6 +266,39 @@ async def test_bad_news_are_urgent() -> None:
     assert bench.news[-1][2] is Priority.URGENT
 
 
+async def test_bug_a_thousand_that_caught_up_were_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 ms of the loop for each: a minute in which nothing else was judged. Together it takes hardly more."""
+    sizes: list[int] = []
+
+    def counted(trackers: Iterable[EvidenceTracker]) -> Iterator[None]:
+        open_ones = list(trackers)
+        sizes.append(len(open_ones))
+        return settling(open_ones)
+
+    monkeypatch.setattr(assess, "settling", counted)
+    bench = Bench()
+    await asyncio.sleep(3600)
+    specs = [spec_named(f"m{i}") for i in range(40)]
+    for spec in specs:
+        bench.follow(spec)
+    await bench.run(60)
+    assert sizes[0] == len(specs)
+    assert all(isinstance(bench.rounds.evidence(spec.key), EvidenceSeen) for spec in specs)
+
+
+async def test_a_rollout_that_goes_while_others_catch_up_is_not_told_of() -> None:
+    bench = Bench()
+    await asyncio.sleep(3600)
+    here, gone = spec_named("here"), spec_named("gone")
+    bench.follow(here)
+    bench.follow(gone)
+    bench.rounds.tick()
+    await asyncio.sleep(0.01)
+    bench.rounds.drop(gone.key)
+    await bench.run(60)
+    assert {key for _, key, _ in bench.news} == {here.key}
+
+
 async def test_bad_news_of_the_first_are_told_before_the_last_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading a thousand takes a second, in which the first reverts are already on their way."""
     order: list[str] = []
@@ -275,7 +312,7 @@ async def test_bad_news_of_the_first_are_told_before_the_last_are_read(monkeypat
     bench = Bench()
     for i in range(2 * TOGETHER + 1):
         bench.follow(spec_named(f"m{i}"))
-    bench.rounds._news = lambda key, priority: order.append("told")
+    bench.told = order
     await bench.run(40)
     first = order[: 2 * (2 * TOGETHER + 1)]
     assert first == (["read"] * TOGETHER + ["told"] * TOGETHER) * 2 + ["read", "told"]

@@ -14,17 +14,17 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
 from modelrollout.core.model import ZERO, Key, Phase, RolloutSpec
-from modelrollout.core.observation import Evidence, EvidencePending, EvidenceUnreachable
+from modelrollout.core.observation import Evidence, EvidencePending
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
-from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.arms import Split, pods_of, told_apart, within
+from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
 from modelrollout.runtime.garbage import uncollected
 from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settle
+from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,6 @@ SHARED_SECONDS = 60.0
 CATCH_UPS = 4
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
-SLICE = 0.005
-"""Seconds of arithmetic before the loop is given to others."""
-TOGETHER = 64
-"""Rollouts whose arms are compared in one go: enough to share the cost, few enough to leave the loop to others."""
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
@@ -63,8 +59,7 @@ class Rounds:
         """`split`: requests are split by the weights; not so in recorded data."""
         self._metrics = metrics
         self._clock = clock
-        self._news = news
-        self._late = late
+        self._assess = Assessing(clock, news, self._present, late=late)
         self._split = split
         self._watches: dict[Key, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,6 +127,8 @@ class Rounds:
     def tick(self) -> None:
         """Start a round for every source with due trackers and none under way, and catch-ups beside it."""
         now = self._clock.now()
+        if self._assess.waiting:
+            self._start(self._assess.caught_up())
         shared: dict[str, list[Due]] = defaultdict(list)
         for watch in self._watches.values():
             if watch.busy or now < watch.not_before:
@@ -156,7 +153,7 @@ class Rounds:
         try:
             return watch.tracker.span(now)
         except Exception:
-            self._broken(watch, now)
+            self._assess.broken(watch, now)
             return None
 
     async def _round(self, name: str, dues: list[Due]) -> None:
@@ -203,6 +200,7 @@ class Rounds:
 
     async def _catch_up(self, due: Due) -> None:
         watch, spec = due.watch, due.watch.spec
+        waits = False
         try:
             async with self._catching:
                 queries = [
@@ -220,9 +218,18 @@ class Rounds:
                     (spec.key, plan.sli): [Split(result.series) if isinstance(result, Answer) else result.kind]
                     for plan, result in zip(watch.plans, results, strict=True)
                 }
-                await self._deliver([due], answers)
+            if self._present(watch):
+                self._feed(watch, due.span, answers)
+                self._assess.later(due)
+                waits = True
+        except Exception:
+            self._assess.broken(watch, self._clock.now())
+            self._assess.tell(due)
         finally:
-            watch.busy = False
+            watch.busy = waits
+
+    def _present(self, watch: Watch) -> bool:
+        return self._watches.get(watch.spec.key) is watch
 
     async def _read(self, name: str, queries: Sequence[SeriesQuery], at: float) -> Sequence[QueryResult]:
         try:
@@ -239,44 +246,21 @@ class Rounds:
         fed: list[Due] = []
         for due in dues:
             watch = due.watch
-            if self._watches.get(watch.spec.key) is not watch:
+            if not self._present(watch):
                 continue  # the rollout moved on while Prometheus was thinking
             try:
                 self._feed(watch, due.span, answers)
                 fed.append(due)
             except Exception:
-                self._broken(watch, self._clock.now())
-                self._tell(due)
+                self._assess.broken(watch, self._clock.now())
+                self._assess.tell(due)
             if len(fed) == TOGETHER:
-                self._compare(fed)  # told, and acted on, while the next ones are read
+                await self._assess(fed)  # told, and acted on, while the next ones are read
                 fed.clear()
             if loop.time() - begun > SLICE:
                 await asyncio.sleep(0)
                 begun = loop.time()
-        self._compare(fed)
-
-    def _compare(self, fed: Sequence[Due]) -> None:
-        dues = [due for due in fed if self._watches.get(due.watch.spec.key) is due.watch]
-        try:
-            settle([due.watch.tracker for due in dues])
-        except Exception:
-            # Whose fault it is shows when each is assessed by itself.
-            log.exception("comparing the arms of %d rollouts at once failed", len(dues))
-        now = self._clock.now()
-        for due in dues:
-            watch = due.watch
-            try:
-                watch.evidence = watch.tracker.assess(now)
-                watch.broken = None
-            except Exception:
-                self._broken(watch, now)
-            self._tell(due)
-
-    def _tell(self, due: Due) -> None:
-        if self._late is not None:
-            self._late(max(0.0, self._clock.now() - due.span.at))
-        news = Priority.URGENT if alarming(due.watch.evidence) else Priority.NORMAL
-        self._news(due.watch.spec.key, news)
+        await self._assess(fed)
 
     def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
         now = self._clock.now()
@@ -301,13 +285,6 @@ class Rounds:
         else:
             watch.fed = True
         watch.tracker.feed(span, given)
-
-    def _broken(self, watch: Watch, now: float) -> None:
-        # A bug in the arithmetic of one rollout freezes this rollout and no other.
-        log.exception("%s: evidence could not be computed; the weight is frozen", watch.spec.key)
-        watch.broken = watch.broken or now
-        watch.evidence = EvidenceUnreachable("Bug", watch.broken)
-        watch.not_before = now + watch.spec.analysis.interval
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -209,11 +209,18 @@ class EvidenceTracker:
 
 def settle(trackers: Iterable[EvidenceTracker]) -> None:
     """Let the comparisons of all trackers take in what was read: one stratum of every SLI at a time, all at once."""
+    for _ in settling(trackers):
+        pass
+
+
+def settling(trackers: Iterable[EvidenceTracker]) -> Iterator[None]:
+    """`settle` in pieces of a millisecond or so: it is done when the iterator ends, and not before."""
     open_ones = list(trackers)
     moved: dict[int, tuple[Comparison, float]] = {}
     while work := [part for tracker in open_ones for part in tracker.unread()]:
         advance([comparison for comparison, _, _ in work], [stratum for _, stratum, _ in work])
         moved.update((id(comparison), (comparison, risk)) for comparison, _, risk in work)
+        yield
     foresee([comparison for comparison, _ in moved.values()], [risk for _, risk in moved.values()])
     while rates := [part for tracker in open_ones for part in tracker.unread_rates()]:
         advance_rates([comparison for comparison, _ in rates], [stratum for _, stratum in rates])
