@@ -98,8 +98,8 @@ class Routing(Protocol):
         """Change the two weights in one write that fails if the route is no longer as `seen`."""
         ...
 
-    async def release(self, spec: RolloutSpec) -> None:
-        """Leave a managed route in place without its owner; a no-op for adopted or absent routes."""
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
+        """Leave a managed route, still as `seen`, in place without its owner; a no-op for adopted or absent routes."""
         ...
 
 
@@ -183,7 +183,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No usable answer: `kind` is `Unreachable`, `Timeout`, `HTTP <code>`, `BadAnswer`, `Partial` or `TooLarge`."""
+    """No usable answer: `kind` is `Unreachable`, `Timeout`, `HTTP <code>`, `BadAnswer`, `Partial`, `TooLarge` or
+    `ClockSkew`.
+    """
 
     kind: str
 

@@ -213,7 +213,7 @@ class FakeRouting:
             )
         return self._api.routes[spec.key]
 
-    async def release(self, spec: RolloutSpec) -> None:
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
         async with self._api.write("release", spec.key):
             pass
 

@@ -121,6 +121,17 @@ async def test_letting_go_writes_status_then_route_owner_then_finalizer() -> Non
     assert key not in world.api.objects
 
 
+async def test_bug_a_weight_set_by_hand_between_the_last_look_and_the_end_was_left_behind() -> None:
+    world, key = await at_five()
+    world.api.edit(key, deleting=True)
+    seen = await world.gather(key, Epoch(1))
+    world.api.route_by_hand(key, 4500)
+    with pytest.raises(Conflict):
+        await world.commit(seen, Decision(replace(AT_FIVE, reason="Deleting"), DropFinalizer()))
+    assert key in world.api.objects
+    assert "unfinalizer" not in whats(world)
+
+
 async def test_letting_go_of_what_is_gone_is_done() -> None:
     world, key = await at_five()
     seen = await world.gather(key, Epoch(1))

@@ -26,14 +26,19 @@ _SPEC_REASONS = frozenset({Reason.INVALID_SPEC, Reason.METRIC_NOT_FOUND, Reason.
 
 def rendered(s: Situation) -> RolloutStatus:
     """`s.status` with SLIs, ledger, columns and conditions brought up to date with the observation."""
-    status = s.status
-    if s.evidence:
-        slis = tuple(_line(x) for x in s.evidence.slis)
-        status = replace(status, slis=slis, budget=s.evidence.ledgers or status.budget)
-        s = replace(s, status=status)
+    status = measured(s)
+    s = replace(s, status=status)
     old = {c.type: c for c in status.conditions}
     conditions = tuple(_kept(old.get(c.type), c) for c in _conditions(s))
     return replace(status, summary=_summary(s, status), conditions=conditions)
+
+
+def measured(s: Situation) -> RolloutStatus:
+    """`s.status` with the numbers of the newest evidence, if there is any."""
+    if not s.evidence:
+        return s.status
+    slis = tuple(_line(x) for x in s.evidence.slis)
+    return replace(s.status, slis=slis, budget=s.evidence.ledgers or s.status.budget)
 
 
 def _line(x: SliAssessment) -> SliStatus:

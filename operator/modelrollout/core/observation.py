@@ -1,7 +1,4 @@
-"""What the operator saw before it decides. Absence is a value here, never a zero.
-
-`runtime.gather` builds an `Observation` from the ports; `core.decide` only reads it.
-"""
+"""What the operator saw before it decides: made by `runtime.gather`, read by `core.decide`. Absence is never a zero."""
 
 from __future__ import annotations
 
@@ -102,12 +99,13 @@ class HardGuardFinding:
 
 
 class NoDataCause(StrEnum):
-    """Why a tick has no data (error-budget rules (a), (b), (d))."""
+    """Why a tick has no data (error-budget rules (a), (b), (d)). BOTH_ARMS: legacy has none either."""
 
     STALE = "Stale"
     NO_TRAFFIC = "NoTraffic"
     MISSING = "Missing"
     REJECTED = "Rejected"
+    BOTH_ARMS = "BothArms"
 
 
 @dataclass(frozen=True, slots=True)

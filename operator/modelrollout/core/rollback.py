@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelrollout.core.conditions import measured
 from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase
 from modelrollout.core.observation import RouteSeen, RouteUnusable
@@ -22,11 +23,15 @@ from modelrollout.core.wording import percent
 
 
 def roll_back(s: Situation, reason: Reason, message: str) -> Draft:
-    """Open an incident and take the weight to 0 at once; the route is written before the status."""
-    weight = s.seen if s.seen is not None else (s.status.weight or ZERO)
+    """Open an incident and take the weight to 0 at once; the route is written before the status.
+
+    Its record holds the numbers that it was decided on and the weight that users had: a route that shows 0 already is
+    our own lowering, whose record was lost.
+    """
+    weight = max(s.seen or ZERO, s.status.weight or ZERO)
     text = f"{reason} at {percent(weight)} %: {message}"
     status = replace(
-        s.status,
+        measured(s),
         phase=Phase.ROLLING_BACK,
         reason=reason,
         message=text,

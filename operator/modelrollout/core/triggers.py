@@ -26,6 +26,10 @@ class Trigger:
     message: str
 
 
+BLAMELESS = frozenset({NoDataCause.NO_TRAFFIC, NoDataCause.BOTH_ARMS})
+"""Silence that says nothing about the candidate."""
+
+
 def rollback_trigger(s: Situation) -> Draft | None:
     """Roll back when anything says so; the first reason in the order of certainty is recorded."""
     if not s.under_way and (not s.exposed or s.status.phase in (Phase.ROLLING_BACK, Phase.PROMOTED)):
@@ -88,7 +92,7 @@ def _from_candidate(s: Situation) -> Trigger | None:
 
 def _from_holds(s: Situation) -> Trigger | None:
     no_data = s.spec.analysis.no_data
-    silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA and x.no_data is not NoDataCause.NO_TRAFFIC]
+    silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA and x.no_data not in BLAMELESS]
     if silent and no_data.then is Outcome.ROLLBACK and _lasted(s.now, s.status.holds.no_data, no_data.hold):
         return Trigger(Reason.NO_DATA, f"{assessment(silent[0])}, for {duration(no_data.hold)}")
     if given_up(s, Outcome.ROLLBACK):

@@ -16,6 +16,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import RETURN, Draft, Situation, noted, paused, restore, stay, warn
 from modelrollout.core.status import Holds, StepState
+from modelrollout.core.triggers import BLAMELESS
 from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
 
 HELD_BY_EVIDENCE = frozenset(
@@ -45,7 +46,12 @@ def candidate_endpoints(s: Situation) -> Draft | None:
         return None
     if since is not None and s.candidate_ready:
         lowers = (s.seen or ZERO) > s.status.step.weight
-        return None if lowers and not s.legacy_serves else _back(s, s.status.step)
+        if lowers and not s.legacy_serves:
+            return None
+        if isinstance(s.obs.evidence, EvidenceUnreachable) and (s.seen or ZERO) < s.status.step.weight:
+            text = f"candidate deployment {name!r} is ready again; {_frozen(s, s.obs.evidence)}"
+            return paused(s, Reason.METRICS_UNREACHABLE, text)
+        return _back(s, s.status.step)
     limit = s.spec.candidate_deadline
     start = since if since is not None else s.now
     message = (
@@ -112,14 +118,18 @@ def unreachable(s: Situation) -> Draft | None:
         return None
     since = s.status.holds.unreachable or evidence.since
     holds = replace(s.status.holds, unreachable=since)
-    message = (
-        f"metric source {s.spec.analysis.metric_source!r} does not answer ({evidence.kind}); the weight is frozen at "
-        f"{percent(s.status.weight or ZERO)} % and the rollout goes on by itself when it does"
-    )
+    message = _frozen(s, evidence)
     if s.now - since >= hold:
         return paused(s, Reason.METRICS_UNREACHABLE, message, holds=holds)
     draft = stay(s, Phase.PROGRESSING, Reason.METRICS_UNREACHABLE, message, holds=holds, wake_at=since + hold)
     return _announced(s, draft, Reason.METRICS_UNREACHABLE, message)
+
+
+def _frozen(s: Situation, evidence: EvidenceUnreachable) -> str:
+    return (
+        f"metric source {s.spec.analysis.metric_source!r} does not answer ({evidence.kind}); the weight is frozen at "
+        f"{percent(s.status.weight or ZERO)} % and the rollout goes on by itself when it does"
+    )
 
 
 def no_data(s: Situation) -> Draft | None:
@@ -133,8 +143,10 @@ def no_data(s: Situation) -> Draft | None:
         return _doubt(s, Reason.INCONCLUSIVE, assessment(silent[0]))
     since = s.status.holds.no_data or s.now
     holds = replace(s.status.holds, no_data=since)
-    message = f"{assessment(first)}; the weight is frozen, {policy.then} after {duration(policy.hold)}"
-    if s.now - since >= policy.hold and policy.then is Outcome.PAUSE:
+    # As with a Prometheus that does not answer: nobody is reverted because scraping failed.
+    then = Outcome.PAUSE if all(x.no_data in BLAMELESS for x in silent) else policy.then
+    message = f"{assessment(first)}; the weight is frozen, {then} after {duration(policy.hold)}"
+    if s.now - since >= policy.hold and then is Outcome.PAUSE:
         return paused(s, Reason.NO_DATA, message, holds=holds)
     draft = stay(s, Phase.PROGRESSING, Reason.NO_DATA, message, holds=holds, wake_at=since + policy.hold)
     return _announced(s, draft, Reason.NO_DATA, message)

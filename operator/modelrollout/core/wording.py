@@ -30,6 +30,7 @@ _CAUSES = {
     NoDataCause.NO_TRAFFIC: "no requests were counted",
     NoDataCause.MISSING: "its series are gone",
     NoDataCause.REJECTED: "its samples are not numbers (NaN or infinite)",
+    NoDataCause.BOTH_ARMS: "nor from legacy: scraping or storing metrics has failed, nobody is blamed",
 }
 
 

@@ -267,7 +267,7 @@ class Act:
         try:
             await self.status()
             if self.spec is not None:
-                await self.release(self.spec)
+                await self.release(self.spec, await self.left(self.spec))
             self.commit.fence(self.obj)
             await self.commit.rollouts.drop_finalizer(self.obj)
         except Gone:
@@ -277,11 +277,18 @@ class Act:
         await self.answer()
         return Committed(None, self.wrote, acted=True)
 
-    async def release(self, spec: RolloutSpec) -> None:
+    async def left(self, spec: RolloutSpec) -> Route:
+        """The route as it will be left; Conflict if somebody has given the candidate more since it was looked at."""
+        fresh = await self.commit.routing.observe(spec, fresh=True)
+        if isinstance(fresh, RouteSeen) and isinstance(self.route, RouteSeen) and fresh.weight > self.route.weight:
+            raise Conflict("the candidate has got traffic again", subject=str(self.obj.key))
+        return fresh
+
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Leave the managed route without its owner."""
         self.commit.fence(self.obj)
         try:
-            await self.commit.routing.release(spec)
+            await self.commit.routing.release(spec, seen)
         except Gone:
             log.info("%s: the route to let go is gone already", spec.key)
 

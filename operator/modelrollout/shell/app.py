@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 from collections.abc import Callable, Coroutine
 from urllib.parse import urlsplit
 
 from modelrollout import __version__
-from modelrollout.adapters.clock import SystemClock
 from modelrollout.adapters.journal import FileJournal
 from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.client import KubeClient
@@ -20,7 +18,6 @@ from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.adapters.kube.workloads import KubeWorkloads
-from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.errors import RolloutError
 from modelrollout.runtime.backoff import Backoff
@@ -36,9 +33,9 @@ from modelrollout.runtime.store import Store
 from modelrollout.runtime.telemetry import Telemetry
 from modelrollout.shell.config import Settings
 from modelrollout.shell.feed import Feed
+from modelrollout.shell.outside import Outside
 from modelrollout.shell.renewal import Renewal
 from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync, Unusable
-from modelrollout.shell.web import Site
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +49,12 @@ FIRST_SYNC_PAUSE = 2.0
 class App:
     """One operator process, without the watch."""
 
-    def __init__(self, settings: Settings, client: KubeClient) -> None:
+    def __init__(self, settings: Settings, client: KubeClient, outside: Outside | None = None) -> None:
+        outside = outside or Outside()
         self._settings = settings
         self._client = client
-        clock = self._clock = SystemClock()
+        self._rng = outside.rng
+        clock = self._clock = outside.clock
         cache = ObjectCache()
         reader = Reader(client, cache)
         telemetry = self._telemetry = Telemetry()
@@ -66,7 +65,7 @@ class App:
             allow_loopback=settings.allow_loopback_sources,
             denied=_never_sources(os.environ),
         )
-        metrics = MeasuredMetrics(PrometheusMetrics(self._sources), telemetry)
+        metrics = MeasuredMetrics(outside.metrics(self._sources), telemetry)
         rollouts = self._rollouts = KubeRollouts(reader, namespaces=settings.namespace)
         routing, actions = KubeRouting(reader), CachedActions(cache)
         self._actions = actions
@@ -112,7 +111,7 @@ class App:
             clock=clock,
             telemetry=telemetry,
             epoch=self._leader.epoch,
-            backoff=Backoff(),
+            backoff=Backoff(rng=outside.rng),
         )
         self._engine = Engine(parts, workers=settings.workers)
         self.feed = Feed(cache=cache, store=self._store, engine=self._engine, namespace_known=self._labels.known)
@@ -124,7 +123,7 @@ class App:
             labels=self._labels,
             namespaces=settings.namespace,
         )
-        self._site = Site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
+        self._site = outside.site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
         self._synced_at = float("-inf")
         self._watching = False
         self._relist = asyncio.Event()
@@ -153,6 +152,11 @@ class App:
             self._leader.run(),
         ):
             self._spawn(work)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process has the right to write at this moment."""
+        return self._leader.epoch() is not None
 
     def watching(self) -> None:
         """The watch has started."""
@@ -204,7 +208,7 @@ class App:
 
     async def _resyncs(self) -> None:
         while True:
-            pause = self._settings.resync * (0.9 + 0.2 * random.random())
+            pause = self._settings.resync * (0.9 + 0.2 * self._rng.random())
             try:
                 async with asyncio.timeout(pause):
                     await self._relist.wait()

@@ -97,7 +97,7 @@ class StandIn:
         """Change it."""
         return self._put(weight, FULL if segments else ZERO if spec.traffic.segments else weight)
 
-    async def release(self, spec: RolloutSpec) -> None:
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Nobody deletes what is replayed."""
 
     def _put(self, weight: Weight, segments: Weight) -> Route:

@@ -250,7 +250,11 @@ class Judge:
         if missing:
             last = ticks[-1].candidate
             assert isinstance(last, NoTick)
-            return last if missing >= SILENT_TICKS or last.cause is NoDataCause.STALE else None
+            if missing < SILENT_TICKS and last.cause is not NoDataCause.STALE:
+                return None
+            # Both arms come by the same scrapes: what takes both away is not the candidate's doing.
+            both = isinstance(ticks[-1].legacy, NoTick) and not last.mismatch
+            return NoTick(NoDataCause.BOTH_ARMS) if both else last
         return NoTick(NoDataCause.NO_TRAFFIC) if not self._late and _silent(ticks) else None
 
     def _has_data(self, ticks: Sequence[TickPair]) -> bool:

@@ -180,10 +180,12 @@ class RateTrack:
 
     def _gap(self) -> NoTick | None:
         """Why there is no data, once that is more than one odd tick."""
-        newest = self._newest[0] if self._newest else None
+        newest, legacy = self._newest or (None, None)
         if not isinstance(newest, NoTick):
             return None
-        return newest if self._missing >= SILENT_TICKS or newest.cause is NoDataCause.STALE else None
+        if self._missing < SILENT_TICKS and newest.cause is not NoDataCause.STALE:
+            return None
+        return NoTick(NoDataCause.BOTH_ARMS) if isinstance(legacy, NoTick) else newest
 
     def _note(self, found: RateFindings) -> str:
         """What keeps the arms from being compared at all; that is no lack of events but one of data."""

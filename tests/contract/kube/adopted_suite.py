@@ -126,7 +126,7 @@ class AdoptedRoutingSuite:
         routing = KubeRouting(kube.reader)
         with pytest.raises(SpecError, match="never created or reshaped"):
             await routing.shape(kube.adopting(), TEN)
-        await routing.release(kube.adopting())
+        await routing.release(kube.adopting(), await routing.observe(kube.adopting()))
         assert await kube.get(HTTPROUTES, "shop") == before
 
     async def test_an_edit_in_between_is_a_conflict(self, kube: Kube) -> None:

@@ -264,11 +264,11 @@ class ManagedRoutingSuite:
         routing = KubeRouting(kube.reader)
         await routing.shape(kube.spec(), FULL)
         before = await kube.get(HTTPROUTES, NAME)
-        await routing.release(kube.spec())
+        await routing.release(kube.spec(), await routing.observe(kube.spec()))
         released = await kube.get(HTTPROUTES, NAME)
         assert "ownerReferences" not in released["metadata"] or released["metadata"]["ownerReferences"] == []
         assert released["spec"] == before["spec"]
-        await routing.release(kube.spec())
+        await routing.release(kube.spec(), await routing.observe(kube.spec()))
         assert (await kube.get(HTTPROUTES, NAME))["metadata"]["resourceVersion"] == released["metadata"][
             "resourceVersion"
         ]
@@ -279,8 +279,16 @@ class ManagedRoutingSuite:
         assert seen(await routing.shape(heir, FULL)).shape_ok
         assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 0), (CANDIDATE, 100)]]
 
+    async def test_a_route_that_changed_since_it_was_looked_at_is_not_released(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        looked_at = await routing.shape(kube.spec(), ZERO)
+        await kube.edit(HTTPROUTES, NAME, {"metadata": {"labels": {"example.com/by": "hand"}}})
+        with pytest.raises(Conflict):
+            await routing.release(kube.spec(), looked_at)
+        assert (await kube.get(HTTPROUTES, NAME))["metadata"]["ownerReferences"]
+
     async def test_release_without_a_route_is_nothing(self, kube: Kube) -> None:
-        await KubeRouting(kube.reader).release(kube.spec())
+        await KubeRouting(kube.reader).release(kube.spec(), RouteAbsent())
         assert await KubeRouting(kube.reader).observe(kube.spec()) == RouteAbsent()
 
     async def test_without_a_route_there_is_nothing_to_set(self, kube: Kube) -> None:

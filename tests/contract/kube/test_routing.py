@@ -9,6 +9,7 @@ from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import HTTPROUTES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
+from modelrollout.core.observation import RouteAbsent
 from modelrollout.errors import ApiUnavailable, Conflict
 from tests.contract.fake_api import FakeApi, Fault
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
@@ -70,7 +71,7 @@ async def test_a_cluster_without_gateway_api_is_told(api: FakeApi, kube: Kube, a
     assert "install the Gateway API CRDs" in problem(await routing.observe(spec))
     if not adopted:
         assert "install the Gateway API CRDs" in problem(await routing.shape(spec, ZERO))
-    await routing.release(spec)
+    await routing.release(spec, RouteAbsent())
 
 
 async def test_a_weight_is_written_under_every_condition_it_was_decided_on(api: FakeApi, kube: Kube) -> None:
@@ -109,7 +110,8 @@ async def test_shape_and_release_fail_on_a_route_that_changes_under_them(api: Fa
     with pytest.raises(Conflict):
         await routing.shape(replace(kube.spec(), port=9090), ZERO)
     await kube.edit(HTTPROUTES, route_name("fraud"), {"metadata": {"annotations": {"note": None}}})
+    found = await routing.observe(kube.spec(), fresh=True)
     api.meanwhile("PATCH", lambda: annotated(api, kube))
     with pytest.raises(Conflict):
-        await routing.release(kube.spec())
+        await routing.release(kube.spec(), found)
     assert (await kube.get(HTTPROUTES, route_name("fraud")))["metadata"]["ownerReferences"]

@@ -205,6 +205,23 @@ def test_no_data_holds_then_does_what_the_policy_says(cause: NoDataCause, then: 
         assert world.state.phase is Phase.PAUSED
 
 
+def test_silence_of_both_arms_pauses_whatever_the_policy_says_and_ends_by_itself() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.NO_DATA, no_data=NoDataCause.BOTH_ARMS))
+    world.settle()
+    assert (world.weight, world.state.reason) == (25, Reason.NO_DATA)
+    assert "nor from legacy" in world.state.message
+    assert "Pause after 10m" in world.state.message
+    world.now += 600
+    world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PAUSED)
+    world.now += 30_000
+    world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PAUSED)
+    with_evidence(world, assessed(Verdict.PASS))
+    world.settle()
+    assert (world.weight, world.state.phase) == (100, Phase.PROGRESSING)
+
+
 def test_no_traffic_is_doubt_and_never_a_revert_by_the_no_data_policy() -> None:
     world = with_evidence(at_25(), assessed(Verdict.NO_DATA, no_data=NoDataCause.NO_TRAFFIC))
     for _ in range(20):

@@ -68,6 +68,36 @@ def test_candidate_without_endpoints_loses_traffic_and_gets_it_back() -> None:
     assert world.state.incident.reason == Reason.CANDIDATE_UNHEALTHY
 
 
+def test_bug_a_candidate_that_came_back_got_its_traffic_while_prometheus_was_away() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.candidate = replace(READY, endpoints=0)
+    world.settle()
+    world.candidate, world.evidence = READY, EvidenceUnreachable("Timeout", world.now)
+    world.settle()
+    assert (world.weight, world.state.phase, world.state.reason) == (0, Phase.PAUSED, Reason.METRICS_UNREACHABLE)
+    assert "is ready again; metric source 'default' does not answer (Timeout)" in world.state.message
+    world.run(700)
+    assert (world.weight, world.state.phase) == (0, Phase.PAUSED), "a ready candidate has no deadline to miss"
+    world.evidence = None
+    world.settle()
+    assert (world.weight, world.state.phase) == (25, Phase.PROGRESSING)
+
+
+def test_bug_a_rollback_whose_record_was_lost_was_told_without_its_numbers() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.verdict = Verdict.FAIL
+    world.now += 15
+    world.carry_out(world.decide(), upto=1)
+    assert world.weight == 0
+    world.settle()
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert [x.verdict for x in world.state.slis] == [Verdict.FAIL]
+    assert world.state.incident is not None
+    assert world.state.incident.weight == 2500
+
+
 def test_candidate_not_ready_by_its_deadline_is_rejected() -> None:
     world = World(spec=make_spec(5, 100), candidate=replace(READY, endpoints=0))
     world.settle()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,23 @@ async def ask(sources: Sources, behave: Behaviour, **prometheus: Any) -> tuple[Q
         took = time.monotonic() - started
         sources.remove("bad")
         return result, took, server.requests
+
+
+@pytest.mark.parametrize(("ahead", "usable"), [(0, True), (-5, True), (30, False), (-300, False)])
+async def test_bug_clocks_apart_looked_like_a_candidate_without_data(
+    sources: Sources, ahead: float, usable: bool
+) -> None:
+    date = formatdate(time.time() + ahead, usegmt=True)
+    body = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
+    result, _, _ = await ask(sources, answering("200 OK", body, f"Date: {date}"))
+    assert result == (Answer(()) if usable else NoAnswer("ClockSkew"))
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Foo 2026 10:00:00 GMT", "0"])
+async def test_a_server_that_does_not_tell_the_time_is_believed(sources: Sources, date: str) -> None:
+    body = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
+    result, _, _ = await ask(sources, answering("200 OK", body, f"Date: {date}"))
+    assert result == Answer(())
 
 
 async def test_complete_answer_arrives(sources: Sources) -> None:

@@ -27,12 +27,22 @@ def test_a_young_pod_is_judged_after_warmup() -> None:
 
 
 def test_vanished_candidate_is_stale_and_keeps_its_counts() -> None:
-    tracked, fleet = tracker(), steady(until=30)
+    tracked, fleet = tracker(), steady()
+    for labels, samples in fleet.arms["candidate"].items():
+        fleet.arms["candidate"][labels] = [sample for sample in samples if sample[0] < ORIGIN + 30]
     run(tracked, fleet, 6, 41)
     assert only(seen(tracked, 41)).verdict is Verdict.PASS
     run(tracked, fleet, 46, 51)
     found = only(seen(tracked, 51))
     assert (found.verdict, found.no_data) == (Verdict.NO_DATA, NoDataCause.STALE)
+    assert found.candidate == ArmCounts(60, 0)
+
+
+def test_bug_an_outage_of_all_scrapes_was_blamed_on_the_candidate() -> None:
+    tracked, fleet = tracker(), steady(until=30)
+    run(tracked, fleet, 6, 51)
+    found = only(seen(tracked, 51))
+    assert (found.verdict, found.no_data) == (Verdict.NO_DATA, NoDataCause.BOTH_ARMS)
     assert found.candidate == ArmCounts(60, 0)
 
 

@@ -209,6 +209,14 @@ def test_nobody_looking_is_missing_data() -> None:
     for arm, pod in (("legacy", "d-1"), ("candidate", "c-1")):
         cluster.pod(arm, pod, until=400.0, told=lambda t: False, up=lambda t: False)
     found = judged(cluster, until=201.0)
+    assert (found.verdict, found.no_data) == (Verdict.NO_DATA, NoDataCause.BOTH_ARMS)
+
+
+def test_nobody_looking_at_the_candidate_is_missing_data() -> None:
+    cluster = Kube()
+    cluster.pod("legacy", "d-1", until=400.0)
+    cluster.pod("candidate", "c-1", until=400.0, told=lambda t: False, up=lambda t: False)
+    found = judged(cluster, until=201.0)
     assert (found.verdict, found.no_data) == (Verdict.NO_DATA, NoDataCause.MISSING)
 
 

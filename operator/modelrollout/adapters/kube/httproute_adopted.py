@@ -85,7 +85,7 @@ class AdoptedRouter:
         found = locate(written, spec)
         return found if isinstance(found, RouteUnusable) else _seen(spec, written, found)
 
-    async def release(self, spec: RolloutSpec) -> None:
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Nothing to do: the route was never ours."""
 
 

@@ -65,8 +65,8 @@ class ManagedRouter:
             raise Conflict("the route has lost the rules with both backends", subject=_subject(shape))
         return _seen(spec, shape, await set_weights(self._reader, view, changes))
 
-    async def release(self, spec: RolloutSpec) -> None:
-        """Take our ownerReference off, so that the route outlives the rollout."""
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
+        """Take our ownerReference off, so that the route outlives the rollout. Conflict when it is not as `seen`."""
         name = route_name(spec.key.name)
         try:
             view = await self._reader.read(HTTPROUTE, spec.key.namespace, name, fresh=True)
@@ -74,6 +74,8 @@ class ManagedRouter:
             return
         if view is None or spec.uid not in view.owned:
             return
+        if isinstance(seen, RouteSeen) and seen.resource_version != view.resource_version:
+            raise Conflict("the route changed since it was read", subject=HTTPROUTES.subject(view.namespace, name))
         path = f"/metadata/ownerReferences/{view.owned.index(spec.uid)}"
         operations: list[Body] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": view.resource_version},

@@ -31,8 +31,8 @@ class Router(Protocol):
         """Change the weights in one write that fails unless the route is still as `seen`."""
         ...
 
-    async def release(self, spec: RolloutSpec) -> None:
-        """Leave the route in place without its owner."""
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
+        """Leave the route, still as `seen`, in place without its owner."""
         ...
 
 
@@ -63,9 +63,9 @@ class KubeRouting:
             case _:
                 assert_never(seen)
 
-    async def release(self, spec: RolloutSpec) -> None:
-        """Leave a managed route in place without its owner; a no-op for adopted or absent routes."""
-        await self._router(spec).release(spec)
+    async def release(self, spec: RolloutSpec, seen: Route) -> None:
+        """Leave a managed route, still as `seen`, in place without its owner; a no-op for adopted or absent routes."""
+        await self._router(spec).release(spec, seen)
 
     def _router(self, spec: RolloutSpec) -> Router:
         match spec.traffic.router:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -23,6 +25,11 @@ from modelrollout.adapters.prom.wire import Call, Line, LineAdapter
 from modelrollout.ports import Answer, NoAnswer, QueryResult
 
 CHUNK = 1 << 16
+MAX_SKEW = 10.0
+"""Seconds that the server's clock may differ from ours: beyond that, ticks of ours are looked for where its samples are
+not, and every series looks stale or gone.
+"""
+SKEWED = "ClockSkew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class _Session(requests.Session):
         with response:
             if response.status_code != 200:
                 raise Refused(f"HTTP {response.status_code}")
+            if abs(clock_ahead(response.headers.get("Date", ""), time.time())) > MAX_SKEW:
+                raise Refused(SKEWED)
             body = self._body(response)
         return _Envelope(_document(body, most=self._limits.series))
 
@@ -127,6 +136,14 @@ def _document(body: bytes, *, most: int) -> Mapping[str, object]:
     if is_partial(document):
         raise Refused("Partial")
     return document
+
+
+def clock_ahead(date: str, now: float) -> float:
+    """Seconds that the sender of this `Date` header is ahead of `now` (epoch seconds); 0 when it says nothing."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except ValueError:
+        return 0.0
 
 
 class Client:

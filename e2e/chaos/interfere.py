@@ -1,0 +1,94 @@
+"""Somebody else's hands in the objects, and objects that no operator should be hurt by."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from e2e.chaos.faults import Edit, Poison
+from e2e.chaos.process import SYSTEM
+from e2e.chaos.scene import NAME, NAMESPACE, ROUTE, rollout
+from e2e.chaos.traffic import PODS
+from e2e.chaos.world import World
+from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS
+
+LEASE = "modelrollout-operator"
+POISON = "poison"
+AWAY = 20.0
+LEASE_SECONDS = 18.0
+"""Until a Lease that somebody took and does not renew is free again."""
+
+
+def edit(world: World, what: Edit) -> float:
+    """Write it, if what it is about is there; for how many seconds it goes on."""
+    if what is Edit.SLICES_AWAY:
+        world.serve("candidate", 0)
+        world.later(AWAY, lambda: world.serve("candidate", PODS))
+        return AWAY + 1.0
+    if what in (Edit.LEASE_DELETED, Edit.LEASE_STOLEN):
+        _lease(world, what)
+        return LEASE_SECONDS
+    _write(world, what)
+    return 0.0
+
+
+def _write(world: World, what: Edit) -> None:
+    people = world.people
+    match what:
+        case Edit.WEIGHT:
+            if world.route is not None:
+                people.edit_weight(45)
+        case Edit.DECORATE:
+            people.decorate_route()
+        case Edit.ROUTE_DELETED:
+            people.delete(HTTPROUTES, ROUTE)
+        case Edit.LABEL:
+            if world.rollout is not None:
+                people.patch(ROLLOUTS, NAME, {"metadata": {"labels": {"example.com/seen": "yes"}}})
+        case Edit.TOUCH_STATUS:
+            if world.rollout is not None:
+                people.patch(ROLLOUTS, NAME, {"status": {"message": "scribbled"}}, part="status")
+        case Edit.STEPS:
+            world.edit_steps([10, 40, 100])
+        case Edit.ABORT:
+            world.act("Abort")
+        case _:
+            raise AssertionError(what)
+
+
+def _lease(world: World, what: Edit) -> None:
+    store, place = world.server.store, (SYSTEM, LEASE)
+    lease = store.look(LEASES, place)
+    if lease is None:
+        return
+    if what is Edit.LEASE_DELETED:
+        store.delete(LEASES, place, {}, agent="kubectl")
+        return
+    transitions = lease["spec"]["leaseTransitions"] + 1
+    spec = {**lease["spec"], "holderIdentity": "somebody", "leaseTransitions": transitions}
+    store.update(LEASES, place, {**lease, "spec": spec, "metadata": dict(lease["metadata"])}, agent="kubectl")
+
+
+def poison(world: World, what: Poison) -> None:
+    """Create a second rollout that is wrong in its own way."""
+    body = rollout()
+    body["metadata"] = {"name": POISON}
+    match what:
+        case Poison.STORED_GARBAGE:
+            body["spec"]["steps"] = "none"
+        case Poison.HUGE:
+            body["metadata"]["annotations"] = {"example.com/notes": "x" * 250_000}
+        case Poison.STATUS_GARBAGE:
+            body["status"] = {"phase": "Progressing", "step": {"index": "one"}, "conditions": "all", "weight": -7}
+        case Poison.SHARED_ROUTE:
+            body["spec"]["traffic"] = {"adoptRoute": {"name": ROUTE}}
+        case Poison.UNICODE:
+            body["metadata"]["annotations"] = {"example.com/模型": "\N{FIRE}\x00\n"}
+            body["spec"]["candidate"] = {"deployment": "\N{FIRE}" * 60}
+        case _:
+            assert_never(what)
+    # As through an older version of the CRD: past its validation.
+    world.server.store.create(ROLLOUTS, NAMESPACE, body, agent="kubectl")
+    if "status" in body:
+        world.server.store.update(
+            ROLLOUTS, (NAMESPACE, POISON), {"metadata": {}, "status": body["status"]}, subresource="status"
+        )

@@ -1,0 +1,263 @@
+"""What must hold of a run, checked on every version of every object that there has been, and against the reference.
+
+Numbers are those of the reliability page: I1 sum, I2 cap, I3 no resurrection, I4 a revert in time, I5 fencing, I6 rest,
+I7 the same end, I9 truthful status, I10 no data is no pass, I12 deletion, I13 budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.drive import OPERATORS, Run
+from e2e.chaos.faults import Edit, Edited, Unwell
+from e2e.chaos.masks import BAD_ANSWERS, masked
+from e2e.chaos.metrics import Trouble
+from e2e.chaos.scene import NAME, ROUTE, TICK, weight_of
+from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS
+from modelrollout.api.status_codec import decode
+from modelrollout.core.model import FULL, ZERO, Phase, Verdict
+from modelrollout.core.status import RolloutStatus
+
+REVERT = 2.0
+"""Seconds from a trigger that the API itself shows to weight 0."""
+CONFIRM = 2 * TICK
+"""Seconds more that evidence may take than it took in the reference run."""
+DELETION = 30.0
+WRITES_PER_FAULT = 12
+MARGIN = 1e-6
+WITH_SAMPLES = (Trouble.NAN, Trouble.TWICE)
+"""Troubles in which Prometheus answers: what it says is for the evidence to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise: its number and a sentence."""
+
+    oracle: str
+    text: str
+
+
+def check(run: Run, reference: Run | None) -> list[Violation]:
+    """Everything that is wrong with a run; without a reference only what can be said of it alone."""
+    found = [*_alone(run)]
+    if reference is not None:
+        found += _against(run, reference)
+    return found
+
+
+def _alone(run: Run) -> Iterator[Violation]:
+    yield from (Violation("log", text) for text in run.errors)
+    if run.rest is None:
+        status = ((run.end["rollout"] or {}).get("status")) or {}
+        yield Violation("I7", f"no end: {status.get('phase')} {status.get('reason')}: {status.get('message')}")
+    if run.late:
+        yield Violation("I6", f"writes at rest: {', '.join(run.late)}")
+    yield from _walk(run)
+    yield from _in_time(run)
+    yield from _fenced(run)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The objects as they are at one point of the history."""
+
+    weight: float = 0.0
+    foreign: bool = False
+    """Whether somebody else set the weight last."""
+    status: RolloutStatus | None = None
+    written: bool = False
+
+
+def _walk(run: Run) -> Iterator[Violation]:
+    """What can be said of each version by what was there before it."""
+    seen = _Seen()
+    retried = False
+    for version in run.history:
+        ours = version.agent.startswith(OPERATORS)
+        if version.resource is HTTPROUTES and version.place[1] == ROUTE:
+            yield from _route(run, version, seen, ours=ours)
+        elif version.resource is ROLLOUTS and version.place[1] == NAME:
+            if version.body is None:
+                yield from _gone(run, version, seen)
+                continue
+            status = decode(version.body.get("status")) if ours else seen.status
+            if ours and status is not None:
+                yield from _status(run, version, seen, status, retried=retried)
+                seen.status = status
+        elif version.place[1].startswith(f"{NAME}-retry"):
+            retried = True
+
+
+def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[Violation]:
+    when = _when(version)
+    if version.body is None:
+        seen.weight, seen.foreign = 0.0, not ours
+        return
+    for rule in version.body["spec"]["rules"]:
+        weights = [int(ref.get("weight", 1)) for ref in rule["backendRefs"]]
+        if ours and (sum(weights) not in (100, 10_000) or min(weights) < 0):
+            yield Violation("I1", f"{when}: weights {weights} don't add up")
+    weight = weight_of(version.body)
+    if weight is None or weight == seen.weight:
+        return
+    before, seen.weight = seen.weight, weight
+    if not ours:
+        seen.foreign = True
+        return
+    status = seen.status
+    if weight > before:
+        allowed = _cap(status)
+        if weight > allowed + MARGIN:
+            phase = status.phase if status else "no status"
+            yield Violation("I2", f"{when}: raised to {weight:g} %, the record allows {allowed:g} % ({phase})")
+        if status is not None and status.is_rejected(status.revision):
+            yield Violation("I3", f"{when}: raised the rejected revision {status.revision} to {weight:g} %")
+        yield from _evidenced(run, version, weight)
+    seen.foreign = False
+    seen.written = True
+
+
+def _cap(status: RolloutStatus | None) -> float:
+    if status is None or status.phase in (Phase.IDLE, Phase.PREFLIGHT, Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return 0.0
+    if status.phase is Phase.PROMOTED:
+        return 100.0
+    return status.step.weight / 100.0 if status.step else 0.0
+
+
+def _evidenced(run: Run, version: Version, weight: float) -> Iterator[Violation]:
+    """No raise beyond the first step without an answer of Prometheus since the ticks of the step."""
+    for fault in run.plan.faults:
+        if isinstance(fault, Unwell) and weight > 10.0 and fault.trouble not in WITH_SAMPLES:
+            recent = [t for t in run.answered if version.at - 3 * TICK <= t <= version.at]
+            if not recent:
+                yield Violation("I10", f"{_when(version)}: raised to {weight:g} % without an answer of Prometheus")
+
+
+def _status(run: Run, version: Version, seen: _Seen, status: RolloutStatus, *, retried: bool) -> Iterator[Violation]:
+    when, before = _when(version), seen.status
+    claimed = (status.weight or ZERO) / 100.0
+    if not seen.foreign and claimed < seen.weight - MARGIN and status.phase is not Phase.ROLLING_BACK:
+        yield Violation("I9", f"{when}: status says {claimed:g} %, the route gives {seen.weight:g} %")
+    if status.phase is Phase.PROMOTED and seen.weight != FULL / 100.0 and not seen.foreign:
+        yield Violation("I9", f"{when}: Promoted while the route gives {seen.weight:g} %")
+    failed = status.incident is not None and status.incident.reason in BAD_ANSWERS
+    if failed and status.phase is Phase.ROLLED_BACK and not any(x.verdict is Verdict.FAIL for x in status.slis):
+        yield Violation("I14", f"{when}: rolled back for bad answers, and shows no SLI that failed")
+    if before is None:
+        return
+    if status.leader_epoch < before.leader_epoch:
+        yield Violation("I5", f"{when}: epoch {status.leader_epoch} wrote after {before.leader_epoch}")
+    lost = {r.revision for r in before.rejected} - {r.revision for r in status.rejected}
+    if lost and not retried:
+        yield Violation("I3", f"{when}: forgot that {', '.join(sorted(lost))} was rejected")
+    if (before.revision, before.attempt) == (status.revision, status.attempt):
+        peaks = {x.sli: x.peak for x in status.budget}
+        for x in before.budget:
+            if peaks.get(x.sli, 0.0) < x.peak - MARGIN:
+                yield Violation("I13", f"{when}: spent budget of {x.sli} fell from {x.peak:g} to {peaks.get(x.sli)}")
+
+
+def _gone(run: Run, version: Version, seen: _Seen) -> Iterator[Violation]:
+    if seen.weight and not seen.foreign:
+        yield Violation("I12", f"{_when(version)}: gone while the route gives the candidate {seen.weight:g} %")
+
+
+def _in_time(run: Run) -> Iterator[Violation]:
+    """I4 and I12 for triggers that the API shows; evidence is compared with the reference."""
+    for trigger in run.triggers:
+        due = max(trigger.at, led(run, trigger.at)) + REVERT
+        if not trigger.evidence:
+            yield from _down_by(run, trigger.what, trigger.at, due)
+        if trigger.what == "delete":
+            gone = next(
+                (v.at for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is None), None
+            )
+            if gone is None or gone > due - REVERT + DELETION:
+                yield Violation("I12", f"deletion took {'for ever' if gone is None else f'{gone - trigger.at:.1f} s'}")
+
+
+def led(run: Run, since: float) -> float:
+    """When, after `since`, faults were over and somebody led who could act."""
+    calm = max(since, run.disturbed)
+    leases = [v for v in run.history if v.resource is LEASES]
+    # Whoever renews the Lease first after the last fault is in office; if nothing was wrong, somebody was all the time.
+    if run.disturbed <= since:
+        return since
+    return next((v.at for v in leases if v.at >= calm), calm)
+
+
+def _down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation]:
+    down = zero_after(run.history, since)
+    if down is None or down > due:
+        took = "never" if down is None else f"after {down - since:.2f} s"
+        yield Violation("I4", f"{what}: weight 0 {took}, allowed {due - since:.2f} s")
+
+
+def zero_after(history: Sequence[Version], since: float) -> float | None:
+    """When the route gave the candidate nothing for good, at `since` or later; None if it never did."""
+    found: float | None = None
+    weight = 0.0
+    for version in history:
+        if version.resource is not HTTPROUTES or version.place[1] != ROUTE:
+            continue
+        if version.at > since and weight == 0.0 and found is None:
+            found = since
+        weight = (weight_of(version.body) or 0.0) if version.body is not None else 0.0
+        if version.at < since:
+            continue
+        if weight == 0.0 and found is None:
+            found = version.at
+    if found is None and weight == 0.0:
+        return since
+    return found
+
+
+def _fenced(run: Run) -> Iterator[Violation]:
+    """I5: whoever wrote the status last is the only one who raises the route."""
+    author = ""
+    weight = 0.0
+    for version in run.history:
+        if not version.agent.startswith(OPERATORS) or version.body is None:
+            continue
+        if version.resource is ROLLOUTS and version.place[1] == NAME:
+            author = version.agent
+        elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
+            now = weight_of(version.body) or 0.0
+            # The new leader may finish what the record of its predecessor orders; the old one may not.
+            if now > weight and _order(version.agent) < _order(author):
+                yield Violation("I5", f"{_when(version)}: {version.agent} raised after {author} had taken over")
+            weight = now
+
+
+def _order(agent: str) -> int:
+    return int(agent.rpartition("#")[2] or 0)
+
+
+def _against(run: Run, reference: Run) -> Iterator[Violation]:
+    ours, theirs = masked(run), masked(reference)
+    if run.rest is not None and not _other_end(run):
+        for key in sorted({*ours, *theirs}):
+            if ours.get(key) != theirs.get(key):
+                yield Violation("I7", f"{key}: {ours.get(key)!r}, in the reference {theirs.get(key)!r}")
+    allowed = sum(reference.writes.values()) + WRITES_PER_FAULT * max(1, len(run.plan.faults))
+    made = len(run.operators(run.history))
+    if made > allowed:
+        yield Violation("I6", f"{made} writes took effect, allowed {allowed}")
+    for trigger, known in zip(run.triggers, reference.triggers, strict=False):
+        if trigger.evidence and known.evidence:
+            took = zero_after(reference.history, known.at)
+            usual = 0.0 if took is None else took - known.at
+            calm = led(run, trigger.at)
+            yield from _down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM)
+
+
+def _other_end(run: Run) -> bool:
+    """Whether a fault of the plan is itself a reason for another end."""
+    return any(isinstance(f, Edited) and f.edit in (Edit.ABORT, Edit.STEPS) for f in run.plan.faults)
+
+
+def _when(version: Version) -> str:
+    return f"{version.resource.plural} at {version.number} (+{version.at % 100_000:.2f} s, {version.agent})"

@@ -1,0 +1,56 @@
+"""Plans, made from what a reference run did: every write of it is a place where something can go wrong."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from e2e.chaos.drive import Run
+from e2e.chaos.faults import (
+    Blocked,
+    Blurred,
+    Crash,
+    Edit,
+    Edited,
+    Fail,
+    Failure,
+    Fault,
+    Parted,
+    Plan,
+    Poison,
+    Poisoned,
+    Span,
+    Unwell,
+)
+from e2e.chaos.metrics import Trouble
+from e2e.chaos.views import Blur
+
+KINDS = (("httproutes",), ("modelrollouts",), ("deployments", "endpointslices"), ("rolloutactions",))
+EVERYTHING = tuple(sorted({kind for kinds in KINDS for kind in kinds}))
+
+
+def plans(reference: Run, seed: int) -> Iterator[Plan]:
+    """Every single fault at every write, then pairs drawn by `seed`, without end."""
+    name, count = reference.plan.workload, sum(reference.writes.values())
+    for fault in singles(count):
+        yield Plan(name, seed, (fault,))
+    rng = random.Random(f"{name}/{seed}")
+    pool = list(singles(count))
+    while True:
+        pair = sorted(rng.sample(pool, 2 if rng.random() < 0.8 else 3), key=lambda fault: fault.at)
+        yield Plan(name, rng.randrange(10**6), tuple(pair))
+
+
+def singles(count: int) -> Iterator[Fault]:
+    """All families at every write of a run of `count` writes."""
+    for k in range(1, count + 1):
+        yield from (Crash(k, after=after) for after in (False, True))
+        yield from (Fail(k, failure, span) for failure in Failure for span in Span)
+        yield from (Edited(k, what) for what in Edit)
+        for blur in Blur:
+            seconds = 600.0 if blur is Blur.SILENT else 10.0
+            yield from (Blurred(k, blur, kinds, seconds) for kinds in (*KINDS[:3], EVERYTHING))
+        yield from (Unwell(k, trouble, 60.0) for trouble in Trouble)
+        yield from (Parted(k, 30.0, skew) for skew in (0.0, 30.0, -30.0, 300.0, -300.0))
+        yield from (Poisoned(k, what) for what in Poison)
+        yield Blocked(k, 30.0)

@@ -1,0 +1,41 @@
+"""A run told line by line: who wrote what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.clock import START
+from e2e.chaos.drive import drive
+from e2e.chaos.faults import Plan
+from e2e.chaos.scene import weight_of
+from modelrollout.adapters.kube.resources import EVENTS, HTTPROUTES, LEASES, ROLLOUTS
+
+
+def story(plan: Plan) -> Iterator[str]:
+    """Its lines; Leases only when they change hands."""
+    holder = ""
+    for version in drive(plan).history:
+        if version.resource is LEASES:
+            now = str(((version.body or {}).get("spec") or {}).get("holderIdentity", "nobody"))
+            if now == holder:
+                continue
+            holder = now
+            detail = f"held by {now}"
+        else:
+            detail = _detail(version)
+        at = version.at - START
+        what = f"{version.event.lower()} {version.resource.plural}/{version.place[1]}"
+        yield f"{at:9.3f} s  {version.number:5}  {version.agent:14} {what}  {detail}".rstrip()
+
+
+def _detail(version: Version) -> str:
+    body = version.body or {}
+    if version.resource is HTTPROUTES and version.body is not None:
+        return f"candidate {weight_of(version.body):g} %"
+    if version.resource is ROLLOUTS:
+        status = body.get("status") or {}
+        return f"{status.get('phase', '')} {status.get('reason', '')}: {str(status.get('message', ''))[:90]}"
+    if version.resource is EVENTS:
+        return f"{body.get('reason')}: {str(body.get('note', ''))[:90]}"
+    return ""
