@@ -16,6 +16,7 @@ from modelrollout.core.observation import (
     Observation,
     PreflightFailed,
     RouteAbsent,
+    RouteUnusable,
     SliAssessment,
     SpecProblem,
     Workload,
@@ -89,7 +90,7 @@ class Gather:
             )
             return Gathered(obj, None, observation)
         legacy, candidate = await self._workloads.observe(spec, fresh=fresh)
-        route = await self._routing.observe(spec, fresh=fresh)
+        route = self._contested(key) or await self._routing.observe(spec, fresh=fresh)
         revision = revision_of(candidate, spec.candidate)
         source = self._source(spec)
         found = NOT_LOOKED
@@ -117,6 +118,15 @@ class Gather:
             revision,
         )
         return Gathered(obj, spec, observation)
+
+    def _contested(self, key: Key) -> RouteUnusable | None:
+        elder = self._store.claims.elder(key)
+        if elder is None:
+            return None
+        return RouteUnusable(
+            f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
+            "another route or rule, or delete one of the two rollouts"
+        )
 
     def _source(self, spec: RolloutSpec) -> SourceSpec | SpecProblem:
         name = spec.analysis.metric_source

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject, Rollouts
+from modelrollout.runtime.claims import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Store:
         self._objects: dict[Key, RolloutObject] = {}
         self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
         self._doubts: set[Key] = set()
+        self.claims = Claims()
 
     def put(self, obj: RolloutObject) -> bool:
         """Take in a state; False when it is older than what is known or the same."""
@@ -55,6 +57,7 @@ class Store:
         self._objects[obj.key] = obj
         if obj.spec is not None:
             self._specs[obj.key] = (obj.uid, obj.spec)
+            self.claims.take(obj.spec, obj.created)
         return True
 
     def forget(self, key: Key) -> None:
@@ -62,6 +65,7 @@ class Store:
         self._objects.pop(key, None)
         self._specs.pop(key, None)
         self._doubts.discard(key)
+        self.claims.drop(key)
 
     def doubt(self, key: Key) -> None:
         """The next read must ask the API server: a write conflicted, or its result is unknown."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import HTTPROUTES
 from modelrollout.adapters.kube.routing import KubeRouting
-from modelrollout.core.model import FULL, ZERO, Weight
+from modelrollout.core.model import FULL, ZERO, AdoptRoute, Weight
 from modelrollout.errors import Conflict, SpecError
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import answered, backend, pair, problem, rule, seen, shop, weights, without_weights
@@ -116,6 +119,13 @@ class AdoptedRoutingSuite:
         with pytest.raises(SpecError):
             await routing.set_weight(kube.adopting(named), found, ZERO, segments=False)
         assert (await kube.get(HTTPROUTES, "shop"))["metadata"] == before["metadata"]
+
+    async def test_bug_a_route_that_another_rollout_manages_was_adopted(self, kube: Kube) -> None:
+        routing = KubeRouting(kube.reader)
+        await routing.shape(kube.spec(), ZERO)
+        young = replace(kube.adopting(), uid="2c0c1f9e-0000-4000-8000-00000000000c")
+        young = replace(young, traffic=replace(young.traffic, router=AdoptRoute(route_name("fraud"))))
+        assert 'is managed by ModelRollout "fraud"' in problem(await routing.observe(young))
 
     async def test_a_missing_route_is_told(self, kube: Kube) -> None:
         said = problem(await KubeRouting(kube.reader).observe(kube.adopting()))

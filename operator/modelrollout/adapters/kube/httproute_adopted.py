@@ -9,6 +9,7 @@ from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted, shar
 from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, read_at, set_weights
 from modelrollout.adapters.kube.projection import HTTPROUTE
 from modelrollout.adapters.kube.reader import Reader
+from modelrollout.adapters.kube.resources import ROLLOUTS
 from modelrollout.adapters.kube.weights import scale_for, split, split_down
 from modelrollout.core.model import ZERO, AdoptRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteSeen, RouteUnusable
@@ -50,6 +51,11 @@ class AdoptedRouter:
             return RouteUnusable(
                 f'HTTPRoute "{router.name}" not found in namespace {spec.key.namespace}: create it, or correct'
                 f" {FIELD}.name"
+            )
+        if view.owner is not None and view.owner[0] == ROLLOUTS.kind and view.owner[2] != spec.uid:
+            return RouteUnusable(
+                f'HTTPRoute "{router.name}" is managed by ModelRollout "{view.owner[1]}": two rollouts can\'t move the'
+                f" same weights; correct {FIELD}.name, or delete one of the rollouts"
             )
         pair = locate(view, spec)
         return pair if isinstance(pair, RouteUnusable) else _seen(spec, view, pair)

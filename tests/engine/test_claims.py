@@ -1,0 +1,82 @@
+"""Two rollouts that adopt the same route: the elder steers, the younger is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelrollout.core.model import AdoptRoute, Key, Phase, RolloutSpec
+from modelrollout.runtime.claims import Claims
+from tests.engine.world import build, spec_named
+
+
+def adopting(name: str, route: str = "shop", rule: str | None = None, *, arms: str = "m") -> RolloutSpec:
+    base, other = spec_named(name), spec_named(arms)
+    traffic = replace(base.traffic, router=AdoptRoute(route, rule))
+    return replace(base, traffic=traffic, legacy=other.legacy, candidate=other.candidate)
+
+
+def claims(*specs: RolloutSpec) -> Claims:
+    made = Claims()
+    for created, spec in enumerate(specs):
+        made.take(spec, float(created))
+    return made
+
+
+def test_the_elder_has_no_rival_and_the_younger_has_one() -> None:
+    made = claims(adopting("b"), adopting("a"))
+    assert made.elder(Key("serving", "b")) is None
+    assert made.elder(Key("serving", "a")) == Key("serving", "b")
+    made.drop(Key("serving", "b"))
+    assert made.elder(Key("serving", "a")) is None
+
+
+def test_of_two_made_in_the_same_second_the_name_decides() -> None:
+    made = Claims()
+    for name in ("b", "a"):
+        made.take(adopting(name), 1.0)
+    assert made.elder(Key("serving", "b")) == Key("serving", "a")
+    assert made.elder(Key("serving", "a")) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rivals"),
+    [
+        (adopting("a"), adopting("b", "other"), False),
+        (adopting("a", rule="x"), adopting("b", rule="y"), False),
+        (adopting("a", rule="x"), adopting("b"), True),
+        (adopting("a", rule="x"), adopting("b", rule="x"), True),
+        (adopting("a"), adopting("b", arms="n"), False),
+        (adopting("a"), spec_named("b"), False),
+    ],
+)
+def test_what_counts_as_the_same_backends(first: RolloutSpec, second: RolloutSpec, rivals: bool) -> None:
+    assert (claims(first, second).elder(second.key) == first.key) is rivals
+
+
+def test_an_edit_moves_the_claim() -> None:
+    made = claims(adopting("a"), adopting("b"))
+    made.take(adopting("b", "other"), 1.0)
+    assert made.elder(Key("serving", "b")) is None
+
+
+@pytest.mark.looptime
+async def test_bug_two_rollouts_moved_the_weights_of_one_route() -> None:
+    world = build()
+    elder, younger = adopting("a"), adopting("b")
+    for created, spec in ((1.0, elder), (2.0, younger)):
+        world.metrics.serve(spec)
+        world.api.edit(world.api.create(spec), created=created)
+    await world.start()
+
+    def phase(spec: RolloutSpec) -> Phase | None:
+        status = world.api.objects[spec.key].status
+        return status.phase if status else None
+
+    await world.until(lambda: phase(younger) is Phase.INVALID, limit=30)
+    assert "ModelRollout 'a' steers these backends" in world.api.status(younger.key).message
+    assert younger.key not in world.api.routes
+    await world.until(lambda: elder.key in world.api.routes, limit=30)
+    assert phase(elder) is not Phase.INVALID
+    await world.stop()
