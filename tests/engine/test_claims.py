@@ -77,6 +77,5 @@ async def test_bug_two_rollouts_moved_the_weights_of_one_route() -> None:
     await world.until(lambda: phase(younger) is Phase.INVALID, limit=30)
     assert "ModelRollout 'a' steers these backends" in world.api.status(younger.key).message
     assert younger.key not in world.api.routes
-    await world.until(lambda: elder.key in world.api.routes, limit=30)
     assert phase(elder) is not Phase.INVALID
     await world.stop()

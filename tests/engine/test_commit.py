@@ -22,7 +22,8 @@ from modelrollout.core.model import FULL, ZERO, Epoch, Key, Phase, Verdict, Weig
 from modelrollout.core.observation import EvidencePending, EvidenceSeen, RouteSeen
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable, Bug, Conflict, Gone
-from modelrollout.runtime.commit import Committed, Deposed
+from modelrollout.runtime.commit import Committed
+from modelrollout.runtime.fence import Deposed
 from modelrollout.runtime.gather import Gathered
 from tests.engine.api import Crash
 from tests.engine.world import World, build

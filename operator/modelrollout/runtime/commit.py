@@ -14,12 +14,13 @@ from typing import assert_never
 
 from modelrollout.core.intents import AddFinalizer, Decision, DropFinalizer, Move, SetWeight, ShapeRoute
 from modelrollout.core.model import Epoch, Key, RolloutSpec, Weight
-from modelrollout.core.observation import Evidence, RouteSeen
+from modelrollout.core.observation import Evidence, Route, RouteSeen
 from modelrollout.core.status import RolloutStatus, significant
 from modelrollout.errors import Bug, Conflict, Denied, Gone, RolloutError, SpecError
 from modelrollout.ports import Announcer, Clock, RolloutObject, Rollouts, Routing
 from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.between import lowers, same
+from modelrollout.runtime.fence import fenced
 from modelrollout.runtime.gather import Gathered
 from modelrollout.runtime.refusals import Refusals
 from modelrollout.runtime.store import Store
@@ -28,10 +29,6 @@ log = logging.getLogger(__name__)
 
 LOWER_TRIES = 5
 """A rollback meets a route that others keep editing: read and lower again, at once."""
-
-
-class Deposed(RolloutError):
-    """We are not the leader any more, or somebody with a higher epoch has written: nothing may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +96,7 @@ class Commit:
 
     def fence(self, obj: RolloutObject) -> Epoch:
         """Our epoch, or Deposed."""
-        epoch = self.epoch()
-        if epoch is None:
-            raise Deposed("the lease is not ours", subject=str(obj.key))
-        stored = obj.status.leader_epoch if obj.status else 0
-        if stored > epoch:
-            raise Deposed(f"status carries leader epoch {stored}, ours is {epoch}", subject=str(obj.key))
-        return epoch
+        return fenced(self.epoch(), obj)
 
 
 class Act:

@@ -16,7 +16,8 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Bug, Conflict, Denied, Gone, SpecError, Throttled, Transient
 from modelrollout.ports import Clock, Journal
 from modelrollout.runtime.backoff import SLOW, SLOW_ROLLBACK, Backoff
-from modelrollout.runtime.commit import Act, Commit, Committed, Deposed
+from modelrollout.runtime.commit import Act, Commit, Committed
+from modelrollout.runtime.fence import Deposed
 from modelrollout.runtime.gather import Gather, Gathered
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, Work, WorkQueue

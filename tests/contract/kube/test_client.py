@@ -23,7 +23,7 @@ SECRET = "hunter2-from-a-body"
 @pytest.fixture
 async def client(api: FakeApi, tmp_path: Path) -> AsyncIterator[KubeClient]:
     path = plain_kubeconfig(tmp_path / "kubeconfig", api.url)
-    async with await KubeClient.connect(path, timeout=0.3) as connected:
+    async with await KubeClient.connect(path, timeout=1.0) as connected:
         yield connected
 
 
