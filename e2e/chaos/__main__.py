@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--family", default="", help="only plans whose text has this in it")
     parser.add_argument("--minutes", type=float, help="begin no new plan after that long")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args(argv)
     if args.plan:
@@ -66,6 +67,8 @@ def _many(args: argparse.Namespace) -> int:
         tally.add(verdict)
         if verdict.violations:
             _complain(verdict.plan, [f"{v.oracle}: {v.text}" for v in verdict.violations], len(tally.failed))
+            if args.first:
+                break
         if time.monotonic() - shown > EVERY:
             shown = time.monotonic()
             rate = tally.plans / (shown - begun)

@@ -87,8 +87,4 @@ def poison(world: World, what: Poison) -> None:
         case _:
             assert_never(what)
     # As through an older version of the CRD: past its validation.
-    world.server.store.create(ROLLOUTS, NAMESPACE, body, agent="kubectl")
-    if "status" in body:
-        world.server.store.update(
-            ROLLOUTS, (NAMESPACE, POISON), {"metadata": {}, "status": body["status"]}, subresource="status"
-        )
+    world.server.store.plant(ROLLOUTS, (NAMESPACE, POISON), body, agent="kubectl")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import OPERATORS, Run
-from e2e.chaos.faults import Edit, Edited, Unwell
+from e2e.chaos.faults import Edit, Edited, Parted, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.scene import NAME, ROUTE, TICK, weight_of
@@ -25,6 +25,7 @@ REVERT = 2.0
 CONFIRM = 2 * TICK
 """Seconds more that evidence may take than it took in the reference run."""
 DELETION = 30.0
+JUMP = 30.0
 WRITES_PER_FAULT = 12
 MARGIN = 1e-6
 WITH_SAMPLES = (Trouble.NAN, Trouble.TWICE)
@@ -52,7 +53,7 @@ def _alone(run: Run) -> Iterator[Violation]:
     if run.rest is None:
         status = ((run.end["rollout"] or {}).get("status")) or {}
         yield Violation("I7", f"no end: {status.get('phase')} {status.get('reason')}: {status.get('message')}")
-    if run.late:
+    if run.late and run.end["rollout"] is not None:
         yield Violation("I6", f"writes at rest: {', '.join(run.late)}")
     yield from _walk(run)
     yield from _in_time(run)
@@ -80,8 +81,9 @@ def _walk(run: Run) -> Iterator[Violation]:
             yield from _route(run, version, seen, ours=ours)
         elif version.resource is ROLLOUTS and version.place[1] == NAME:
             if version.body is None:
+                # What becomes of a route that nobody owns is nobody's promise.
                 yield from _gone(run, version, seen)
-                continue
+                return
             status = decode(version.body.get("status")) if ours else seen.status
             if ours and status is not None:
                 yield from _status(run, version, seen, status, retried=retried)
@@ -251,12 +253,20 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
             took = zero_after(reference.history, known.at)
             usual = 0.0 if took is None else took - known.at
             calm = led(run, trigger.at)
-            yield from _down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM)
+            yield from _down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM + _jump(run))
+
+
+def _jump(run: Run) -> float:
+    """Seconds more for a leader whose clock jumps: ticks of the wrong time are behind it, or ahead."""
+    return JUMP if any(isinstance(f, Parted) and f.skew for f in run.plan.faults) else 0.0
 
 
 def _other_end(run: Run) -> bool:
     """Whether a fault of the plan is itself a reason for another end."""
-    return any(isinstance(f, Edited) and f.edit in (Edit.ABORT, Edit.STEPS) for f in run.plan.faults)
+    edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
+    # A candidate that loses its endpoints twice is rolled back.
+    twice = Edit.SLICES_AWAY in edits and run.workload.name == "candidate-away"
+    return twice or bool(edits & {Edit.ABORT, Edit.STEPS})
 
 
 def _when(version: Version) -> str:

@@ -134,5 +134,5 @@ async def _edit_steps(world: World) -> None:
 
 
 async def _at(world: World, percent: float) -> None:
-    await world.until(lambda: (world.route or 0.0) >= percent)
+    await world.until(lambda: (world.route or 0.0) >= percent or world.phase in ("Promoted", "RolledBack"))
     await asyncio.sleep(3)

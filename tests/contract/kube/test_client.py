@@ -122,9 +122,9 @@ async def test_messages_are_cut(api: FakeApi, client: KubeClient) -> None:
 async def test_a_server_that_hangs_costs_the_timeout_and_no_more(api: FakeApi, client: KubeClient) -> None:
     api.fail("PATCH", fault=Fault(hang=True))
     begun = time.monotonic()
-    with pytest.raises(ApiUnavailable, match=r"no answer within 0\.3 s"):
+    with pytest.raises(ApiUnavailable, match=r"no answer within 1 s"):
         await client.merge_patch(ROLLOUTS, "serving", "fraud", {"spec": {}})
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 4.0
     assert len(api.requests) == 1
 
 
