@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver chaos e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ demo: venv ## three real rollouts on a real local cluster
 
 demo-down: venv ## end the demo's cluster
 	$(PY) -m e2e.cluster down --name demo
+
+chaos: venv ## fault suite in virtual time (about 8 minutes; CHAOS="--plans 0": every fault at every write, hours)
+	$(PY) -m e2e.chaos --minutes 8 $(CHAOS)
 
 bench: venv ## performance figures
 	$(PY) -m e2e.bench

@@ -82,9 +82,10 @@ def poison(world: World, what: Poison) -> None:
         case Poison.SHARED_ROUTE:
             body["spec"]["traffic"] = {"adoptRoute": {"name": ROUTE}}
         case Poison.UNICODE:
-            body["metadata"]["annotations"] = {"example.com/模型": "\N{FIRE}\x00\n"}
+            body["metadata"]["annotations"] = {"example.com/notes": "模型 \N{FIRE}\x00\n"}
             body["spec"]["candidate"] = {"deployment": "\N{FIRE}" * 60}
         case _:
             assert_never(what)
+    stored = world.people.create(ROLLOUTS, POISON, {**rollout(), "metadata": body.get("metadata", {})})
     # As through an older version of the CRD: past its validation.
-    world.server.store.plant(ROLLOUTS, (NAMESPACE, POISON), body, agent="kubectl")
+    world.server.store.plant(ROLLOUTS, (NAMESPACE, POISON), {**stored, **body}, agent="kubectl")
