@@ -128,4 +128,4 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert text.startswith("#!/usr/bin/env bash\n")
     assert "set -euo pipefail" in text
     ordered = [line.split()[1] for line in text.splitlines() if line.startswith("run ")]
-    assert ordered == ["test", "e2e"]
+    assert ordered == ["test", "chaos", "e2e"]
