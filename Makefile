@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver chaos e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,10 @@ demo-down: venv ## end the demo's cluster
 
 chaos: venv ## fault suite in virtual time (about 8 minutes; CHAOS="--plans 0": every fault at every write, hours)
 	$(PY) -m e2e.chaos --minutes 8 $(CHAOS)
+
+chaos-real: venv ## SIGKILL at every write of the operator's process, on a real API server (CHAOS="--family all": every fault, an hour)
+	@$(PY) -m e2e.cluster prepare
+	$(PY) -m e2e.chaos.real $(CHAOS)
 
 bench: venv ## performance figures
 	$(PY) -m e2e.bench

@@ -74,6 +74,8 @@ class Run:
     sent: int = 0
     late: list[str] = field(default_factory=list)
     """Operator's writes after the rollout was at rest."""
+    patience: float = 0.0
+    """Seconds that a slow machine may take longer than promised; none in virtual time."""
 
     def operators(self, history: list[Version]) -> list[Version]:
         """Those of the operator for the rollout, the leader election aside."""

@@ -170,7 +170,7 @@ def _gone(run: Run, version: Version, seen: _Seen) -> Iterator[Violation]:
 def _in_time(run: Run) -> Iterator[Violation]:
     """I4 and I12 for triggers that the API shows; evidence is compared with the reference."""
     for trigger in run.triggers:
-        due = max(trigger.at, led(run, trigger.at)) + REVERT
+        due = max(trigger.at, led(run, trigger.at)) + REVERT + run.patience
         if not trigger.evidence:
             yield from _down_by(run, trigger.what, trigger.at, due)
         if trigger.what == "delete":

@@ -1,6 +1,6 @@
 """Users, pods and scrapes: exact counters of two arms that follow the weight, in closed form. Nothing here is random.
 
-Requests arrive evenly, `RATE` a second; each arm's share is spread evenly over its pods.
+Requests arrive evenly; each arm's share is spread evenly over its pods.
 """
 
 from __future__ import annotations
@@ -48,10 +48,24 @@ class _Arm:
 
 
 class Traffic:
-    """The data plane of one rollout. All times are epoch seconds and never go back."""
+    """The data plane of one rollout. All times are epoch seconds and never go back.
 
-    def __init__(self, namespace: str, legacy: str, candidate: str, *, start: float) -> None:
+    `rate`: requests a second; `scrape`: seconds between two samples.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        legacy: str,
+        candidate: str,
+        *,
+        start: float,
+        rate: float = RATE,
+        scrape: float = SCRAPE,
+    ) -> None:
         self.namespace = namespace
+        self._rate = rate
+        self._scrape = scrape
         self.weight = 0.0
         self.errors = {"legacy": 0.002, "candidate": 0.002}
         self.endpoints = {"legacy": PODS, "candidate": PODS}
@@ -94,7 +108,7 @@ class Traffic:
         self.lost += self._losing * max(0.0, t - self._last)
         self._last, self._losing = t, 0.0
         for arm, share in (("legacy", 1 - self.weight), ("candidate", self.weight)):
-            rate = RATE * share
+            rate = self._rate * share
             served = self.endpoints[arm] > 0
             if not served:
                 # Nobody answers them, so no pod counts them either.
@@ -114,7 +128,7 @@ class Traffic:
             for number, (pod, born, died) in enumerate(arm.pods):
                 phase = 1.0 + number % PODS
                 first = max(at - query.window + UNSCRAPED, born)
-                times = _scrapes(first, min(at, died - UNSCRAPED), phase)
+                times = _scrapes(first, min(at, died - UNSCRAPED), phase, self._scrape)
                 if times:
                     found += self._pod(query, arm, pod, born, times)
         return found
@@ -135,7 +149,7 @@ class Traffic:
         return found
 
 
-def _scrapes(start: float, end: float, phase: float) -> tuple[float, ...]:
-    first = -int((phase - start) // SCRAPE)
-    last = int((end - phase) // SCRAPE)
-    return tuple([phase + SCRAPE * k for k in range(first, last + 1)])
+def _scrapes(start: float, end: float, phase: float, scrape: float) -> tuple[float, ...]:
+    first = -int((phase - start) // scrape)
+    last = int((end - phase) // scrape)
+    return tuple([phase + scrape * k for k in range(first, last + 1)])

@@ -1,0 +1,136 @@
+"""Every version of the objects that promises are about, by watches that nothing stands in the way of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.real.upstream import Upstream
+from modelrollout.adapters.kube.resources import ACTIONS, HTTPROUTES, LEASES, ROLLOUTS, Body, Resource
+
+SEEN = (ROLLOUTS, HTTPROUTES, ACTIONS, LEASES)
+AGAIN = 0.3
+PEOPLE = "kubectl"
+
+
+class Blind(Exception):
+    """The witness has missed something: nothing can be said of the runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One event of a watch, when it came (epoch seconds)."""
+
+    number: int
+    at: float
+    resource: Resource
+    name: str
+    body: Body | None
+    """None: deleted."""
+
+
+class Witness:
+    """Watches all namespaces; `seen` by namespace. Listeners are called with what comes."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self.seen: dict[str, list[Sight]] = defaultdict(list)
+        self.latest: dict[tuple[str, Resource, str], Body] = {}
+        """By namespace, resource and name."""
+        self.listeners: dict[str, Callable[[Sight], None]] = {}
+        self.blind: str = ""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Watch from now on; nothing may have been created before."""
+        for resource in SEEN:
+            version = await self._version(resource)
+            self._tasks.append(asyncio.create_task(self._follow(resource, version)))
+
+    async def stop(self) -> None:
+        """End. Raises Blind when something was missed."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.blind:
+            raise Blind(self.blind)
+
+    async def _version(self, resource: Resource) -> str:
+        """Where the collection is now; a fresh API server refuses a list until its cache is filled."""
+        while True:
+            async with self._upstream.session.get(f"{self._upstream.url}{resource.path()}") as answer:
+                if answer.status == 200:
+                    return str(json.loads(await answer.read())["metadata"]["resourceVersion"])
+            await asyncio.sleep(AGAIN)
+
+    async def _follow(self, resource: Resource, version: str) -> None:
+        while not self.blind:
+            try:
+                version = await self._watch(resource, version)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                await asyncio.sleep(AGAIN)  # the API server is away: the watch goes on where it was
+
+    async def _watch(self, resource: Resource, version: str) -> str:
+        asked = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        url = f"{self._upstream.url}{resource.path()}"
+        async with self._upstream.session.get(url, params=asked) as answer:
+            if answer.status != 200:
+                await asyncio.sleep(AGAIN)
+                return version
+            rest = b""
+            try:
+                async for chunk in answer.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        version = self._take(resource, json.loads(line), version)
+            except aiohttp.ClientError:
+                await asyncio.sleep(AGAIN)
+        return version
+
+    def _take(self, resource: Resource, event: Mapping[str, Any], version: str) -> str:
+        body: Body = event["object"]
+        if event["type"] == "ERROR":
+            self.blind = f"{resource.plural}: {body.get('message')}"
+            return version
+        meta = body["metadata"]
+        if event["type"] != "BOOKMARK":
+            gone = event["type"] == "DELETED"
+            namespace, name = str(meta["namespace"]), str(meta["name"])
+            sight = Sight(int(meta["resourceVersion"]), time.time(), resource, name, None if gone else body)
+            self.seen[namespace].append(sight)
+            if gone:
+                self.latest.pop((namespace, resource, name), None)
+            else:
+                self.latest[namespace, resource, name] = body
+            listener = self.listeners.get(namespace)
+            if listener is not None:
+                listener(sight)
+        return str(meta["resourceVersion"])
+
+
+def history(sights: list[Sight], namespace: str, authors: Mapping[tuple[str, int], int]) -> list[Version]:
+    """The history of one namespace as the oracles read it, in the order of the store.
+
+    `authors`: by plural and resourceVersion, which life of the operator wrote it; all else was somebody else.
+    """
+    found: list[Version] = []
+    before: dict[tuple[Resource, str], Body] = {}
+    for sight in sorted(sights, key=lambda each: each.number):
+        life = authors.get((sight.resource.plural, sight.number))
+        agent = PEOPLE if life is None else f"operator#{life}"
+        key = (sight.resource, sight.name)
+        known = before.pop(key, None)
+        if sight.body is not None:
+            before[key] = sight.body
+        found.append(
+            Version(sight.number, sight.resource, (namespace, sight.name), sight.body, known, agent, sight.at, b"")
+        )
+    return found

@@ -1,0 +1,151 @@
+"""The proxy between operator and API server: passes on, counts, and lets go wrong what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from yarl import URL
+
+from e2e.chaos.real.proxy import Cut, Mishap, Proxy, Sent
+from e2e.chaos.real.upstream import Upstream
+from e2e.chaos.transport import Die, Lose, Refuse
+
+STATUS = "/apis/modelrollout.dev/v1alpha1/namespaces/n/modelrollouts/fraud/status"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/n/leases/operator"
+
+
+@dataclass
+class Bench:
+    """A server that remembers what reaches it, the proxy before it, and what is to happen next."""
+
+    reached: list[str] = field(default_factory=list)
+    told: list[Sent] = field(default_factory=list)
+    mishap: Mishap | None = None
+    kills: int = 0
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+    session: aiohttp.ClientSession = field(init=False)
+    proxy: Proxy = field(init=False)
+
+    def kill(self) -> None:
+        self.kills += 1
+        self.proxy.died()
+
+    async def server(self, request: web.Request) -> web.StreamResponse:
+        self.reached.append(f"{request.method} {request.raw_path}")
+        if request.query.get("watch"):
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b'{"type":"ADDED"}\n')
+            await self.event.wait()
+            await answer.write(b'{"type":"MODIFIED"}\n')
+            return answer
+        return web.json_response({"metadata": {"resourceVersion": str(100 + len(self.reached))}, "was": "x" * 200})
+
+    async def send(self, path: str, method: str = "PATCH") -> int:
+        url = URL(f"http://127.0.0.1:{self.proxy.port}{path}", encoded=True)
+        async with self.session.request(method, url, data=b"{}") as answer:
+            await answer.read()
+            return answer.status
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", made.server)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    upstream = Upstream(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    made.proxy = Proxy(upstream, lambda sent: made.mishap if sent.number else None, made.kill, made.told.append, life=1)
+    await made.proxy.start()
+    made.session = aiohttp.ClientSession()
+    yield made
+    made.event.set()
+    await made.session.close()
+    await made.proxy.stop()
+    await upstream.close()
+    await runner.cleanup()
+
+
+async def test_writes_are_counted_and_their_versions_have_an_author(bench: Bench) -> None:
+    assert await bench.send(f"{STATUS}?fieldManager=a%2Fb") == 200
+    bench.proxy.life = 2
+    assert await bench.send(LEASE, "PUT") == 200
+    assert await bench.send(STATUS, "GET") == 200
+    assert bench.reached[0] == f"PATCH {STATUS}?fieldManager=a%2Fb"
+    assert bench.proxy.writes == {"modelrollouts/status": 1}
+    assert bench.proxy.authors == {("modelrollouts", 101): 1, ("leases", 102): 2}
+    assert [sent.number for sent in bench.told] == [1, 0]
+    assert [sent.target for sent in bench.proxy.log] == ["modelrollouts/status"]
+
+
+async def test_a_refusal_reaches_nobody(bench: Bench) -> None:
+    bench.mishap = Refuse(409)
+    assert await bench.send(STATUS) == 409
+    assert bench.reached == []
+    assert bench.proxy.authors == {}
+
+
+@pytest.mark.parametrize(("mishap", "reached"), [(Lose(applied=False), 0), (Lose(applied=True), 1), (Cut(), 1)])
+async def test_an_answer_is_lost(bench: Bench, mishap: Mishap, reached: int) -> None:
+    bench.mishap = mishap
+    with pytest.raises(aiohttp.ClientError):
+        await bench.send(STATUS)
+    assert len(bench.reached) == reached
+    assert len(bench.proxy.authors) == reached
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_process_is_killed_at_its_write_and_nothing_of_it_is_passed_on_any_more(
+    bench: Bench, applied: bool
+) -> None:
+    bench.mishap = Die(applied=applied)
+    with pytest.raises(aiohttp.ClientError):
+        await bench.send(STATUS)
+    assert bench.kills == 1
+    bench.mishap = None
+    with pytest.raises(aiohttp.ClientError):
+        await bench.send(STATUS)
+    assert len(bench.reached) == int(applied)
+    bench.proxy.life = 2
+    assert await bench.send(STATUS) == 200
+
+
+async def test_a_storm_meets_every_request_and_a_server_that_is_away_none(bench: Bench) -> None:
+    bench.proxy.storm = True
+    assert await bench.send(STATUS, "GET") == 429
+    assert await bench.send(LEASE, "PUT") == 429
+    bench.proxy.storm = False
+    bench.proxy.away(True)
+    with pytest.raises(aiohttp.ClientError):
+        await bench.send(STATUS, "GET")
+    bench.proxy.away(False)
+    assert await bench.send(STATUS, "GET") == 200
+    assert bench.reached == [f"GET {STATUS}"]
+
+
+async def test_a_watch_is_passed_on_line_by_line_held_back_and_cut(bench: Bench) -> None:
+    url = f"http://127.0.0.1:{bench.proxy.port}/apis/modelrollout.dev/v1alpha1/modelrollouts?watch=true"
+    async with bench.session.get(url) as answer:
+        assert await answer.content.readline() == b'{"type":"ADDED"}\n'
+        bench.proxy.freeze(True)
+        bench.event.set()
+        line = asyncio.ensure_future(answer.content.readline())
+        # What else is asked meanwhile is answered.
+        assert await bench.send(STATUS, "GET") == 200
+        assert not line.done()
+        bench.proxy.freeze(False)
+        assert await line == b'{"type":"MODIFIED"}\n'
+    bench.event.clear()
+    async with bench.session.get(url) as answer:
+        await answer.content.readline()
+        bench.proxy.away(True)
+        with pytest.raises(aiohttp.ClientError):
+            await answer.content.readline()
