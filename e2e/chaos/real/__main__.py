@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.chaos.real", description=__doc__)
     parser.add_argument("plan", nargs="?", help="one plan to run again, as a failure prints it")
     parser.add_argument("--workload", action="append", choices=WORKLOADS, help="only these")
-    parser.add_argument("--family", choices=("crash", "others", "all"), default="crash")
+    parser.add_argument("--family", choices=("crash", "others", "all", "pairs"), default="crash")
     parser.add_argument("--plans", type=int, help="only so many, drawn by --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, help="begin no new plan after that long")

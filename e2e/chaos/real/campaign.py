@@ -59,12 +59,11 @@ class Campaign:
         return found
 
     def plans(self, names: Sequence[str], *, family: str, count: int | None, seed: int) -> list[Plan]:
-        """Every crash point of these workloads, or `others`, or both (`all`); `count`: so many of them, drawn."""
-        kinds = {"crash": (crashes,), "others": (others,), "all": (crashes, others)}[family]
+        """Plans of a family for these workloads; `count`: so many of them, drawn."""
         found = []
         for name in names:
             writes = sum(self._references[name].run.writes.values())
-            found += [Plan(name, (fault,)) for kind in kinds for fault in kind(writes)]
+            found += [Plan(name, faults) for faults in combinations(family, writes, random.Random(f"{name}/{seed}"))]
         if count is None or count >= len(found):
             return found
         return random.Random(seed).sample(found, count)
@@ -110,6 +109,28 @@ class Campaign:
             _reverted(outcome),
             bool(outcome.missed),
         )
+
+
+def combinations(family: str, writes: int, rng: random.Random) -> list[tuple[Fault, ...]]:
+    """What goes wrong in the plans of a family, for a run of so many writes.
+
+    `crash`: every crash point. `others`: every other fault at every write. `all`: both. `pairs`: a SIGKILL and
+    something else, or a second one, at two writes drawn by `rng`; as many as there are crash points.
+    """
+    alone: list[Fault] = list(crashes(writes))
+    rest: list[Fault] = list(others(writes))
+    match family:
+        case "crash":
+            return [(fault,) for fault in alone]
+        case "others":
+            return [(fault,) for fault in rest]
+        case "all":
+            return [(fault,) for fault in [*alone, *rest]]
+        case "pairs":
+            pairs = [(fault, rng.choice([*alone, *rest])) for fault in alone]
+            return [tuple(sorted(pair, key=lambda fault: fault.at)) for pair in pairs]
+        case _:
+            raise ValueError(f"{family!r} is no family")
 
 
 def _reverted(outcome: Outcome) -> float | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from e2e.chaos.drive import Run
-from e2e.chaos.faults import BadPlan, Span
+from e2e.chaos.faults import BadPlan, Crash, Span
+from e2e.chaos.real.campaign import combinations
 from e2e.chaos.real.faults import Hurts, Plan, crashes, nearest, others, parse, text
 from e2e.chaos.real.oracles import check
 from e2e.chaos.real.prometheus import Strange, parsed
@@ -37,6 +40,14 @@ def test_what_is_no_plan_is_told(line: str) -> None:
 def test_what_only_virtual_time_can_do_is_refused(line: str) -> None:
     with pytest.raises(BadPlan):
         parse(line)
+
+
+def test_a_pair_is_a_crash_and_something_else_in_the_order_of_their_writes() -> None:
+    pairs = combinations("pairs", 5, random.Random(1))
+    assert len(pairs) == 10
+    assert all(first.at <= second.at for first, second in pairs)
+    assert all(any(isinstance(fault, Crash) for fault in pair) for pair in pairs)
+    assert pairs == combinations("pairs", 5, random.Random(1))
 
 
 def test_the_oracles_get_as_many_faults_as_there_are() -> None:
