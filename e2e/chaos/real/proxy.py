@@ -67,6 +67,7 @@ class Proxy:
         self._away = False
         self._flow = asyncio.Event()
         self._flow.set()
+        self._over = asyncio.Event()
         self._dead: set[int] = set()
         self._count = 0
         self._runner: web.AppRunner | None = None
@@ -84,6 +85,7 @@ class Proxy:
 
     async def stop(self) -> None:
         """Cut everything."""
+        self._over.set()
         self._flow.set()
         self._cut_all()
         if self._runner is not None:
@@ -136,7 +138,7 @@ class Proxy:
             case Lose(applied=False):
                 return _lost(transport)
             case Silence(applied=False):
-                return await _for_ever()
+                return await self._silent(transport)
             case Die(applied=False):
                 self.kill()
         if sent.life in self._dead:
@@ -158,7 +160,7 @@ class Proxy:
             case Lose():
                 return _lost(transport)
             case Silence():
-                return await _for_ever()
+                return await self._silent(transport)
             case Die():
                 self.kill()
                 return _lost(transport)
@@ -166,6 +168,11 @@ class Proxy:
                 return await _half(request, code, headers, answer)
         await asyncio.sleep(self.delay)
         return _lost(transport) if self._away else web.Response(status=code, headers=_kept(headers), body=answer)
+
+    async def _silent(self, transport: asyncio.Transport | None) -> web.StreamResponse:
+        # The sender gives up long before.
+        await self._over.wait()
+        return _lost(transport)
 
     def _known(self, request: web.Request) -> Sent:
         target, number = target_of(request.path), 0
@@ -244,9 +251,3 @@ async def _half(request: web.Request, code: int, headers: Mapping[str, str], bod
     if request.transport is not None:
         _reset(request.transport)
     return response
-
-
-async def _for_ever() -> web.StreamResponse:
-    # Until the sender gives up, whose end cancels this.
-    await asyncio.get_running_loop().create_future()
-    raise AssertionError("nobody answers")

@@ -14,7 +14,7 @@ from yarl import URL
 
 from e2e.chaos.real.proxy import Cut, Mishap, Proxy, Sent
 from e2e.chaos.real.upstream import Upstream
-from e2e.chaos.transport import Die, Lose, Refuse
+from e2e.chaos.transport import Die, Lose, Refuse, Silence
 
 STATUS = "/apis/modelrollout.dev/v1alpha1/namespaces/n/modelrollouts/fraud/status"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/n/leases/operator"
@@ -116,6 +116,18 @@ async def test_a_process_is_killed_at_its_write_and_nothing_of_it_is_passed_on_a
     assert len(bench.reached) == int(applied)
     bench.proxy.life = 2
     assert await bench.send(STATUS) == 200
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_silence_lasts_until_the_sender_gives_up(bench: Bench, applied: bool) -> None:
+    bench.mishap = Silence(applied=applied)
+    asked = asyncio.ensure_future(bench.send(STATUS))
+    # Whoever asks meanwhile is answered.
+    for _ in range(5):
+        assert await bench.send(STATUS, "GET") == 200
+    assert not asked.done()
+    assert bench.reached.count(f"PATCH {STATUS}") == int(applied)
+    asked.cancel()
 
 
 async def test_a_storm_meets_every_request_and_a_server_that_is_away_none(bench: Bench) -> None:
