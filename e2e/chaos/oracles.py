@@ -67,6 +67,8 @@ class _Seen:
     weight: float = 0.0
     foreign: bool = False
     """Whether somebody else set the weight last."""
+    highest: float = 0.0
+    """The most that the operator has given so far: coming back to it is no advance."""
     status: RolloutStatus | None = None
     written: bool = False
 
@@ -116,7 +118,9 @@ def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[V
             yield Violation("I2", f"{when}: raised to {weight:g} %, the record allows {allowed:g} % ({phase})")
         if status is not None and status.is_rejected(status.revision):
             yield Violation("I3", f"{when}: raised the rejected revision {status.revision} to {weight:g} %")
-        yield from _evidenced(run, version, weight)
+        if weight > seen.highest:
+            yield from _evidenced(run, version, weight)
+            seen.highest = weight
     seen.foreign = False
     seen.written = True
 
