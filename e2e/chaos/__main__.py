@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="python -m e2e.chaos", description=__doc__)
     parser.add_argument("plan", nargs="?", help="one plan to run again, as a failure prints it")
-    parser.add_argument("--plans", type=int, default=1500, help="how many (0: every single fault, and as many pairs)")
+    parser.add_argument("--plans", type=int, default=1000, help="how many (0: every single fault, and as many pairs)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workload", action="append", choices=all_workloads(), help="only these")
     parser.add_argument("--family", default="", help="only plans whose text has this in it")

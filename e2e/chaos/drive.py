@@ -26,6 +26,7 @@ from e2e.chaos.faults import (
 )
 from e2e.chaos.interfere import POISON, edit, poison
 from e2e.chaos.transport import Die, Lose, Mishap, Refuse, Sent, Silence
+from e2e.chaos.views import Blur
 from e2e.chaos.workloads import Workload, workloads
 from e2e.chaos.world import Trigger, World
 from modelrollout.adapters.kube.resources import LEASES, Body
@@ -35,6 +36,7 @@ LIMIT = 1200.0
 QUIET = 130.0
 """Seconds watched afterwards: two full lists, in which nothing may be written."""
 MINUTE = 60.0
+LAG = 10.0
 SYNCHRONISED = 60.0
 """Seconds after a partition until somebody has mended the clocks: they jump."""
 OPERATORS = ("operator", "standby")
@@ -187,8 +189,10 @@ class Driver:
             case Fail(span=span):
                 self._failing.append((fault, now + MINUTE, 3 if span is Span.THRICE else 1))
             case Blurred(blur=blur, kinds=kinds, seconds=seconds):
-                world.views.blurred(blur, frozenset(kinds), lag=min(seconds, 10.0))
+                world.views.blurred(blur, frozenset(kinds), lag=LAG)
                 self._later(seconds, world.views.cleared)
+                if blur is Blur.LATE:
+                    self._disturbed(now + seconds + LAG)
             case Edited(edit=what):
                 self._disturbed(now + edit(world, what))
             case Unwell(trouble=trouble, seconds=seconds):

@@ -36,7 +36,6 @@ def masked(run: Run) -> dict[str, Any]:
         "history": tuple((h.revision, h.outcome) for h in status.history)[-1 if run.workload.brief else 0 :],
         "conditions": tuple(sorted((c.type, c.status, _named(c.reason)) for c in status.conditions)),
         "incident": status.incident and (_named(status.incident.reason), status.incident.closed is not None),
-        "notes": status.notes,
         "slis": tuple((s.name, s.verdict.value) for s in status.slis) if status.incident is None else None,
     }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import OPERATORS, Run
-from e2e.chaos.faults import Edit, Edited, Parted, Unwell
+from e2e.chaos.faults import Edit, Edited, Parted, Poisoned, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.scene import NAME, ROUTE, TICK, weight_of
@@ -245,7 +245,9 @@ def _order(agent: str) -> int:
 def _against(run: Run, reference: Run) -> Iterator[Violation]:
     ours, theirs = masked(run), masked(reference)
     if run.rest is not None and not _other_end(run):
-        for key in sorted({*ours, *theirs}):
+        # A route without an owner may be steered by the next rollout.
+        taken_over = run.end["rollout"] is None and Poisoned in map(type, run.plan.faults)
+        for key in sorted({*ours, *theirs} - ({"route"} if taken_over else set())):
             if ours.get(key) != theirs.get(key):
                 yield Violation("I7", f"{key}: {ours.get(key)!r}, in the reference {theirs.get(key)!r}")
     allowed = sum(reference.writes.values()) + WRITES_PER_FAULT * max(1, len(run.plan.faults))

@@ -147,7 +147,8 @@ class World:
         """Somebody creates a RolloutAction. `when`: an Abort that can't be carried out until then."""
         self.acted += 1
         self.people.act(verb, self.acted)
-        if verb == "Abort" and not when:
+        # Nobody is sent to a legacy that is not there.
+        if verb == "Abort" and not when and self.traffic.endpoints["legacy"]:
             self.due("abort")
 
     def due(self, what: str) -> None:

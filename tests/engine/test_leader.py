@@ -21,6 +21,23 @@ def record(holder: str, transitions: int = 3, renewed: str = "r1") -> LeaseRecor
     return LeaseRecord(holder, Epoch(transitions), DURATION, renewed, "7")
 
 
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (None, Write(LeaseRecord("me", Epoch(8), DURATION, STAMP, ""), create=True)),
+        (record("me", 2), Write(LeaseRecord("me", Epoch(8), DURATION, STAMP, "7"), create=False)),
+        (record("me", 7), Write(LeaseRecord("me", Epoch(7), DURATION, STAMP, "7"), create=False)),
+        (record("", 2), Write(LeaseRecord("me", Epoch(8), DURATION, STAMP, "7"), create=False)),
+        (record("", 9), Write(LeaseRecord("me", Epoch(10), DURATION, STAMP, "7"), create=False)),
+        (record("other", 2), Wait()),
+    ],
+)
+async def test_bug_a_deleted_lease_counted_anew_and_its_holder_was_taken_for_deposed(
+    stored: LeaseRecord | None, expected: Wait | Write
+) -> None:
+    assert step(Seen(stored, 0.0), "me", mono=1.0, stamp=STAMP, known=Epoch(7)) == expected
+
+
 @dataclass
 class Apart:
     """A clock whose wall time is off by `skew`; monotonic time is the loop's."""

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import Key
+from modelrollout.core.model import Epoch, Key
+from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject
 from modelrollout.runtime.store import Store
@@ -88,3 +89,11 @@ def test_a_list_older_than_our_own_write_does_not_undo_it() -> None:
     store.put(written)
     assert store.reconcile([obj], frozenset(store)).count == 0
     assert store.peek(obj.key) == written
+
+
+def test_the_highest_epoch_of_all_without_nonsense() -> None:
+    _, store, objects = stage("a", "b", "c")
+    assert store.epoch == 0
+    for obj, epoch in zip(objects, (4, 7, 2**62), strict=True):
+        store.put(replace(obj, resource_version="999", status=RolloutStatus(leader_epoch=Epoch(epoch))))
+    assert store.epoch == 7

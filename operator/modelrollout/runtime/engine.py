@@ -204,7 +204,7 @@ class Engine:
         match error:
             case Deposed():
                 log.warning("%s", error)
-                queue.add_after(key, backoff.failed(key), work.priority)
+                queue.add_after(key, backoff.failed(key, urgent=urgent), work.priority)
                 return "deposed"
             case Gone():
                 if self._p.store.peek(key) is None:

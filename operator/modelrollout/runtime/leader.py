@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from modelrollout.core.model import Epoch
+from modelrollout.core.model import NO_EPOCH, Epoch
 from modelrollout.errors import RolloutError
 from modelrollout.ports import Clock, LeaseRecord, LeaseStore
 
@@ -53,18 +53,21 @@ def look(seen: Seen | None, record: LeaseRecord | None, *, mono: float) -> Seen:
     return Seen(record, mono)
 
 
-def step(seen: Seen, me: str, *, mono: float, stamp: str) -> Wait | Write:
+def step(seen: Seen, me: str, *, mono: float, stamp: str, known: Epoch = NO_EPOCH) -> Wait | Write:
     """What a contender does: create, renew what is its own, take what is free or expired, otherwise wait.
 
-    `stamp` is the wall time written for people; nobody's decision depends on it.
+    `stamp` is the wall time written for people; nobody's decision depends on it. `known`: the highest epoch that any
+    rollout's status carries. A Lease that was deleted begins to count anew, and its holder would be taken for deposed
+    for ever: so its epoch goes beyond what is known, by a write that only the present holder can make.
     """
     record = seen.record
     if record is None:
-        return Write(LeaseRecord(me, Epoch(1), DURATION, stamp, ""), create=True)
+        return Write(LeaseRecord(me, Epoch(known + 1), DURATION, stamp, ""), create=True)
     if record.holder == me:
-        return Write(LeaseRecord(me, record.transitions, DURATION, stamp, record.resource_version), create=False)
+        mine = record.transitions if record.transitions >= known else Epoch(known + 1)
+        return Write(LeaseRecord(me, mine, DURATION, stamp, record.resource_version), create=False)
     if record.holder == "" or mono >= seen.since + max(record.duration, 1.0):
-        taken = Epoch(record.transitions + 1)
+        taken = Epoch(max(record.transitions, known) + 1)
         return Write(LeaseRecord(me, taken, DURATION, stamp, record.resource_version), create=False)
     return Wait()
 
@@ -72,14 +75,23 @@ def step(seen: Seen, me: str, *, mono: float, stamp: str) -> Wait | Write:
 class Leader:
     """Holds the Lease while it can; `epoch()` is the right to write, at this very moment.
 
-    `changed` is called with True when the Lease is won and with False when it is lost.
+    `changed` is called with True when the Lease is won and with False when it is lost. `known`: see `step`.
     """
 
-    def __init__(self, store: LeaseStore, clock: Clock, me: str, changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        store: LeaseStore,
+        clock: Clock,
+        me: str,
+        changed: Callable[[bool], None],
+        *,
+        known: Callable[[], Epoch] = lambda: NO_EPOCH,
+    ) -> None:
         self.me = me
         self._store = store
         self._clock = clock
         self._changed = changed
+        self._known = known
         self._seen: Seen | None = None
         self._held: LeaseRecord | None = None
         self._until = float("-inf")
@@ -132,7 +144,7 @@ class Leader:
         self._seen = look(self._seen, await self._store.read(), mono=mono)
         # The right to write is counted from before the request: the Lease can't have been renewed earlier.
         asked = self._clock.monotonic()
-        move = step(self._seen, self.me, mono=asked, stamp=self._stamp())
+        move = step(self._seen, self.me, mono=asked, stamp=self._stamp(), known=self._known())
         if isinstance(move, Wait):
             self._held = None
             return

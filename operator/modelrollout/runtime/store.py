@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from modelrollout.core.model import Key, RolloutSpec
+from modelrollout.core.model import NO_EPOCH, Epoch, Key, RolloutSpec
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject, Rollouts
 from modelrollout.runtime.claims import Claims
+
+MAX_EPOCH = 2**30
+"""Far beyond what changes of leader count up to, and half of what a Lease can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,12 @@ class Store:
         for key in ghosts:
             self.forget(key)
         return Drift(tuple(missing), tuple(ghosts), tuple(stale))
+
+    @property
+    def epoch(self) -> Epoch:
+        """The highest epoch that a status carries; nonsense that no Lease can count up to is left out."""
+        found = (obj.status.leader_epoch for obj in self._objects.values() if obj.status is not None)
+        return max((epoch for epoch in found if epoch <= MAX_EPOCH), default=NO_EPOCH)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._objects))

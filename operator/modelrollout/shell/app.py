@@ -79,6 +79,7 @@ class App:
             clock,
             settings.identity,
             self._led,
+            known=lambda: self._store.epoch,
         )
         gather = Gather(
             store=self._store,
