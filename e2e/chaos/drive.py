@@ -142,7 +142,9 @@ class Driver:
         if not self.workload.ends:
             return world.rollout is None
         # Another end than the usual one is an end too, but a status may be on its way from one to the next.
-        return world.phase in self.workload.ends or (world.phase in AT_REST and now >= world.told_at + LINGER)
+        return world.phase in self.workload.ends or (
+            world.phase in AT_REST and now >= max(world.told_at, self.run.disturbed) + LINGER
+        )
 
     async def _watch(self) -> None:
         # What the last decision still has to say: its Event, results of actions.

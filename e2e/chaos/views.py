@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 INACTIVITY = 70.0
 """Seconds of silence after which kopf takes a watch for dead and begins it anew."""
 RECONNECT = 0.5
+BEHIND = 12
+"""Versions by which a lagging API server is behind."""
 
 
 class Blur(StrEnum):
@@ -33,6 +35,8 @@ class Blur(StrEnum):
     """The server has forgotten the version: a new list, which tells of no deletion."""
     TWICE = "twice"
     """Every event comes twice."""
+    PAST = "past"
+    """Every event ends the watch, and the list that follows is from an API server that lags behind."""
 
 
 @dataclass(slots=True)
@@ -65,10 +69,18 @@ class Views:
             await asyncio.sleep(RECONNECT)
 
     def _listed(self, resource: Resource, take: Callable[[str, str | None, Body], None]) -> str:
+        if self.blur is Blur.PAST and resource.plural in self.kinds:
+            return self._listed_behind(resource, take)
         listing = self.server.handle(Request("GET", resource.path(), {}, agent="kopf")).body
         for item in listing["items"]:
             take(resource.kind, None, {"kind": resource.kind, "apiVersion": resource.api_version, **item})
         return str(listing["metadata"]["resourceVersion"])
+
+    def _listed_behind(self, resource: Resource, take: Callable[[str, str | None, Body], None]) -> str:
+        at = max(0, self.server.store.number - BEHIND)
+        for version in self.server.store.state(resource, at).values():
+            take(resource.kind, None, version.copy())
+        return str(at)
 
     async def _watched(self, resource: Resource, since: str, take: Callable[[str, str | None, Body], None]) -> None:
         """Until the stream ends or is given up."""
@@ -95,6 +107,8 @@ class Views:
                 await asyncio.sleep(self.lag)
             case Blur.FROZEN:
                 await self.clear.wait()
+            case Blur.PAST:
+                return False
             case Blur.SILENT:
                 await asyncio.sleep(INACTIVITY)
                 return False

@@ -43,6 +43,13 @@ class ApiServer:
         return self._plane.address.url
 
     @property
+    def pids(self) -> tuple[int, int]:
+        """Process numbers of the API server and of etcd. Raises ClusterError when they do not run."""
+        if self._server is None or self._etcd is None:
+            raise ClusterError("the API server is not running")
+        return self._server.popen.pid, self._etcd.popen.pid
+
+    @property
     def audit_log(self) -> Path:
         """File of audit events, one JSON object a line; written with `audit=True`."""
         return self._plane.audit_log

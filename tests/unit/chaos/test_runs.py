@@ -47,6 +47,7 @@ KEPT = (
     "delete/326205/edit+route-deleted@15",
     "candidate-away/1/metrics+down+60@15",
     "promote/1/edit+lease-deleted@4,crash+after@7",
+    "retry/1/blur+past+httproutes&modelrollouts+10@12,crash+after@14",
     "promote/1/parted+30+300@9",
     "promote/1/parted+30+30@1",
     "legacy-away/1/poison+shared-route@2",
