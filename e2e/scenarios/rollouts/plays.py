@@ -8,6 +8,7 @@ from typing import Any
 from e2e.cluster import gateway
 from e2e.models.manifests import Arm
 from e2e.stage import Load, Stage
+from modelrollout.core.reasons import Reason
 
 LEGACY, CANDIDATE = "tumour-v1", "tumour-v2"
 V1, V2 = "v1", "v2"
@@ -25,6 +26,9 @@ ACCURACY: Mapping[str, Any] = {
     "objective": "97",
     "arms": {"label": "version", "legacy": V1, "candidate": V2},
 }
+
+BAD_ANSWERS = frozenset({Reason.HARD_GUARD, Reason.BUDGET_BURN, Reason.BUDGET_SHARE_SPENT, Reason.SLI_FAILED})
+"""Reasons to go back for bad answers: which guard sees them first is chance, also where a third of them is bad."""
 
 QUICK: Mapping[str, Any] = {
     "interval": "2s",

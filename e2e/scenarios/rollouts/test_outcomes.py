@@ -13,6 +13,7 @@ import pytest
 from e2e.models import records
 from e2e.scenarios.rollouts.plays import (
     ACCURACY,
+    BAD_ANSWERS,
     CANDIDATE,
     ERRORS,
     LATENCY,
@@ -58,6 +59,8 @@ def test_candidate_that_is_worse_than_legacy_goes_back_though_it_meets_its_objec
         wanted=hold_at(25),
         slis=[{**ERRORS, "objective": "90"}],
         analysis={"interval": "2s", "warmup": "2s"},
+        # Legacy is young, so little is known of its load, and a small share of the budget could be spent first.
+        errorBudget={"rolloutShare": "100%"},
     )
     stage.behave(LEGACY, errors=0.01)
     stage.wait_weight(25, seconds=60)
@@ -74,17 +77,17 @@ def test_candidate_that_is_worse_than_legacy_goes_back_though_it_meets_its_objec
 
 
 @pytest.mark.parametrize(
-    ("kind", "slis", "behaviour", "reasons"),
+    ("kind", "slis", "behaviour"),
     [
-        ("errors", [ERRORS], {"errors": 0.2}, {"BudgetBurn", "SliFailed"}),
-        ("hardguard", [ERRORS], {"errors": 1.0}, {"HardGuard", "BudgetBurn", "SliFailed"}),
-        ("latency", [ERRORS, LATENCY], {"delay_ms": 420}, {"HardGuard", "BudgetBurn", "SliFailed"}),
-        # Far enough below one half for the hard guard to stay quiet by chance too.
-        ("accuracy", [ERRORS, ACCURACY], {"wrong": 0.3}, {"BudgetBurn", "SliFailed"}),
+        # The last SLI is the one that must be named.
+        ("errors", [ERRORS], {"errors": 0.2}),
+        ("hardguard", [ERRORS], {"errors": 1.0}),
+        ("latency", [ERRORS, LATENCY], {"delay_ms": 420}),
+        ("accuracy", [ERRORS, ACCURACY], {"wrong": 0.3}),
     ],
 )
 def test_candidate_that_turns_bad_goes_back(
-    stages: Stages, kind: str, slis: list[Mapping[str, Any]], behaviour: dict[str, Any], reasons: set[str]
+    stages: Stages, kind: str, slis: list[Mapping[str, Any]], behaviour: dict[str, Any]
 ) -> None:
     stage = stages(kind)
     load = open_play(stage, wanted=hold_at(25), slis=slis)
@@ -95,9 +98,10 @@ def test_candidate_that_turns_bad_goes_back(
     closed = time.time()
     time.sleep(4)
     seen = load.stop()
-    assert status["incident"]["reason"] in reasons
+    assert status["incident"]["reason"] in BAD_ANSWERS, status["incident"]
+    assert status["incident"]["message"].startswith(f"{slis[-1]['name']}: "), status["incident"]
     assert status["weight"] == "0"
-    assert re.search(r"\d+ of (the last )?\d+", status["incident"]["message"]), status["incident"]["message"]
+    assert re.search(r"\d( %)? of (the last )?\d", status["incident"]["message"]), status["incident"]["message"]
     assert records.share(seen, V2, closed + 0.5, closed + 10) == 0.0
     assert stage.route_weights() == [[100, 0]]
     rolled = next(c for c in status["conditions"] if c["type"] == "RolledBack")
