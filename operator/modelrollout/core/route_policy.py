@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from modelrollout.core.intents import ShapeRoute
 from modelrollout.core.model import FULL, ZERO, AdoptRoute, Phase, Weight
-from modelrollout.core.observation import RouteAbsent, RouteSeen
+from modelrollout.core.observation import EvidenceUnreachable, RouteAbsent, RouteSeen
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import (
     RAISE,
@@ -82,6 +82,13 @@ def kept(s: Situation) -> Draft | None:
     if wanted > route.weight and not _enough(s, wanted):
         return None
     if _own_raise(s, route.weight):
+        if route.weight == ZERO and s.evidence is None:
+            # Nothing may be our own lowering as well, whose record was lost: what it was decided on is in the evidence
+            # of this step.
+            if isinstance(s.obs.evidence, EvidenceUnreachable):
+                return None
+            text = f"the evidence is asked for before the step to {percent(wanted)} % is finished"
+            return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
         return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"

@@ -251,7 +251,7 @@ def test_bug_a_return_cut_short_was_taken_for_an_edit() -> None:
     world.candidate = READY
     world.carry_out(world.decide(), upto=1)
     assert world.weight == 0
-    world.settle()
+    world.run(10)
     assert world.weight == 25
     assert EventReason.ROUTE_CONFLICT not in reasons(world)
 

@@ -15,6 +15,7 @@ from modelrollout.core.model import (
     Verdict,
 )
 from modelrollout.core.observation import (
+    EvidencePending,
     EvidenceUnreachable,
     PreflightFailed,
     PreflightPassed,
@@ -96,6 +97,24 @@ def test_bug_a_rollback_whose_record_was_lost_was_told_without_its_numbers() -> 
     assert [x.verdict for x in world.state.slis] == [Verdict.FAIL]
     assert world.state.incident is not None
     assert world.state.incident.weight == 2500
+
+
+def test_bug_a_restarted_operator_raised_the_candidate_that_it_had_just_reverted() -> None:
+    """Killed between the two writes of a revert: the next process has seen no evidence yet, and the route shows 0."""
+    world = started(5, 25, 100)
+    world.run(70)
+    world.verdict = Verdict.FAIL
+    world.now += 15
+    world.carry_out(world.decide(), upto=1)
+    assert (world.weight, world.state.phase) == (0, Phase.PROGRESSING)
+    for unknown in (EvidencePending(), EvidenceUnreachable("Timeout", world.now)):
+        world.evidence = unknown
+        world.settle()
+        assert world.weight == 0
+    world.evidence = None
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+    assert world.writes.count("route 2500") == 1
 
 
 def test_candidate_not_ready_by_its_deadline_is_rejected() -> None:
