@@ -60,7 +60,7 @@ demo: venv ## three real rollouts on a real local cluster
 demo-down: venv ## end the demo's cluster
 	$(PY) -m e2e.cluster down --name demo
 
-chaos: venv ## fault suite in virtual time (about 8 minutes; CHAOS="--plans 0": every fault at every write, hours)
+chaos: venv ## fault suite in virtual time (2 to 4 minutes, 8 at most; CHAOS="--plans 0": every fault at every write, hours)
 	$(PY) -m e2e.chaos --minutes 8 $(CHAOS)
 
 chaos-real: venv ## SIGKILL at every write of the operator's process, on a real API server (CHAOS="--family all": every fault, an hour)

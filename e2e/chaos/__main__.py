@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.chaos.campaign import Tally, all_workloads, campaign, chosen, judge, reference
+from e2e.chaos.campaign import Tally, campaign, chosen, judge, reference
 from e2e.chaos.faults import BadPlan, parse
 from e2e.chaos.story import story
+from e2e.chaos.workloads import workloads
 
 EVERY = 5.0
 SHOWN = 20
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("plan", nargs="?", help="one plan to run again, as a failure prints it")
     parser.add_argument("--plans", type=int, default=1000, help="how many (0: every single fault, and as many pairs)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workload", action="append", choices=all_workloads(), help="only these")
+    parser.add_argument("--workload", action="append", choices=list(workloads()), help="only these")
     parser.add_argument("--family", default="", help="only plans whose text has this in it")
     parser.add_argument("--minutes", type=float, help="begin no new plan after that long")
     parser.add_argument("--workers", type=int, default=2)
@@ -51,7 +52,7 @@ def _again(line: str) -> int:
 
 
 def _many(args: argparse.Namespace) -> int:
-    names = args.workload or all_workloads()
+    names = args.workload or list(workloads())
     begun = shown = time.monotonic()
     print(f"reference runs of {len(names)} workloads", flush=True)
     for name in names:

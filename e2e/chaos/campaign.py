@@ -14,9 +14,9 @@ from itertools import islice
 
 from e2e.chaos.drive import Run, drive
 from e2e.chaos.faults import Plan, text
-from e2e.chaos.oracles import Violation, check
-from e2e.chaos.plans import plans, singles
-from e2e.chaos.workloads import workloads
+from e2e.chaos.oracles import check
+from e2e.chaos.plans import pairs, singles
+from e2e.chaos.reverts import Violation
 
 REFERENCE_SEED = 1
 BATCH = 40
@@ -104,8 +104,7 @@ def chosen(names: Sequence[str], *, seed: int, count: int | None) -> list[Plan]:
 def _pairs(names: Sequence[str], seed: int, count: int) -> Iterator[Plan]:
     for index, name in enumerate(names):
         share = count // len(names) + (index < count % len(names))
-        faulty = (plan for plan in plans(reference(name), seed) if len(plan.faults) > 1)
-        yield from islice(faulty, share)
+        yield from islice(pairs(reference(name), seed), share)
 
 
 def campaign(todo: Iterable[Plan], *, workers: int, until: float | None = None) -> Iterator[Verdict]:
@@ -119,8 +118,3 @@ def campaign(todo: Iterable[Plan], *, workers: int, until: float | None = None) 
             if until is not None and time.monotonic() >= until:
                 return
             yield from pool.imap_unordered(judge, batch)
-
-
-def all_workloads() -> list[str]:
-    """Their names."""
-    return list(workloads())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -72,7 +71,6 @@ class Run:
     errors: list[str] = field(default_factory=list)
     """What the operator logged as a bug, and what broke in it."""
     answered: list[float] = field(default_factory=list)
-    lost: float = 0.0
     sent: int = 0
     late: list[str] = field(default_factory=list)
     """Operator's writes after the rollout was at rest."""
@@ -161,8 +159,6 @@ class Driver:
         run.triggers = world.triggers
         run.end = {"rollout": world.rollout, "route": world.route}
         run.answered = world.prometheus.answered
-        world.traffic.settle(world.clock.now())
-        run.lost = world.traffic.lost
 
     # --- faults ------------------------------------------------------------------------------------------------------
 
@@ -247,8 +243,3 @@ class Driver:
 def drive(plan: Plan) -> Run:
     """Run a plan in virtual time."""
     return loop.run(Driver(plan).main())
-
-
-def dumped(body: object) -> str:
-    """JSON for people."""
-    return json.dumps(body, indent=1, sort_keys=True)

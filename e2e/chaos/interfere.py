@@ -71,7 +71,8 @@ def _lease(world: World, what: Edit) -> None:
 def poison(world: World, what: Poison) -> None:
     """Create a second rollout that is wrong in its own way."""
     body = rollout()
-    body["metadata"] = {"name": POISON}
+    name = f"{POISON}-{what.value}"
+    body["metadata"] = {"name": name}
     match what:
         case Poison.STORED_GARBAGE:
             body["spec"]["steps"] = "none"
@@ -86,6 +87,6 @@ def poison(world: World, what: Poison) -> None:
             body["spec"]["candidate"] = {"deployment": "\N{FIRE}" * 60}
         case _:
             assert_never(what)
-    stored = world.people.create(ROLLOUTS, POISON, {**rollout(), "metadata": body.get("metadata", {})})
+    stored = world.people.create(ROLLOUTS, name, {**rollout(), "metadata": body.get("metadata", {})})
     # As through an older version of the CRD: past its validation.
-    world.server.store.plant(ROLLOUTS, (NAMESPACE, POISON), {**stored, **body}, agent="kubectl")
+    world.server.store.plant(ROLLOUTS, (NAMESPACE, name), {**stored, **body}, agent="kubectl")

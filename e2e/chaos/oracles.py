@@ -6,7 +6,7 @@ I7 the same end, I9 truthful status, I10 no data is no pass, I12 deletion, I13 b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
@@ -14,30 +14,20 @@ from e2e.chaos.drive import OPERATORS, Run
 from e2e.chaos.faults import Edit, Edited, Parted, Poisoned, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
+from e2e.chaos.reverts import Violation, down_by, in_time, led, zero_after
 from e2e.chaos.scene import NAME, ROUTE, TICK, weight_of
-from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS
+from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS
 from modelrollout.api.status_codec import decode
 from modelrollout.core.model import FULL, ZERO, Phase, Verdict
 from modelrollout.core.status import RolloutStatus
 
-REVERT = 2.0
-"""Seconds from a trigger that the API itself shows to weight 0."""
 CONFIRM = 2 * TICK
 """Seconds more that evidence may take than it took in the reference run."""
-DELETION = 30.0
 JUMP = 30.0
 WRITES_PER_FAULT = 12
 MARGIN = 1e-6
 WITH_SAMPLES = (Trouble.NAN, Trouble.TWICE)
 """Troubles in which Prometheus answers: what it says is for the evidence to judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise: its number and a sentence."""
-
-    oracle: str
-    text: str
 
 
 def check(run: Run, reference: Run | None) -> list[Violation]:
@@ -56,7 +46,7 @@ def _alone(run: Run) -> Iterator[Violation]:
     if run.late and run.end["rollout"] is not None:
         yield Violation("I6", f"writes at rest: {', '.join(run.late)}")
     yield from _walk(run)
-    yield from _in_time(run)
+    yield from in_time(run)
     yield from _fenced(run)
 
 
@@ -70,7 +60,6 @@ class _Seen:
     highest: float = 0.0
     """The most that the operator has given so far: coming back to it is no advance."""
     status: RolloutStatus | None = None
-    written: bool = False
 
 
 def _walk(run: Run) -> Iterator[Violation]:
@@ -122,7 +111,6 @@ def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[V
             yield from _evidenced(run, version, weight)
             seen.highest = weight
     seen.foreign = False
-    seen.written = True
 
 
 def _cap(status: RolloutStatus | None) -> float:
@@ -171,56 +159,6 @@ def _gone(run: Run, version: Version, seen: _Seen) -> Iterator[Violation]:
         yield Violation("I12", f"{_when(version)}: gone while the route gives the candidate {seen.weight:g} %")
 
 
-def _in_time(run: Run) -> Iterator[Violation]:
-    """I4 and I12 for triggers that the API shows; evidence is compared with the reference."""
-    for trigger in run.triggers:
-        due = max(trigger.at, led(run, trigger.at)) + REVERT + run.patience
-        if not trigger.evidence:
-            yield from _down_by(run, trigger.what, trigger.at, due)
-        if trigger.what == "delete":
-            gone = next(
-                (v.at for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is None), None
-            )
-            if gone is None or gone > due - REVERT + DELETION:
-                yield Violation("I12", f"deletion took {'for ever' if gone is None else f'{gone - trigger.at:.1f} s'}")
-
-
-def led(run: Run, since: float) -> float:
-    """When, after `since`, faults were over and somebody led who could act."""
-    calm = max(since, run.disturbed)
-    leases = [v for v in run.history if v.resource is LEASES]
-    # Whoever renews the Lease first after the last fault is in office; if nothing was wrong, somebody was all the time.
-    if run.disturbed <= since:
-        return since
-    return next((v.at for v in leases if v.at >= calm), calm)
-
-
-def _down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation]:
-    down = zero_after(run.history, since)
-    if down is None or down > due:
-        took = "never" if down is None else f"after {down - since:.2f} s"
-        yield Violation("I4", f"{what}: weight 0 {took}, allowed {due - since:.2f} s")
-
-
-def zero_after(history: Sequence[Version], since: float) -> float | None:
-    """When the route gave the candidate nothing for good, at `since` or later; None if it never did."""
-    found: float | None = None
-    weight = 0.0
-    for version in history:
-        if version.resource is not HTTPROUTES or version.place[1] != ROUTE:
-            continue
-        if version.at > since and weight == 0.0 and found is None:
-            found = since
-        weight = (weight_of(version.body) or 0.0) if version.body is not None else 0.0
-        if version.at < since:
-            continue
-        if weight == 0.0 and found is None:
-            found = version.at
-    if found is None and weight == 0.0:
-        return since
-    return found
-
-
 def _fenced(run: Run) -> Iterator[Violation]:
     """I5: whoever wrote the status last is the only one who raises the route."""
     author = ""
@@ -259,7 +197,7 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
             took = zero_after(reference.history, known.at)
             usual = 0.0 if took is None else took - known.at
             calm = led(run, trigger.at)
-            yield from _down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM + _jump(run))
+            yield from down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM + _jump(run))
 
 
 def _jump(run: Run) -> float:

@@ -25,20 +25,18 @@ from e2e.chaos.faults import (
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.views import Blur
 
-KINDS = (("httproutes",), ("modelrollouts",), ("deployments", "endpointslices"), ("rolloutactions",))
-EVERYTHING = tuple(sorted({kind for kinds in KINDS for kind in kinds}))
+KINDS = (("httproutes",), ("modelrollouts",), ("deployments", "endpointslices"))
+EVERYTHING = tuple(sorted({"rolloutactions", *(kind for kinds in KINDS for kind in kinds)}))
 
 
-def plans(reference: Run, seed: int) -> Iterator[Plan]:
-    """Every single fault at every write, then pairs drawn by `seed`, without end."""
-    name, count = reference.plan.workload, sum(reference.writes.values())
-    for fault in singles(count):
-        yield Plan(name, seed, (fault,))
+def pairs(reference: Run, seed: int) -> Iterator[Plan]:
+    """Two faults, or now and then three, drawn by `seed`, without end."""
+    name = reference.plan.workload
     rng = random.Random(f"{name}/{seed}")
-    pool = list(singles(count))
+    pool = list(singles(sum(reference.writes.values())))
     while True:
-        pair = sorted(rng.sample(pool, 2 if rng.random() < 0.8 else 3), key=lambda fault: fault.at)
-        yield Plan(name, rng.randrange(10**6), tuple(pair))
+        drawn = sorted(rng.sample(pool, 2 if rng.random() < 0.8 else 3), key=lambda fault: fault.at)
+        yield Plan(name, rng.randrange(10**6), tuple(drawn))
 
 
 def singles(count: int) -> Iterator[Fault]:
@@ -49,7 +47,7 @@ def singles(count: int) -> Iterator[Fault]:
         yield from (Edited(k, what) for what in Edit)
         for blur in Blur:
             seconds = 600.0 if blur is Blur.SILENT else 10.0
-            yield from (Blurred(k, blur, kinds, seconds) for kinds in (*KINDS[:3], EVERYTHING))
+            yield from (Blurred(k, blur, kinds, seconds) for kinds in (*KINDS, EVERYTHING))
         yield from (Unwell(k, trouble, 60.0) for trouble in Trouble)
         yield from (Parted(k, 30.0, skew) for skew in (0.0, 30.0, -30.0, 300.0, -300.0))
         yield from (Poisoned(k, what) for what in Poison)

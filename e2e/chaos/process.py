@@ -80,7 +80,6 @@ class Process:
     clock: SkewedClock = field(default_factory=SkewedClock)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     dead: bool = False
-    frozen: bool = False
     probes: Probes | None = None
     app: App | None = None
 
@@ -101,11 +100,6 @@ class Process:
         if self.app is not None:
             await asyncio.get_running_loop().create_task(self.app.stop())
         self.kill()
-
-    @property
-    def leads(self) -> bool:
-        """Whether it holds the Lease, as far as it knows."""
-        return self.app is not None and not self.dead and self.app.leading
 
     async def _main(self) -> None:
         transport = Transport(

@@ -69,10 +69,6 @@ class Traffic:
         self.weight = 0.0
         self.errors = {"legacy": 0.002, "candidate": 0.002}
         self.endpoints = {"legacy": PODS, "candidate": PODS}
-        self.lost = 0.0
-        """Requests that met an arm without endpoints, up to the last change."""
-        self._losing = 0.0
-        self._last = start - BEFORE
         self._serial = 0
         self._arms = {
             "legacy": _Arm(legacy, [start - BEFORE]),
@@ -105,15 +101,10 @@ class Traffic:
 
     def settle(self, t: float) -> None:
         """Count up to `t` with what held until then, and go on with what holds now."""
-        self.lost += self._losing * max(0.0, t - self._last)
-        self._last, self._losing = t, 0.0
         for arm, share in (("legacy", 1 - self.weight), ("candidate", self.weight)):
-            rate = self._rate * share
-            served = self.endpoints[arm] > 0
-            if not served:
-                # Nobody answers them, so no pod counts them either.
-                self._losing += rate
-            self._arms[arm].change(t, rate if served else 0.0, rate * self.errors[arm] if served else 0.0)
+            # Where nobody answers no pod counts either.
+            rate = self._rate * share if self.endpoints[arm] > 0 else 0.0
+            self._arms[arm].change(t, rate, rate * self.errors[arm])
 
     def _named(self, arm: _Arm) -> str:
         self._serial += 1

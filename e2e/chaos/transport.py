@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from e2e.chaos.apiserver.server import ApiServer, Request, Response
+from e2e.chaos.apiserver.server import ApiServer, Request, Wired
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -55,7 +55,7 @@ Mishap = Refuse | Lose | Silence | Die
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request on its way, as the hooks see it. `sender`: the process; `dead`: whether it is."""
+    """A request on its way, as the hooks see it."""
 
     sender: str
     request: Request
@@ -76,14 +76,14 @@ class Sent:
 class Answer:
     """What the official client returns, as far as `KubeClient` looks at it."""
 
-    def __init__(self, response: Response) -> None:
-        self.status = response.code
-        self.headers = response.headers
-        self._body = response.body
+    def __init__(self, wired: Wired) -> None:
+        self.status = wired.code
+        self.headers = wired.headers
+        self._body = wired.body
 
     async def read(self) -> bytes:
         """The body's bytes."""
-        return json.dumps(self._body).encode()
+        return self._body
 
 
 class Transport:
@@ -148,7 +148,7 @@ class Transport:
         match mishap:
             case Refuse(code, headers):
                 await self._way()
-                return Answer(Response(code, _status(code), dict(headers)))
+                return Answer(Wired(code, json.dumps(_status(code)).encode(), dict(headers)))
             case Lose(applied=False):
                 raise aiohttp.ServerDisconnectedError
             case Silence(applied=False):
@@ -156,7 +156,7 @@ class Transport:
             case Die(applied=False):
                 self._kill()
                 await _for_ever()
-        response = self._server.handle(request)
+        response = self._server.wire(request)
         match mishap:
             case Lose():
                 raise aiohttp.ServerDisconnectedError

@@ -17,14 +17,12 @@ Script = Callable[[World], Awaitable[None]]
 class Workload:
     """`script` acts while the rollout runs. `ends`: phases in which the run is over (empty: when the object is gone).
 
-    `healthy`: the candidate is good and stays in place, so that no fault is a reason to revert it. `brief`: something
-    lasts so shortly that a level-triggered operator may miss it.
+    `brief`: something lasts so shortly that a level-triggered operator may miss it.
     """
 
     name: str
     script: Script
     ends: tuple[str, ...]
-    healthy: bool = True
     brief: bool = False
     spec: Callable[[], Body] = field(default=rollout)
 
@@ -33,19 +31,19 @@ def workloads() -> dict[str, Workload]:
     """All of them by name."""
     found = (
         Workload("promote", _nothing, ("Promoted",)),
-        Workload("fail-at-10", _fails_at(10), ("RolledBack",), healthy=False),
-        Workload("fail-at-50", _fails_at(50), ("RolledBack",), healthy=False),
-        Workload("fail-at-100", _fails_at(100), ("RolledBack",), healthy=False),
-        Workload("abort", _abort, ("RolledBack",), healthy=False),
+        Workload("fail-at-10", _fails_at(10), ("RolledBack",)),
+        Workload("fail-at-50", _fails_at(50), ("RolledBack",)),
+        Workload("fail-at-100", _fails_at(100), ("RolledBack",)),
+        Workload("abort", _abort, ("RolledBack",)),
         Workload("pause-resume", _pause_resume, ("Promoted",)),
         Workload("new-revision", _new_revision, ("Promoted",)),
         Workload("back-to-first", _back_to_first, ("Promoted",), brief=True),
-        Workload("retry", _retry, ("Promoted",), healthy=False),
-        Workload("delete", _delete, (), healthy=False),
+        Workload("retry", _retry, ("Promoted",)),
+        Workload("delete", _delete, ()),
         Workload("outage", _outage, ("Promoted",)),
         Workload("upgrade", _upgrade, ("Promoted",)),
-        Workload("candidate-away", _candidate_away, ("Promoted",), healthy=False),
-        Workload("legacy-away", _legacy_away, ("RolledBack",), healthy=False),
+        Workload("candidate-away", _candidate_away, ("Promoted",)),
+        Workload("legacy-away", _legacy_away, ("RolledBack",)),
         Workload("edit-steps", _edit_steps, ("Promoted",)),
     )
     return {each.name: each for each in found}

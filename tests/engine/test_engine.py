@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.core.decide import decide
-from modelrollout.core.intents import Decision
+from modelrollout.core.intents import Decision, Move, SetWeight
 from modelrollout.core.model import (
     ActionVerb,
     Counts,
@@ -218,6 +218,31 @@ async def test_a_poison_rollout_leaves_the_others_alone() -> None:
     assert world.api.objects[poison.key].status is None
     assert not [w for w in world.api.writes if w.key == poison.key]
     assert world.telemetry.registry.get_sample_value("modelrollout_bugs_total")
+    await world.stop()
+
+
+async def test_a_decision_that_raises_beyond_its_record_is_not_carried_out_and_a_revert_still_is() -> None:
+    spec = quick("fraud")
+    mad = False
+
+    def decider(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observation, now: float) -> Decision:
+        decision = decide(spec, status, obs, now)
+        if not mad or decision.urgent:
+            return decision
+        return replace(decision, intent=SetWeight(Weight(10_000), segments=False, move=Move.RAISE))
+
+    world = build(decider=decider)
+    world.api.create(spec)
+    world.metrics.serve(spec)
+    await world.start()
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    mad, before = True, len(world.api.writes)
+    await asyncio.sleep(60)
+    assert len(world.api.writes) == before
+    assert world.telemetry.registry.get_sample_value("modelrollout_bugs_total")
+    world.api.actions[spec.key].append(ActionRequest("stop", "uid-a", ActionVerb.ABORT, START + 60))
+    world.engine.enqueue(spec.key, Priority.URGENT)
+    await world.until(lambda: world.api.weight(spec.key) == 0, limit=2)
     await world.stop()
 
 

@@ -179,7 +179,7 @@ class Rollout(RuleBasedStateMachine):
         obs = world.observe()
         decision = decide(world.spec, world.status, obs, world.now)
         assert decision == decide(world.spec, world.status, obs, world.now), "not deterministic"
-        broken = violations(world.spec, world.status, obs, decision)
+        broken = violations(world.status, obs, decision)
         assert not broken, broken
         start = stored(world)
         world.carry_out(decision, upto=upto)

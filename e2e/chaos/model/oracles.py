@@ -72,7 +72,7 @@ def i01_sum(change: Change) -> str | None:
 
 def i02_cap(change: Change) -> str | None:
     """No write gives the candidate more than the stored record allows."""
-    allowed = cap(change.spec, change.after.status)
+    allowed = cap(change.after.status)
     if change.raised and change.after.candidate > allowed:
         return f"I2: raised to {change.after.candidate}, the stored record allows {allowed}"
     if change.raised and change.after.deleting:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from e2e.chaos.faults import Crash
-from e2e.chaos.oracles import Violation, zero_after
 from e2e.chaos.real.drive import Driver, Outcome, World
 from e2e.chaos.real.faults import Fault, Hurts, Plan, crashes, others
 from e2e.chaos.real.oracles import check
+from e2e.chaos.reverts import Violation, zero_after
 
 APART = 1.5
 """Seconds between two starts: the first seconds of a process are the dearest."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from e2e.chaos import oracles
 from e2e.chaos.drive import OPERATORS, Run
-from e2e.chaos.oracles import Violation, zero_after
+from e2e.chaos.reverts import Violation, zero_after
 from e2e.chaos.scene import ROUTE, weight_of
 from modelrollout.adapters.kube.resources import HTTPROUTES
 

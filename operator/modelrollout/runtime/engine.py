@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision, Move, SetWeight
+from modelrollout.core.invariants import forbidden
 from modelrollout.core.lifecycle import AT_REST
 from modelrollout.core.model import Epoch, Key, RolloutSpec
 from modelrollout.core.observation import Observation
@@ -155,6 +156,8 @@ class Engine:
         gathered = await self._p.gather(work.key, epoch)
         now = self._p.clock.now()
         decision = self._p.decide(gathered.spec, gathered.obj.status, gathered.observation, now)
+        for text in forbidden(gathered.observation, decision):
+            raise Bug(f"a decision that must not be carried out: {text}", subject=str(work.key))
         return await self._finish(work, _Done(gathered, decision, now), self._p.commit(gathered, decision))
 
     async def _finish(self, work: Work, done: _Done, commit: Awaitable[Committed]) -> str:

@@ -154,11 +154,6 @@ class App:
         ):
             self._spawn(work)
 
-    @property
-    def leading(self) -> bool:
-        """Whether this process has the right to write at this moment."""
-        return self._leader.epoch() is not None
-
     def watching(self) -> None:
         """The watch has started."""
         self._watching = True

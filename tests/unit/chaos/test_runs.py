@@ -42,6 +42,7 @@ def test_a_plan_run_twice_is_the_same_byte_for_byte(line: str) -> None:
 
 KEPT = (
     "fail-at-50/1/crash+after@12",
+    "fail-at-10/1/crash+after@9",
     "fail-at-50/1/fail+reset-applied+once@12",
     "delete/496617/edit+weight@13",
     "delete/326205/edit+route-deleted@15",

@@ -49,7 +49,7 @@ def test_hazard_h01_no_weight_that_is_found_makes_the_next_one_larger_than_its_s
         before = world.status
         world.step()
         assert world.status is not None
-        allowed = cap(world.spec, world.status)
+        allowed = cap(world.status)
         assert world.route_weight <= max(allowed, found * 100), (found, late)
         assert allowed <= 4_000, (found, late, before)
 

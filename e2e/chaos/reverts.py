@@ -1,0 +1,107 @@
+"""Whether a revert came in time and lasts (I4, I12): from a trigger to weight 0, and none of it taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.drive import OPERATORS, Run
+from e2e.chaos.faults import Edit, Edited
+from e2e.chaos.scene import CANDIDATE, NAME, ROUTE, weight_of
+from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, HTTPROUTES, LEASES, ROLLOUTS
+
+REVERT = 2.0
+"""Seconds from a trigger that the API itself shows to weight 0."""
+DELETION = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise: its number and a sentence."""
+
+    oracle: str
+    text: str
+
+
+def in_time(run: Run) -> Iterator[Violation]:
+    """I4 and I12 for triggers that the API shows; evidence is compared with the reference."""
+    for trigger in run.triggers:
+        due = max(trigger.at, led(run, trigger.at)) + REVERT + run.patience
+        yield from _stays_down(run, trigger.at)
+        if not trigger.evidence:
+            yield from down_by(run, trigger.what, trigger.at, due)
+        if trigger.what == "delete":
+            gone = next(
+                (v.at for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is None), None
+            )
+            if gone is None or gone > due - REVERT + DELETION:
+                yield Violation("I12", f"deletion took {'for ever' if gone is None else f'{gone - trigger.at:.1f} s'}")
+
+
+def led(run: Run, since: float) -> float:
+    """When, after `since`, faults were over and somebody led who could act."""
+    calm = max(since, run.disturbed)
+    leases = [v for v in run.history if v.resource is LEASES]
+    # Whoever renews the Lease first after the last fault is in office; if nothing was wrong, somebody was all the time.
+    if run.disturbed <= since:
+        return since
+    return next((v.at for v in leases if v.at >= calm), calm)
+
+
+def down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation]:
+    down = zero_after(run.history, since)
+    if down is None or down > due:
+        took = "never" if down is None else f"after {down - since:.2f} s"
+        yield Violation("I4", f"{what}: weight 0 {took}, allowed {due - since:.2f} s")
+
+
+def zero_after(history: Sequence[Version], since: float) -> float | None:
+    """When the route gave the candidate nothing for good, at `since` or later; None if it never did.
+
+    For good: the operator did not raise it again. What others do to the route is not held against it.
+    """
+    found = since
+    down = True
+    for at, before, now, ours in _weights(history, since):
+        if at <= since:
+            down = now == 0.0
+        elif now == 0.0 and not down:
+            found, down = at, True
+        elif now > before and ours:
+            down = False
+    return found if down else None
+
+
+def _stays_down(run: Run, since: float) -> Iterator[Violation]:
+    """What the operator took to 0 for a reason that lasts, it does not raise again, whoever had died meanwhile."""
+    if any(isinstance(f, Edited) and f.edit is Edit.SLICES_AWAY for f in run.plan.faults):
+        return
+    down: float | None = None
+    for at, before, now, ours in _weights(run.history, since):
+        if at > since and ours and now == 0.0 < before:
+            down = at
+        elif down is not None and ours and now > before:
+            yield Violation("I4", f"raised again to {now:g} %, {at - down:.2f} s after the operator had taken it to 0")
+
+
+def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, float, float, bool]]:
+    """When the candidate's weight changed, from what to what, whether by the operator.
+
+    Ends where the candidate has got a new chance after `since`: by a Retry or by another revision.
+    """
+    weight = 0.0
+    template: object = None
+    for version in history:
+        body = version.body
+        if version.resource is DEPLOYMENTS and version.place[1] == CANDIDATE and body is not None:
+            before, template = template, body["spec"]["template"]
+            if before is not None and before != template and version.at > since:
+                return
+        elif version.resource is ACTIONS and body is not None and version.at > since:
+            if body["spec"]["action"] == "Retry":
+                return
+        elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
+            last, weight = weight, (weight_of(body) or 0.0) if body is not None else 0.0
+            if weight != last:
+                yield version.at, last, weight, version.agent.startswith(OPERATORS)
