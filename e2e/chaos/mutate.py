@@ -21,7 +21,7 @@ from e2e.chaos.seeded import PACKAGE, SEEDED, Seeded, applied
 ROOT = PACKAGE.parents[1]
 MISSED = 1
 NONE = Seeded("none", "__init__.py", "__version__", "__version__")
-LIMIT = 600.0
+LIMIT = 3600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
