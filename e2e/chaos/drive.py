@@ -145,8 +145,10 @@ class Driver:
         )
 
     async def _watch(self) -> None:
-        # What the last decision still has to say: its Event, results of actions.
+        # What the last decision still has to say: its Event, results of actions; one of these writes may begin a fault.
         await asyncio.sleep(10)
+        while (left := self.run.disturbed - self.world.clock.now()) > 0:
+            await asyncio.sleep(left + 10)
         history = self.world.server.store.history
         before = len(history)
         await asyncio.sleep(QUIET)
