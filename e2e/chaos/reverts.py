@@ -88,7 +88,8 @@ def _stays_down(run: Run, since: float) -> Iterator[Violation]:
 def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, float, float, bool]]:
     """When the candidate's weight changed, from what to what, whether by the operator.
 
-    Ends where the candidate has got a new chance after `since`: by a Retry or by another revision.
+    Ends where the candidate has got a new chance after `since`, by a Retry or by another revision, and with the rollout:
+    then its route may be another one's.
     """
     weight = 0.0
     template: object = None
@@ -101,6 +102,8 @@ def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, 
         elif version.resource is ACTIONS and body is not None and version.at > since:
             if body["spec"]["action"] == "Retry":
                 return
+        elif version.resource is ROLLOUTS and version.place[1] == NAME and body is None:
+            return
         elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
             last, weight = weight, (weight_of(body) or 0.0) if body is not None else 0.0
             if weight != last:

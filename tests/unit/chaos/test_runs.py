@@ -46,6 +46,7 @@ KEPT = (
     "fail-at-50/1/fail+reset-applied+once@12",
     "delete/496617/edit+weight@13",
     "delete/326205/edit+route-deleted@15",
+    "delete/1/poison+shared-route@4",
     "candidate-away/1/metrics+down+60@15",
     "promote/1/edit+lease-deleted@4,crash+after@7",
     "retry/1/blur+past+httproutes&modelrollouts+10@12,crash+after@14",
