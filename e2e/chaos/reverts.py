@@ -88,8 +88,8 @@ def _stays_down(run: Run, since: float) -> Iterator[Violation]:
 def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, float, float, bool]]:
     """When the candidate's weight changed, from what to what, whether by the operator.
 
-    Ends where the candidate has got a new chance after `since`, by a Retry or by another revision, and with the rollout:
-    then its route may be another one's.
+    Ends where the candidate gets a new chance after `since`, by a Retry or by another revision, and with the rollout:
+    its route may be another one's then.
     """
     weight = 0.0
     template: object = None
