@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,9 @@ bench-evidence: venv ## cost of the evidence of 100 and 1000 moving rollouts, wi
 
 bench-scale: venv ## 100, 1000, 5000 rollouts: start, moving, failover, all bad at once, at rest (BENCH="--rollouts 100": 6 minutes)
 	$(PY) -m e2e.scale $(BENCH)
+
+soak: venv ## an operator under churn for two hours: memory, files, series, stuck rollouts (SOAK="--hours 0.1": a trial)
+	$(PY) -m e2e.scale.soak $(SOAK)
 
 bench-data: venv ## real data sets with known changes, replayed (10 minutes)
 	$(PY) -m e2e.datasets

@@ -1,1 +1,1 @@
-"""`make bench-scale`: what a hundred to five thousand rollouts cost, at rest, moving, and turning bad all at once."""
+"""`make bench-scale`: what a hundred to five thousand rollouts cost. `make soak`: an operator under churn for hours."""

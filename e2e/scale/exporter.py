@@ -1,5 +1,5 @@
 """Plays the counters of every pod: `/metrics/<shard>` is scraped as one target, `POST /turn?from=..&to=..` turns
-candidates bad.
+candidates bad, `POST /order?index=..` sets one rollout's split, badness and pods.
 
 Every shard is scraped at a moment of its own, as pods are, and both pods of a rollout are in one shard. Counters move
 on when they are scraped, by what the whole time since the last scrape would have brought: so the first scrape after a
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,9 +36,18 @@ def shard_of(index: int) -> int:
     return (index // SHARDS) % SHARDS
 
 
-def template(index: int, version: int, slis: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a rollout's pods are from now on. `share`: the candidate's, of 1. `lives`: which pods, of both arms."""
+
+    share: float = CANDIDATE_SHARE
+    bad: bool = False
+    lives: tuple[int, int] = (0, 0)
+
+
+def template(index: int, version: int, slis: int, life: int = 0) -> str:
     """The exposition of one pod with a place for each counter, in the order of `Shard._advance`."""
-    pod = pod_of(index, version)
+    pod = pod_of(index, version, life)
     labels = f'namespace="{namespace_of(index)}",pod="{pod}",instance="{pod}:8080",job="models",container="model"'
     first = f'up{{{labels}}} 1\nrequests_total{{{labels},code="200"}} %d\nrequests_total{{{labels},code="500"}} %d\n'
     if slis == 1:
@@ -64,7 +74,9 @@ class Shard:
         rates = (REQUESTS * (1.0 - CANDIDATE_SHARE), REQUESTS * CANDIDATE_SHARE)
         self._rates = np.array([rate for _ in members for rate in rates])
         self._bad = np.full(2 * len(members), ERRORS)
-        self._template = "".join(template(index, version, slis) for index in members for version in (1, 2))
+        self._lives = [0] * (2 * len(members))
+        self._pods = [template(index, version, slis) for index in members for version in (1, 2)]
+        self._template = "".join(self._pods)
         columns = 2 if slis == 1 else 7 + len(LATENCIES)
         self._counts: npt.NDArray[np.int64] = np.zeros((2 * len(members), columns), dtype=np.int64)
         self._looked = time.monotonic()
@@ -76,12 +88,30 @@ class Shard:
             chosen = (self._members >= first) & (self._members <= last)
             self._bad[1::2][chosen] = TURNED
 
+    def order(self, index: int, order: Order) -> None:
+        """What happens to a rollout, if it is here. A new pod begins at 0, and its series are others."""
+        with self._lock:
+            for place in np.flatnonzero(self._members == index):
+                self._catch_up()
+                first, second = 2 * int(place), 2 * int(place) + 1
+                self._rates[first], self._rates[second] = REQUESTS * (1.0 - order.share), REQUESTS * order.share
+                self._bad[second] = TURNED if order.bad else ERRORS
+                for row, version, life in ((first, 1, order.lives[0]), (second, 2, order.lives[1])):
+                    if self._lives[row] != life:
+                        self._lives[row] = life
+                        self._counts[row] = 0
+                        self._pods[row] = template(index, version, self._slis, life)
+                self._template = "".join(self._pods)
+
+    def _catch_up(self) -> None:
+        now = time.monotonic()
+        self._advance(now - self._looked)
+        self._looked = now
+
     def text(self) -> bytes:
         """The exposition now."""
         with self._lock:
-            now = time.monotonic()
-            self._advance(now - self._looked)
-            self._looked = now
+            self._catch_up()
             turned = int((self._bad[1::2] >= TURNED).sum())
             body = self._template % tuple(self._counts.ravel().tolist())
             return f'{body}turned_total{{shard="{self._number}"}} {turned}\n'.encode()
@@ -119,10 +149,17 @@ def serve(rollouts: int, slis: int) -> None:
             self._answer(shards[int(self.path.rsplit("/", 1)[1])].text())
 
         def do_POST(self) -> None:
-            asked = parse_qs(urlsplit(self.path).query)
-            for shard in shards:
-                shard.turn(int(asked["from"][0]), int(asked["to"][0]))
-            self._answer(b"turned\n")
+            url = urlsplit(self.path)
+            asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+            if url.path == "/order":
+                lives = (int(asked["legacy"]), int(asked["candidate"]))
+                order = Order(float(asked["share"]), asked["bad"] == "1", lives)
+                index = int(asked["index"])
+                shards[shard_of(index)].order(index, order)
+            else:
+                for shard in shards:
+                    shard.turn(int(asked["from"]), int(asked["to"]))
+            self._answer(b"done\n")
 
         def _answer(self, body: bytes) -> None:
             self.send_response(200)

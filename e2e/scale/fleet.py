@@ -47,9 +47,9 @@ def arm_of(index: int, version: int) -> str:
     return f"{name_of(index)}-v{version}"
 
 
-def pod_of(index: int, version: int) -> str:
-    """The one pod of an arm."""
-    return f"{arm_of(index, version)}-7d9c5b8f6{version}-{index:05x}"
+def pod_of(index: int, version: int, life: int = 0) -> str:
+    """The one pod of an arm; `life`: how many it had before."""
+    return f"{arm_of(index, version)}-7d9c5b8f6{version}-{(index + (life << 12)) % 16**5:05x}"
 
 
 def deployment(index: int, version: int) -> Body:
@@ -91,10 +91,10 @@ def service(index: int, version: int) -> Body:
     }
 
 
-def endpoints(index: int, version: int) -> Body:
-    """The EndpointSlice of an arm with its pod, ready."""
+def endpoints(index: int, version: int, *, life: int = 0, ready: bool = True) -> Body:
+    """The EndpointSlice of an arm with its pod."""
     name = arm_of(index, version)
-    target = {"kind": "Pod", "namespace": namespace_of(index), "name": pod_of(index, version)}
+    target = {"kind": "Pod", "namespace": namespace_of(index), "name": pod_of(index, version, life)}
     address = f"10.{100 + version}.{index // 250}.{index % 250}"
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -105,7 +105,7 @@ def endpoints(index: int, version: int) -> Body:
             "labels": {"kubernetes.io/service-name": name},
         },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "targetRef": target}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": ready}, "targetRef": target}],
         "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
     }
 

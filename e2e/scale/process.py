@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -84,19 +85,30 @@ class Operator:
 
     def numbers(self) -> Numbers:
         """Its metrics now."""
-        text = self._get("/metrics")
+        text = self.metrics()
         if text is None:
             raise ClusterError(f"the operator's /metrics does not answer:\n{self.tail()}")
         kept = "".join(
-            f"{line}\n"
-            for line in text.decode().splitlines()
-            if not line.startswith("#") and 'rollout_namespace="' not in line
+            f"{line}\n" for line in text.splitlines() if not line.startswith("#") and 'rollout_namespace="' not in line
         )
         values = {}
         for family in text_string_to_metric_families(kept):
             for sample in family.samples:
                 values[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
         return Numbers(values)
+
+    def metrics(self) -> str | None:
+        """All of /metrics; None when it does not answer."""
+        text = self._get("/metrics")
+        return None if text is None else text.decode()
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.alive()
+
+    def broken(self) -> list[str]:
+        """What its log shows as broken: tracebacks, and lines that are critical."""
+        return broken(self.log.read_text(errors="replace")) if self.log.is_file() else []
 
     def kill(self) -> float:
         """SIGKILL; returns the epoch seconds."""
@@ -117,3 +129,17 @@ class Operator:
 
     def _get(self, path: str) -> bytes | None:
         return fetch(f"http://127.0.0.1:{self.port}{path}")
+
+
+def broken(log: str) -> list[str]:
+    """What an operator in order never writes: critical lines, tracebacks, and what no logger wrote."""
+    found = []
+    for line in log.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            found.append(line)
+            continue
+        if record.get("level") == "critical" or "exception" in record:
+            found.append(f"{record['message']} {record.get('exception', '')}".strip())
+    return found

@@ -120,17 +120,22 @@ class Seed:
 
     async def _accept(self, route: Body) -> None:
         """What a gateway would say of the route."""
-        meta = route["metadata"]
-        said = {"status": "True", "reason": "Accepted", "message": "", "observedGeneration": meta["generation"]}
-        said["lastTransitionTime"] = meta["creationTimestamp"]
-        conditions = [{"type": kind, **said} for kind in ("Accepted", "ResolvedRefs")]
-        parents = [
-            {"parentRef": parent, "controllerName": GATEWAY, "conditions": conditions}
-            for parent in route["spec"]["parentRefs"]
-        ]
+        meta, parents = route["metadata"], parents_of(route)
         if (route.get("status") or {}).get("parents") != parents:
             patch = {"status": {"parents": parents}}
             await self._client.merge_patch(HTTPROUTES, meta["namespace"], meta["name"], patch, subresource="status")
+
+
+def parents_of(route: Body) -> list[Body]:
+    """`status.parents` as a gateway writes it that has taken the route as it is."""
+    meta = route["metadata"]
+    said = {"status": "True", "reason": "Accepted", "message": "", "observedGeneration": meta["generation"]}
+    said["lastTransitionTime"] = meta["creationTimestamp"]
+    conditions = [{"type": kind, **said} for kind in ("Accepted", "ResolvedRefs")]
+    return [
+        {"parentRef": parent, "controllerName": GATEWAY, "conditions": conditions}
+        for parent in route["spec"]["parentRefs"]
+    ]
 
 
 def _at_step(obj: RolloutObject) -> bool:

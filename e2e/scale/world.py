@@ -67,13 +67,13 @@ class World:
 
 
 @contextmanager
-def world(rollouts: int, slis: int) -> Iterator[World]:
+def world(rollouts: int, slis: int, *, audit: bool = True) -> Iterator[World]:
     """Start all of it. CRDs, namespaces and the MetricSource are there; Prometheus has begun to scrape."""
     files = [programs.gateway_api_crds(), CRDS]
     with (
         exporter(rollouts, slis) as (port, pid),
         Prometheus(config=scrapes(port)) as prometheus,
-        apiserver(audit=True, crds=files) as api,
+        apiserver(audit=audit, crds=files) as api,
     ):
         things = [*namespaces(), source(prometheus.url, f"{INTERVAL:g}s")]
         api.kubectl("apply", "-f", "-", input_text=json.dumps({"apiVersion": "v1", "kind": "List", "items": things}))
