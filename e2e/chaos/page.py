@@ -20,18 +20,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plans", type=Path, action="append", required=True, help="written by e2e.chaos --json")
     parser.add_argument("--states", type=Path, help="written by e2e.chaos.model --json")
     parser.add_argument("--seeded", type=Path, help="written by e2e.chaos.mutate --json")
+    parser.add_argument("--real", type=Path, action="append", default=[], help="written by e2e.chaos.real --json")
     parser.add_argument("--on", required=True, help="date and machine, in words")
     parser.add_argument("--out", type=Path, default=PAGE)
     args = parser.parse_args(argv)
     runs = [json.loads(path.read_text()) for path in args.plans]
     states = json.loads(args.states.read_text()) if args.states else None
     seeded = json.loads(args.seeded.read_text()) if args.seeded else None
-    args.out.write_text("\n".join(page(runs, states, seeded, args.on)) + "\n")
+    real = [json.loads(path.read_text()) for path in args.real]
+    args.out.write_text("\n".join(page(runs, states, seeded, args.on, real)) + "\n")
     print(f"{args.out} written")
     return 0
 
 
-def page(runs: Sequence[Figures], states: Figures | None, seeded: Sequence[Figures] | None, on: str) -> Iterator[str]:
+def page(
+    runs: Sequence[Figures],
+    states: Figures | None,
+    seeded: Sequence[Figures] | None,
+    on: str,
+    real: Sequence[Figures] = (),
+) -> Iterator[str]:
     """Its lines."""
     yield "# Fault suite, measured"
     yield ""
@@ -59,6 +67,8 @@ def page(runs: Sequence[Figures], states: Figures | None, seeded: Sequence[Figur
         yield ""
         for failed in broken:
             yield f"- `{failed['plan']}`: {failed['violations'][0].splitlines()[0]}"
+    if real:
+        yield from _real(real)
     if states is not None:
         yield from _states(states)
     if seeded is not None:
@@ -81,6 +91,29 @@ def _counted(runs: Sequence[Figures], key: str) -> Counter[str]:
             # `crash+before` and `fail+409+once` are counted with their family.
             found[name.partition("+")[0]] += count
     return found
+
+
+def _real(real: Sequence[Figures]) -> Iterator[str]:
+    yield ""
+    yield "## The operator's process on a real API server"
+    for run in real:
+        yield ""
+        minutes = f"{run['seconds'] / 60:.0f} minutes with {run['parallel']} runs side by side"
+        patience = f"; reverts may take {run['patience']:g} s longer than promised" if run["patience"] else ""
+        yield f"{run['date']}, commit {run['commit']}: {run['plans']:,} of {run['asked']:,} plans, {minutes}{patience}."
+        yield ""
+        yield "| workload | family | plans | writes | versions checked | promises broken |"
+        yield "|---|---|---|---|---|---|"
+        for row in run["rows"]:
+            counts = f"{row['plans']:,} | {row['writes']:,} | {row['checks']:,} | {row['violated']}"
+            yield f"| {row['workload']} | `{row['family']}` | {counts} |"
+        broken = [each for each in run["runs"] if each["violations"]]
+        if broken:
+            yield ""
+            yield "Broken promises, each with its plan:"
+            yield ""
+        for each in broken:
+            yield f"- `{each['plan']}`: {each['violations'][0].splitlines()[0]}"
 
 
 def _states(states: Figures) -> Iterator[str]:

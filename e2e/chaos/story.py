@@ -21,15 +21,16 @@ def story(plan: Plan) -> Iterator[str]:
             if now == holder:
                 continue
             holder = now
-            detail = f"held by {now}"
+            told = f"held by {now}"
         else:
-            detail = _detail(version)
+            told = detail(version)
         at = version.at - START
         what = f"{version.event.lower()} {version.resource.plural}/{version.place[1]}"
-        yield f"{at:9.3f} s  {version.number:5}  {version.agent:14} {what}  {detail}".rstrip()
+        yield f"{at:9.3f} s  {version.number:5}  {version.agent:14} {what}  {told}".rstrip()
 
 
-def _detail(version: Version) -> str:
+def detail(version: Version) -> str:
+    """What a version shows, in a few words."""
     body = version.body or {}
     if version.resource is HTTPROUTES and version.body is not None:
         return f"candidate {weight_of(version.body):g} %"

@@ -22,6 +22,14 @@ from e2e.cluster.processes import ClusterError, Process, free_ports, start, wait
 
 START_TIMEOUT_S = 60.0
 PORT_ATTEMPTS = 3
+FLAGS = (
+    "--bind-address=127.0.0.1",
+    "--advertise-address=127.0.0.1",
+    "--authorization-mode=RBAC",
+    # Loopback is no valid endpoint of the kubernetes Service, and nobody makes service accounts.
+    "--endpoint-reconciler-type=none",
+    "--disable-admission-plugins=ServiceAccount",
+)
 
 
 class ApiServer:
@@ -36,6 +44,11 @@ class ApiServer:
     def kubeconfig(self) -> Path:
         """Kubeconfig of an administrator; its certificates are separate files beside it."""
         return self._plane.kubeconfig
+
+    @property
+    def plane(self) -> ControlPlane:
+        """Its files and command lines."""
+        return self._plane
 
     @property
     def url(self) -> str:
@@ -106,16 +119,8 @@ class ApiServer:
         self._server = self._etcd = None
 
     def _start_server(self) -> None:
-        flags = [
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            "--authorization-mode=RBAC",
-            # Loopback is no valid endpoint of the kubernetes Service, and nobody makes service accounts.
-            "--endpoint-reconciler-type=none",
-            "--disable-admission-plugins=ServiceAccount",
-        ]
         log = self._plane.directory / "kube-apiserver.log"
-        self._server = start("kube-apiserver", self._plane.apiserver(flags), log=log)
+        self._server = start("kube-apiserver", self._plane.apiserver(FLAGS), log=log)
         watch = [process for process in (self._etcd, self._server) if process is not None]
         wait_for("API server", self._plane.ready, timeout_s=START_TIMEOUT_S, watch=watch)
 

@@ -210,6 +210,20 @@ def write_kubeconfig(path: Path, url: str, *, ca: Path, client: KeyPair) -> None
     path.write_text(json.dumps(config, indent=1))
 
 
+def plain_kubeconfig(path: Path, url: str) -> Path:
+    """A kubeconfig without credentials for a server on plain HTTP."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "plain", "cluster": {"server": url}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "plain", "context": {"cluster": "plain", "user": "nobody"}}],
+        "current-context": "plain",
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
 def read_audit(log: Path) -> list[dict[str, object]]:
     """The audit events so far, oldest first; a line that is being written is left out."""
     if not log.is_file():

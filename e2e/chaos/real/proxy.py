@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +15,13 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from e2e.chaos.real.ledger import Ledger, Sent, lists
 from e2e.chaos.real.upstream import Upstream
 from e2e.chaos.transport import WRITES, Die, Lose, Refuse, Silence
 
-UNCOUNTED = ("leases", "events", "selfsubject")
-"""What is no write about a rollout: the election, what is told about it, questions about rights."""
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "upgrade"})
 BIGGEST = 8 << 20
+SLOW = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,14 @@ class Cut:
     """The answer ends in the middle of its body."""
 
 
-Mishap = Refuse | Lose | Silence | Die | Cut
-
-
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A request of the operator. `life`: which process sent it; `number`: of the counted write, 0 for anything else."""
+class Hold:
+    """The request is on its way until `until` comes, and reaches the server then, whoever still waits for an answer."""
 
-    life: int
-    method: str
-    path: str
-    target: str
-    number: int
+    until: asyncio.Event
+
+
+Mishap = Refuse | Lose | Silence | Die | Cut | Hold
 
 
 @dataclass(eq=False)
@@ -52,24 +47,24 @@ class Proxy:
     meets: Callable[[Sent], Mishap | None]
     kill: Callable[[], None]
     told: Callable[[Sent], None]
+    name: str = "operator"
+    ledger: Ledger = field(default_factory=Ledger)
     life: int = 0
     delay: float = 0.0
     """Seconds of each way."""
     storm: bool = False
-    writes: Counter[str] = field(default_factory=Counter)
-    log: list[Sent] = field(default_factory=list)
-    """All writes but those of the election."""
-    authors: dict[tuple[str, int], int] = field(default_factory=dict)
-    """By plural and resourceVersion, the life whose write made it."""
+    views: Upstream | None = None
+    """Another API server, of whose cache lists and watches are answered."""
 
     def __post_init__(self) -> None:
         self._open: set[asyncio.Transport] = set()
+        self._watches: set[asyncio.Transport] = set()
+        self._meeting: set[asyncio.Task[object]] = set()
         self._away = False
         self._flow = asyncio.Event()
         self._flow.set()
         self._over = asyncio.Event()
         self._dead: set[int] = set()
-        self._count = 0
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -88,12 +83,24 @@ class Proxy:
         self._over.set()
         self._flow.set()
         self._cut_all()
+        # Whose other side has gone is not known to the runner any more.
+        for task in self._meeting:
+            task.cancel()
+        await asyncio.gather(*self._meeting, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
 
     def died(self) -> None:
         """The process that was there is dead: nothing of it is passed on any more."""
         self._dead.add(self.life)
+
+    def slow(self, yes: bool) -> None:
+        """Let every way take longer, or not any more."""
+        self.delay = SLOW if yes else 0.0
+
+    def throttle(self, yes: bool) -> None:
+        """Refuse everything with 429, or not any more."""
+        self.storm = yes
 
     def away(self, yes: bool) -> None:
         """Take the API server away, or bring it back."""
@@ -108,6 +115,12 @@ class Proxy:
         else:
             self._flow.set()
 
+    def look_at(self, views: Upstream | None) -> None:
+        """Lists and watches are answered by that server from now on; watches that run are cut."""
+        self.views = views
+        for transport in tuple(self._watches):
+            _reset(transport)
+
     def _cut_all(self) -> None:
         for transport in tuple(self._open):
             _reset(transport)
@@ -117,6 +130,10 @@ class Proxy:
     async def _meet(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
         assert transport is not None
+        task = asyncio.current_task()
+        assert task is not None
+        self._meeting.add(task)
+        task.add_done_callback(self._meeting.discard)
         self._open.add(transport)
         try:
             return await self._answer(request, transport)
@@ -124,7 +141,7 @@ class Proxy:
             self._open.discard(transport)
 
     async def _answer(self, request: web.Request, transport: asyncio.Transport) -> web.StreamResponse:
-        sent = self._known(request)
+        sent = self.ledger.enter(self.life, f"{self.name}#{self.life}", request.method, request.path)
         body = await request.read()
         await asyncio.sleep(self.delay)
         if self._away:
@@ -141,6 +158,8 @@ class Proxy:
                 return await self._silent(transport)
             case Die(applied=False):
                 self.kill()
+            case Hold(until=until):
+                await until.wait()
         if sent.life in self._dead:
             return _lost(transport)
         if request.query.get("watch") in ("1", "true"):
@@ -151,8 +170,14 @@ class Proxy:
         self, request: web.Request, body: bytes, sent: Sent, mishap: Mishap | None
     ) -> web.StreamResponse:
         transport = request.transport
+        # A list without a version is always current; a cache may be behind.
+        asks = request.method == "GET" and lists(request.path)
+        stale = self.views if asks and not {"continue", "resourceVersion"} & {*request.query} else None
         try:
-            code, headers, answer = await self.upstream.exchange(request, body)
+            if stale is not None:
+                code, headers, answer = await stale.exchange(request, body, {"resourceVersion": "0"})
+            else:
+                code, headers, answer = await self.upstream.exchange(request, body)
         except aiohttp.ClientError:
             return _lost(transport)
         self._remember(sent, code, answer)
@@ -174,28 +199,15 @@ class Proxy:
         await self._over.wait()
         return _lost(transport)
 
-    def _known(self, request: web.Request) -> Sent:
-        target, number = target_of(request.path), 0
-        writes = request.method in WRITES
-        if writes and not target.startswith(UNCOUNTED):
-            self._count = number = self._count + 1
-            self.writes[target] += 1
-        sent = Sent(self.life, request.method, request.path, target, number)
-        if writes and not target.startswith(("leases", "selfsubject")):
-            self.log.append(sent)
-        return sent
-
     def _remember(self, sent: Sent, code: int, answer: bytes) -> None:
-        if sent.method not in WRITES or not 200 <= code < 300:
-            return
-        self.told(sent)
-        version = self.upstream.version_of(answer)
-        if version is not None:
-            self.authors[sent.target.partition("/")[0], version] = sent.life
+        if sent.method in WRITES and 200 <= code < 300:
+            self.ledger.made(sent, answer)
+            self.told(sent)
 
     async def _watch(self, request: web.Request, transport: asyncio.Transport) -> web.StreamResponse:
+        self._watches.add(transport)
         try:
-            async with self.upstream.stream(request) as found:
+            async with (self.views or self.upstream).stream(request) as found:
                 response = web.StreamResponse(status=found.status, headers=_kept(found.headers))
                 await response.prepare(request)
                 async for chunk in found.content.iter_any():
@@ -206,15 +218,8 @@ class Proxy:
                 return response
         except (aiohttp.ClientError, ConnectionError):
             return _lost(transport)
-
-
-def target_of(path: str) -> str:
-    """Plural of what a path is about, with the subresource: `modelrollouts/status`."""
-    parts = path.strip("/").split("/")
-    rest = parts[3:] if parts[0] == "apis" else parts[2:]
-    if len(rest) > 2 and rest[0] == "namespaces":
-        rest = rest[2:]
-    return "/".join([*rest[:1], *rest[2:3]])
+        finally:
+            self._watches.discard(transport)
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,21 +1,15 @@
-"""One namespace with all that a rollout needs, its traffic, the gateway's answers, and the operator's process."""
+"""One namespace with all that a rollout needs, its traffic, and the gateway's answers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from e2e.chaos.real.prometheus import Prometheus
 from e2e.chaos.real.witness import Sight, Witness
 from e2e.chaos.scene import CANDIDATE, LEGACY, NAME, PORT, ROUTE, rollout, slice_of, weight_of, workload
 from e2e.chaos.traffic import PODS, Traffic
-from e2e.cluster.processes import Process, start
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.resources import (
     ACTIONS,
@@ -28,7 +22,7 @@ from modelrollout.adapters.kube.resources import (
     SOURCES,
     Body,
 )
-from modelrollout.errors import RolloutError
+from modelrollout.errors import Conflict, RolloutError
 
 RATE = 2000.0
 """Requests a second: a few seconds at 10 % must be proof enough."""
@@ -52,7 +46,10 @@ class Hands:
     async def source(self) -> None:
         """The MetricSource that all namespaces share."""
         spec = {"prometheus": {"address": self.prometheus.url}, "arms": {"by": "pod"}, "scrapeInterval": f"{SCRAPE:g}s"}
-        await self.client.create(SOURCES, "", _object(SOURCES.api_version, SOURCES.kind, "default", {"spec": spec}))
+        try:
+            await self.client.create(SOURCES, "", _object(SOURCES.api_version, SOURCES.kind, "default", {"spec": spec}))
+        except Conflict:  # that of an earlier stand-in
+            await self.client.merge_patch(SOURCES, "", "default", {"spec": spec})
 
 
 class Stage:
@@ -64,16 +61,19 @@ class Stage:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def furnish(self) -> None:
-        """Everything, and then the rollout."""
+        """Everything but the rollout."""
         hands = self.hands
         hands.prometheus.traffic[self.namespace] = self.traffic
         hands.witness.listeners[self.namespace] = self._hears
         await hands.client.create(NAMESPACES, "", _object("v1", "Namespace", self.namespace, {}))
         for name in (LEGACY, CANDIDATE):
             await self._arm(name)
+
+    async def roll_out(self) -> None:
+        """Somebody creates the rollout."""
         traffic = rollout()["spec"]["traffic"] | {"settle": "1s"}
         body = _object(ROLLOUTS.api_version, ROLLOUTS.kind, NAME, rollout(traffic=traffic, **TIMING))
-        await hands.client.create(ROLLOUTS, self.namespace, body)
+        await self.hands.client.create(ROLLOUTS, self.namespace, body)
 
     async def _arm(self, name: str) -> None:
         client, where = self.hands.client, self.namespace
@@ -162,67 +162,3 @@ def _parent(ref: Body, route: Body) -> Body:
     said["lastTransitionTime"] = meta["creationTimestamp"]
     conditions = [{"type": kind, "reason": kind, **said} for kind in ("Accepted", "ResolvedRefs")]
     return {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}
-
-
-class Operator:
-    """The process, started again after its end as a container is: same identity, new process."""
-
-    def __init__(self, port: int, namespace: str, directory: Path) -> None:
-        directory.mkdir(parents=True)
-        self._kubeconfig = directory / "kubeconfig"
-        self._kubeconfig.write_text(json.dumps(_plain_kubeconfig(f"http://127.0.0.1:{port}")))
-        self._namespace = namespace
-        self._directory = directory
-        self._process: Process | None = None
-        self.lives = 0
-
-    def start(self) -> None:
-        """Start it once more."""
-        self.lives += 1
-        argv: list[str | Path] = [sys.executable, "-m", "modelrollout", "run", "--kubeconfig", self._kubeconfig]
-        argv += ["--namespace", self._namespace, "--lease-namespace", self._namespace, "--identity", "operator-1"]
-        argv += ["--web", "127.0.0.1:0", "--allow-loopback-sources"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MODELROLLOUT_")}
-        log = self._directory / f"{self.lives}.log"
-        self._process = start("operator", argv, log=log, env=environment)
-
-    def kill(self) -> None:
-        """SIGKILL, without waiting."""
-        if self._process is not None and self._process.alive():
-            os.kill(self._process.popen.pid, signal.SIGKILL)
-
-    @property
-    def ended(self) -> int | None:
-        """Exit code of the life that is over; None while it runs."""
-        return None if self._process is None or self._process.alive() else self._process.popen.returncode
-
-    def end(self) -> None:
-        """Kill it and wait."""
-        self.kill()
-        if self._process is not None:
-            self._process.popen.wait()
-
-    def bugs(self) -> list[str]:
-        """What the logs of all lives show as broken: exceptions, and lines that are critical."""
-        found = []
-        for log in sorted(self._directory.glob("*.log")):
-            for line in log.read_text(errors="replace").splitlines():
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    found.append(line)  # what no logger wrote is a traceback, or a remark of the interpreter
-                    continue
-                if record.get("level") == "critical" or (record.get("level") == "error" and "exception" in record):
-                    found.append(f"{record['message']}\n{record.get('exception', '')}".strip())
-        return found
-
-
-def _plain_kubeconfig(url: str) -> Body:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "proxy", "cluster": {"server": url}}],
-        "users": [{"name": "proxy", "user": {}}],
-        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-        "current-context": "proxy",
-    }

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 from aiohttp import web
@@ -39,11 +40,15 @@ class Upstream:
         """Close the connections."""
         await self.session.close()
 
-    async def exchange(self, request: web.Request, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """Pass a request on: code, headers and body of its answer. Raises aiohttp.ClientError."""
-        async with self.session.request(
-            request.method, self._url(request), headers=_passed(request), data=body or None
-        ) as answer:
+    async def exchange(
+        self, request: web.Request, body: bytes, besides: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Pass a request on: code, headers and body of its answer. Raises aiohttp.ClientError.
+
+        `besides`: what is asked for in the query beyond what the request asks.
+        """
+        url = self._url(request).update_query(dict(besides)) if besides else self._url(request)
+        async with self.session.request(request.method, url, headers=_passed(request), data=body or None) as answer:
             return answer.status, answer.headers, await answer.read()
 
     @asynccontextmanager
@@ -54,14 +59,6 @@ class Upstream:
 
     def _url(self, request: web.Request) -> URL:
         return URL(f"{self.url}{request.raw_path}", encoded=True)
-
-    @staticmethod
-    def version_of(answer: bytes) -> int | None:
-        """The resourceVersion of an answered object; None for what is none."""
-        try:
-            return int(json.loads(answer)["metadata"]["resourceVersion"])
-        except (ValueError, KeyError, TypeError):
-            return None
 
 
 def _passed(request: web.Request) -> dict[str, str]:

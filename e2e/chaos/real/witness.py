@@ -18,7 +18,9 @@ from modelrollout.adapters.kube.resources import ACTIONS, HTTPROUTES, LEASES, RO
 
 SEEN = (ROLLOUTS, HTTPROUTES, ACTIONS, LEASES)
 AGAIN = 0.3
+GONE = 410
 PEOPLE = "kubectl"
+MANAGER = "modelrollout"
 
 
 class Blind(Exception):
@@ -98,8 +100,9 @@ class Witness:
     def _take(self, resource: Resource, event: Mapping[str, Any], version: str) -> str:
         body: Body = event["object"]
         if event["type"] == "ERROR":
-            self.blind = f"{resource.plural}: {body.get('message')}"
-            return version
+            if body.get("code") == GONE:
+                self.blind = f"{resource.plural}: {body.get('message')}"
+            return version  # anything else is etcd's, and the watch goes on where it was
         meta = body["metadata"]
         if event["type"] != "BOOKMARK":
             gone = event["type"] == "DELETED"
@@ -116,21 +119,32 @@ class Witness:
         return str(meta["resourceVersion"])
 
 
-def history(sights: list[Sight], namespace: str, authors: Mapping[tuple[str, int], int]) -> list[Version]:
+def history(sights: list[Sight], namespace: str, authors: Mapping[tuple[str, int], str]) -> list[Version]:
     """The history of one namespace as the oracles read it, in the order of the store.
 
-    `authors`: by plural and resourceVersion, which life of the operator wrote it; all else was somebody else.
+    `authors`: by plural and resourceVersion, whose write it was. Of a write whose answer was lost behind the proxy the
+    object itself tells whether the operator made it; then it is whoever wrote last. All else was somebody else.
     """
     found: list[Version] = []
     before: dict[tuple[Resource, str], Body] = {}
+    last = "operator#1"
     for sight in sorted(sights, key=lambda each: each.number):
-        life = authors.get((sight.resource.plural, sight.number))
-        agent = PEOPLE if life is None else f"operator#{life}"
         key = (sight.resource, sight.name)
         known = before.pop(key, None)
+        agent = authors.get((sight.resource.plural, sight.number), "")
+        if agent:
+            last = agent
+        else:
+            agent = PEOPLE if _managed(sight.body) == _managed(known) else last
         if sight.body is not None:
             before[key] = sight.body
         found.append(
             Version(sight.number, sight.resource, (namespace, sight.name), sight.body, known, agent, sight.at, b"")
         )
     return found
+
+
+def _managed(body: Body | None) -> list[Body]:
+    """What the operator manages of an object, and since when."""
+    fields = ((body or {}).get("metadata") or {}).get("managedFields") or []
+    return [entry for entry in fields if entry.get("manager") == MANAGER]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e.cluster.control_plane import plain_kubeconfig
 from tests.contract.fake_api import FakeApi, fake_api
-from tests.contract.kube.harness import Kube, connected, plain_kubeconfig
+from tests.contract.kube.harness import Kube, connected
 from tests.contract.kube.wire import Wire, wired
 
 ADAPTERS = ("managed", "adopted", "rollouts", "workloads", "lease", "announcer")

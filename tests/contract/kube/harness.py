@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,17 +106,3 @@ async def connected(kubeconfig: Path, namespace: str) -> AsyncIterator[Kube]:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         await other.create(NAMESPACES, "", body)
         yield Kube(client, other, namespace, ObjectCache())
-
-
-def plain_kubeconfig(path: Path, url: str) -> Path:
-    """A kubeconfig without credentials for a server on plain HTTP."""
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "fake", "cluster": {"server": url}}],
-        "users": [{"name": "nobody", "user": {}}],
-        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "nobody"}}],
-        "current-context": "fake",
-    }
-    path.write_text(json.dumps(config))
-    return path

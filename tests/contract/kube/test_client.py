@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from e2e.cluster.control_plane import plain_kubeconfig
 from modelrollout import __version__
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.failures import NotServed, Rejected
 from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, SERVICES, Resource
 from modelrollout.errors import ApiUnavailable, Bug, Conflict, Denied, Gone, RolloutError, Throttled
 from tests.contract.fake_api import FakeApi, Fault
-from tests.contract.kube.harness import plain_kubeconfig
 
 SECRET = "hunter2-from-a-body"
 

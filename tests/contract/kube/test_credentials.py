@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from e2e.cluster.control_plane import plain_kubeconfig
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.credentials import credentials
 from modelrollout.adapters.kube.resources import SERVICES
 from modelrollout.errors import Denied
 from modelrollout.shell.handlers import connection
 from tests.contract.fake_api import FakeApi, Fault
-from tests.contract.kube.harness import plain_kubeconfig
 
 URL = "https://api.example.com:6443"
 UNKNOWN = Fault(401, json.dumps({"kind": "Status", "message": "Unauthorized", "code": 401}))

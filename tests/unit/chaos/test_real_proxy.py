@@ -12,7 +12,8 @@ import pytest_asyncio
 from aiohttp import web
 from yarl import URL
 
-from e2e.chaos.real.proxy import Cut, Mishap, Proxy, Sent
+from e2e.chaos.real.ledger import Sent
+from e2e.chaos.real.proxy import Cut, Hold, Mishap, Proxy
 from e2e.chaos.real.upstream import Upstream
 from e2e.chaos.transport import Die, Lose, Refuse, Silence
 
@@ -80,17 +81,17 @@ async def test_writes_are_counted_and_their_versions_have_an_author(bench: Bench
     assert await bench.send(LEASE, "PUT") == 200
     assert await bench.send(STATUS, "GET") == 200
     assert bench.reached[0] == f"PATCH {STATUS}?fieldManager=a%2Fb"
-    assert bench.proxy.writes == {"modelrollouts/status": 1}
-    assert bench.proxy.authors == {("modelrollouts", 101): 1, ("leases", 102): 2}
+    assert bench.proxy.ledger.writes == {"modelrollouts/status": 1}
+    assert bench.proxy.ledger.authors == {("modelrollouts", 101): "operator#1", ("leases", 102): "operator#2"}
     assert [sent.number for sent in bench.told] == [1, 0]
-    assert [sent.target for sent in bench.proxy.log] == ["modelrollouts/status"]
+    assert [sent.target for sent in bench.proxy.ledger.log] == ["modelrollouts/status"]
 
 
 async def test_a_refusal_reaches_nobody(bench: Bench) -> None:
     bench.mishap = Refuse(409)
     assert await bench.send(STATUS) == 409
     assert bench.reached == []
-    assert bench.proxy.authors == {}
+    assert bench.proxy.ledger.authors == {}
 
 
 @pytest.mark.parametrize(("mishap", "reached"), [(Lose(applied=False), 0), (Lose(applied=True), 1), (Cut(), 1)])
@@ -99,7 +100,7 @@ async def test_an_answer_is_lost(bench: Bench, mishap: Mishap, reached: int) -> 
     with pytest.raises(aiohttp.ClientError):
         await bench.send(STATUS)
     assert len(bench.reached) == reached
-    assert len(bench.proxy.authors) == reached
+    assert len(bench.proxy.ledger.authors) == reached
 
 
 @pytest.mark.parametrize("applied", [False, True])
@@ -161,3 +162,51 @@ async def test_a_watch_is_passed_on_line_by_line_held_back_and_cut(bench: Bench)
         bench.proxy.away(True)
         with pytest.raises(aiohttp.ClientError):
             await answer.content.readline()
+
+
+async def test_a_write_that_is_held_arrives_when_its_sender_has_given_up(bench: Bench) -> None:
+    arrives = asyncio.Event()
+    bench.mishap = Hold(arrives)
+    asked = asyncio.ensure_future(bench.send(STATUS))
+    bench.mishap = None
+    while not bench.proxy.ledger.log:
+        await asyncio.sleep(0)
+    bench.mishap = Hold(arrives)
+    for _ in range(5):
+        assert await bench.send(STATUS, "GET") == 200
+    asked.cancel()
+    arrives.set()
+    while f"PATCH {STATUS}" not in bench.reached:
+        await bench.send(STATUS, "GET")
+    assert bench.proxy.ledger.count == 1
+
+
+async def test_a_second_server_answers_lists_from_its_cache_and_watches_and_nothing_else(bench: Bench) -> None:
+    app, reached = web.Application(), []
+
+    async def second(request: web.Request) -> web.Response:
+        reached.append(request.raw_path)
+        return web.json_response({"metadata": {"resourceVersion": "1"}})
+
+    app.router.add_route("*", "/{any:.*}", second)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    lagging = Upstream(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    collection = "/apis/modelrollout.dev/v1alpha1/namespaces/n/modelrollouts"
+    url = f"http://127.0.0.1:{bench.proxy.port}{collection}?watch=true"
+    async with bench.session.get(url) as answer:
+        await answer.content.readline()
+        bench.proxy.look_at(lagging)
+        with pytest.raises(aiohttp.ClientError):
+            await answer.content.readline()
+    assert await bench.send(f"{collection}?limit=500", "GET") == 200
+    assert await bench.send(f"{collection}?watch=true", "GET") == 200
+    assert await bench.send(f"{collection}/fraud", "GET") == 200
+    assert await bench.send(STATUS) == 200
+    assert reached == [f"{collection}?limit=500&resourceVersion=0", f"{collection}?watch=true"]
+    bench.proxy.look_at(None)
+    assert await bench.send(collection, "GET") == 200
+    assert len(reached) == 2
+    await lagging.close()
+    await runner.cleanup()
