@@ -14,7 +14,8 @@ from e2e.chaos.real.upstream import Upstream
 from e2e.cluster.apiserver import FLAGS, START_TIMEOUT_S
 from e2e.cluster.control_plane import Address, ControlPlane, write_kubeconfig
 from e2e.cluster.processes import ClusterError, free_ports, start
-from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS
+from modelrollout.adapters.kube.resources import NAMESPACES
+from modelrollout.shell.sync import WATCHED
 
 CHUNK = 1 << 16
 POLL = 0.2
@@ -29,6 +30,7 @@ class Relay:
         self._flow.set()
         self._server: asyncio.Server | None = None
         self._ways: set[asyncio.Task[object]] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     async def start(self) -> None:
@@ -47,8 +49,9 @@ class Relay:
         """Cut every connection and take no more."""
         if self._server is not None:
             self._server.close()
-        for task in self._ways:
-            task.cancel()
+        self._flow.set()
+        for end in tuple(self._ends):
+            end.transport.abort()
         await asyncio.gather(*self._ways, return_exceptions=True)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,16 +59,16 @@ class Relay:
         assert task is not None
         self._ways.add(task)
         task.add_done_callback(self._ways.discard)
-        ends = [writer]
+        self._ends.add(writer)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            ends.append(far_writer)
+        except OSError:  # etcd is gone, and so is the way to it
+            writer.close()
+        else:
+            self._ends.add(far_writer)
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-        except OSError:
-            return  # etcd is gone, and so is the way to it
-        finally:
-            for end in ends:
-                end.close()
+            self._ends.discard(far_writer)
+        self._ends.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -101,7 +104,7 @@ async def lagging(plane: ControlPlane, name: str) -> AsyncIterator[Lagging]:
     upstream = Upstream.of(kubeconfig)
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
-            # From its cache, or it is not filled.
+            # What has never been asked for has no cache, and would be asked of etcd.
             while not await _serves(upstream):
                 if not process.alive():
                     raise ClusterError(f"the second kube-apiserver ended; its log ends:\n{process.tail()}")
@@ -116,7 +119,7 @@ async def lagging(plane: ControlPlane, name: str) -> AsyncIterator[Lagging]:
 
 
 async def _serves(upstream: Upstream) -> bool:
-    for resource in (ROLLOUTS, HTTPROUTES):
+    for resource in (*WATCHED, NAMESPACES):
         url = f"{upstream.url}{resource.path()}"
         try:
             async with upstream.session.get(url, params={"resourceVersion": "0"}) as answer:

@@ -51,11 +51,14 @@ class Ledger:
             self.log.append(sent)
         return sent
 
-    def made(self, sent: Sent, answer: bytes) -> None:
-        """Note what a write that was carried out has made."""
+    def made(self, sent: Sent, body: bytes, answer: bytes) -> None:
+        """Note what a write that was carried out has made.
+
+        One that changes nothing is answered with the version that it was decided on, which somebody else has made.
+        """
         version = _version(answer)
-        if version is not None:
-            self.authors[sent.target.partition("/")[0], version] = sent.agent
+        if version is not None and f'"{version}"'.encode() not in body:
+            self.authors.setdefault((sent.target.partition("/")[0], version), sent.agent)
 
 
 def target_of(path: str) -> str:

@@ -126,10 +126,11 @@ class Misfortune:
                 return self._deposed(fault, member)
             case Etcd():
                 assert self._etcd is not None
-                task = asyncio.create_task(self._lose(self._etcd, fault))
+                lost = asyncio.Event()
+                task = asyncio.create_task(self._lose(self._etcd, fault, lost))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                return None
+                task.add_done_callback(self._done)
+                return Hold(lost)
 
     def _hurt(self, fault: Hurts) -> Mishap | None:
         match fault.hurt:
@@ -188,8 +189,11 @@ class Misfortune:
                 loop.call_later(fault.seconds, member.stand_still, False)
                 return None
 
-    async def _lose(self, etcd: Members, fault: Etcd) -> None:
-        await etcd.lose(fault.loss)
+    async def _lose(self, etcd: Members, fault: Etcd, lost: asyncio.Event) -> None:
+        try:
+            await etcd.lose(fault.loss)
+        finally:
+            lost.set()
         mended = asyncio.create_task(self._mend(etcd, fault.seconds))
         try:
             await etcd.answering(ANSWERS, within=AT_ONCE)
@@ -198,6 +202,12 @@ class Misfortune:
         finally:
             mended.cancel()
         await etcd.answering(ANSWERS, within=AT_ONCE)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._run.errors.append(f"etcd: {error}")
 
     async def _mend(self, etcd: Members, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -180,7 +180,7 @@ class Proxy:
                 code, headers, answer = await self.upstream.exchange(request, body)
         except aiohttp.ClientError:
             return _lost(transport)
-        self._remember(sent, code, answer)
+        self._remember(sent, code, body, answer)
         match mishap:
             case Lose():
                 return _lost(transport)
@@ -199,9 +199,9 @@ class Proxy:
         await self._over.wait()
         return _lost(transport)
 
-    def _remember(self, sent: Sent, code: int, answer: bytes) -> None:
+    def _remember(self, sent: Sent, code: int, body: bytes, answer: bytes) -> None:
         if sent.method in WRITES and 200 <= code < 300:
-            self.ledger.made(sent, answer)
+            self.ledger.made(sent, body, answer)
             self.told(sent)
 
     async def _watch(self, request: web.Request, transport: asyncio.Transport) -> web.StreamResponse:

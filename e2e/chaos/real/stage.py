@@ -137,7 +137,7 @@ class Stage:
         if route is None or _heard(route) == route["metadata"]["generation"]:
             return
         patch = {"status": {"parents": [_parent(ref, route) for ref in route["spec"].get("parentRefs") or ()]}}
-        for _ in range(20):
+        while True:
             try:
                 await self.hands.client.merge_patch(HTTPROUTES, self.namespace, ROUTE, patch, subresource="status")
                 return

@@ -87,6 +87,17 @@ async def test_writes_are_counted_and_their_versions_have_an_author(bench: Bench
     assert [sent.target for sent in bench.proxy.ledger.log] == ["modelrollouts/status"]
 
 
+async def test_a_write_that_changed_nothing_made_no_version(bench: Bench) -> None:
+    sent = bench.proxy.ledger.enter(2, "operator#2", "PATCH", STATUS)
+    answer = b'{"metadata": {"resourceVersion": "354"}}'
+    bench.proxy.ledger.made(sent, b'{"metadata": {"resourceVersion": "354"}, "status": {}}', answer)
+    assert bench.proxy.ledger.authors == {}
+    bench.proxy.ledger.made(sent, b'{"metadata": {"resourceVersion": "353"}, "status": {}}', answer)
+    later = bench.proxy.ledger.enter(3, "operator#3", "PATCH", STATUS)
+    bench.proxy.ledger.made(later, b"{}", answer)
+    assert bench.proxy.ledger.authors == {("modelrollouts", 354): "operator#2"}
+
+
 async def test_a_refusal_reaches_nobody(bench: Bench) -> None:
     bench.mishap = Refuse(409)
     assert await bench.send(STATUS) == 409
