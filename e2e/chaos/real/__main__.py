@@ -113,7 +113,7 @@ def _note(verdict: Verdict, tally: Tally) -> None:
     back = "".join(f", back after {x:.1f} s" for x in verdict.back)
     taken = "".join(f", taken over after {x:.1f} s" for x in verdict.takeovers)
     down = "" if verdict.reverted is None else f", at 0 % after {verdict.reverted:.1f} s"
-    missed = ", its write never came" if verdict.missed else ""
+    missed = ", it never came to that" if verdict.missed else ""
     word = "VIOLATED" if verdict.violations else "kept"
     line = f"{verdict.plan} ({verdict.took:.0f} s, {verdict.writes} writes{back}{taken}{down}{missed})"
     print(f"{time.monotonic() - tally.begun:6.0f} s  {word} {line}", flush=True)

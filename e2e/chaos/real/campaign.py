@@ -83,7 +83,8 @@ class Campaign:
     @property
     def writes(self) -> dict[str, int]:
         """How many the operator sent in each workload's reference run."""
-        return {name: sum(outcome.run.writes.values()) for name, outcome in self._references.items()}
+        # In the order of their names, or chance would draw other plans whenever another run ended first.
+        return {name: sum(outcome.run.writes.values()) for name, outcome in sorted(self._references.items())}
 
     async def verdicts(
         self, worlds: Sequence[World], plans: Sequence[Asked], *, until: float | None = None

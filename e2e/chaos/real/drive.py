@@ -42,7 +42,7 @@ class Outcome:
     back: tuple[float, ...]
     takeovers: tuple[float, ...] = ()
     missed: tuple[str, ...] = field(default=())
-    """Faults whose write never came."""
+    """Faults whose write never came, and those that no process saw."""
 
 
 class Driver:

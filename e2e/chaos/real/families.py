@@ -13,6 +13,7 @@ SECONDS: Mapping[Hurt, float] = {Hurt.PARTIAL: 1.0, Hurt.LATE: 8.0}
 USUAL = 20.0
 BEHIND = 2
 """Writes from what the second API server heard last to the SIGKILL after which it is asked."""
+PAST = 10.0
 DEPOSED = 30.0
 LOST = 10.0
 
@@ -51,7 +52,7 @@ def stale(count: int) -> Iterator[Faults]:
     """A server that lags, alone and with a SIGKILL after which only that one is asked."""
     for k in range(1, count + 1):
         yield (Stale(k, View.LAG, USUAL),)
-        yield (Stale(k, View.TRAVEL, USUAL), Crash(min(k + BEHIND, count), after=True))
+        yield (Stale(k, View.TRAVEL, PAST), Crash(min(k + BEHIND, count), after=True))
 
 
 def pairs(count: int, rng: random.Random) -> Iterator[Faults]:

@@ -45,7 +45,10 @@ class View(StrEnum):
     LAG = "lag"
     """From then on it answers lists and watches."""
     TRAVEL = "travel"
-    """The next process asks it for lists and watches: what it finds is older than what its predecessor knew."""
+    """The next process asks it for lists and watches: what it finds is older than what its predecessor knew.
+
+    The seconds begin when it has asked.
+    """
 
 
 @dataclass(frozen=True, slots=True)

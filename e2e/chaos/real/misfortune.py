@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from e2e.chaos.drive import MISHAPS, Run
 from e2e.chaos.faults import Crash, Fail, Failure, Span
-from e2e.chaos.real.faults import Deposed, Etcd, Fate, Fault, Hurt, Hurts, Plan, Stale, View
+from e2e.chaos.real.faults import Deposed, Etcd, Fate, Fault, Hurt, Hurts, Plan, Stale, View, text
 from e2e.chaos.real.lagging import Lagging
 from e2e.chaos.real.ledger import Sent
 from e2e.chaos.real.members import Members
@@ -22,6 +22,9 @@ CATCH_UP = 2.0
 ANSWERS = 8
 """Requests in a row that an API server must answer at once to count as well."""
 AT_ONCE = 1.0
+NEVER = 60.0
+"""Seconds after which a process that was to read of the past will not."""
+POLL = 0.1
 SWITCHES: Mapping[Hurt, Callable[[Proxy, bool], None]] = {
     Hurt.SLOW: Proxy.slow,
     Hurt.STORM: Proxy.throttle,
@@ -36,6 +39,7 @@ class Misfortune:
     def __init__(self, plan: Plan, run: Run, *, lagging: Lagging | None, etcd: Members | None) -> None:
         self._run, self._lagging, self._etcd = run, lagging, etcd
         self._waiting: list[Fault] = sorted(plan.faults, key=lambda fault: fault.at)
+        self._stale_ones = [fault for fault in plan.faults if isinstance(fault, Stale)]
         self._failing: list[tuple[Failure, int]] = []
         self._gone: tuple[Member, int, float] | None = None
         """Who leads no more, its life then, and since when; None when somebody leads."""
@@ -56,8 +60,9 @@ class Misfortune:
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """Faults whose write never came."""
-        return tuple(str(fault) for fault in self._waiting)
+        """Faults whose write never came, and those that no process saw."""
+        blind = [fault for fault in self._stale_ones if not self.crew.ledger.past]
+        return tuple(text(fault) for fault in (*self._waiting, *blind))
 
     async def end(self) -> None:
         """Undo what is shared with other runs."""
@@ -127,9 +132,7 @@ class Misfortune:
             case Etcd():
                 assert self._etcd is not None
                 lost = asyncio.Event()
-                task = asyncio.create_task(self._lose(self._etcd, fault, lost))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
+                self._begun(self._lose(self._etcd, fault, lost))
                 return Hold(lost)
 
     def _hurt(self, fault: Hurts) -> Mishap | None:
@@ -156,10 +159,21 @@ class Misfortune:
         lagging.hold(True)
         if view is View.LAG:
             self._look_at(lagging)
+            self._later(seconds, lambda: lagging.hold(False))
+            self._later(seconds + CATCH_UP, lambda: self._look_at(None))
         else:
             self._travels = True
-        self._later(seconds, lambda: lagging.hold(False))
-        self._later(seconds + CATCH_UP, lambda: self._look_at(None))
+            self._begun(self._travel(lagging, seconds))
+
+    async def _travel(self, lagging: Lagging, seconds: float) -> None:
+        until = time.monotonic() + NEVER
+        while not self.crew.ledger.past and time.monotonic() < until:
+            await asyncio.sleep(POLL)
+        await asyncio.sleep(seconds)
+        lagging.hold(False)
+        await asyncio.sleep(CATCH_UP)
+        self._look_at(None)
+        self._disturbed(0.0)
 
     def _look_at(self, lagging: Lagging | None) -> None:
         self._travels = False
@@ -203,11 +217,16 @@ class Misfortune:
             mended.cancel()
         await etcd.answering(ANSWERS, within=AT_ONCE)
 
+    def _begun(self, what: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._run.errors.append(f"etcd: {error}")
+            self._run.errors.append(f"the harness: {error}")
 
     async def _mend(self, etcd: Members, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -176,6 +176,7 @@ class Proxy:
         try:
             if stale is not None:
                 code, headers, answer = await stale.exchange(request, body, {"resourceVersion": "0"})
+                self.ledger.past += code == 200
             else:
                 code, headers, answer = await self.upstream.exchange(request, body)
         except aiohttp.ClientError:
