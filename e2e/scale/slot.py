@@ -82,7 +82,7 @@ class Slot:
         self.rng = random.Random(index)
         self._kinds = kinds
         self.before = 0.0
-        """The candidate's share when the present life began: a promoted rollout of the same name has left its route."""
+        """The candidate's share when the present life began."""
         self._revision = 2
         self._acted = 0
         self._namespace = namespace_of(index)
@@ -111,12 +111,7 @@ class Slot:
         self._name = f"{name_of(self.index)}-g{self._serial}" if fresh else name_of(self.index)
         rest = self.rng.uniform(*LEISURE) / 2
         try:
-            await self.revise()
-            body = rollout(self.index, 1)
-            body["metadata"] = {"name": self._name, "namespace": self._namespace}
-            body["spec"] |= SPEC
-            self.before = self.share
-            await self.town.create(ROLLOUTS, self.index, body)
+            await self._begin()
             await self._kinds[kind](self)
             self.tally.lives[kind] = self.tally.lives.get(kind, 0) + 1
             await asyncio.sleep(rest)
@@ -133,6 +128,21 @@ class Slot:
             await self.town.delete(ACTIONS, self.index, self._action(serial))
         self._acted = 0
         await asyncio.sleep(rest)
+
+    async def _begin(self) -> None:
+        self.before = self.share
+        body = rollout(self.index, 1)
+        body["metadata"] = {"name": self._name, "namespace": self._namespace}
+        body["spec"] |= SPEC
+        if self.before < 1.0:
+            await self.revise()
+            await self.town.create(ROLLOUTS, self.index, body)
+            return
+        # A promoted rollout of the same name has left its route. What has everything is taken as promoted.
+        await self.town.create(ROLLOUTS, self.index, body)
+        await self.promoted()
+        await self.revise()
+        await self.until("next revision", lambda: self.share < 1.0)
 
     # --- what people and controllers do ------------------------------------------------------------------------------
 
@@ -215,12 +225,9 @@ class Slot:
 
     async def at(self, percent: float) -> None:
         """On its way, and the route gives the candidate that much."""
-
-        def there() -> bool:
-            # The route of a rollout of that name may still be there, with everything for the candidate.
-            return self._status.get("phase") == "Progressing" and self.share >= percent / 100.0
-
-        await self.until(f"{percent:g} %", there)
+        await self.until(
+            f"{percent:g} %", lambda: self._status.get("phase") == "Progressing" and self.share >= percent / 100.0
+        )
 
     async def promoted(self) -> None:
         """It is, and has all requests."""
