@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,11 +89,14 @@ class FakeMetrics:
         for (namespace, deployment), loads in self._loads.items():
             if query.namespaces and namespace not in query.namespaces:
                 continue
+            pod = f"{deployment}-5d9c7b6f4-x2x9z"
+            if query.pods and not re.fullmatch(query.pods, pod):
+                continue
             for code, share in (("200", False), (self._bad, True)):
                 labels = {
                     "__name__": self._metric,
                     "namespace": namespace,
-                    "pod": f"{deployment}-5d9c7b6f4-x2x9z",
+                    "pod": pod,
                     self._label: code,
                 }
                 found.append(Series.of(labels, tuple((t, float(_count(loads, t, share))) for t in times)))

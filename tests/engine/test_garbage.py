@@ -10,8 +10,8 @@ import pytest
 
 from modelrollout.ports import QueryResult, SeriesQuery
 from modelrollout.runtime.garbage import uncollected
+from tests.engine.bench import Bench
 from tests.engine.metrics import FakeMetrics
-from tests.engine.test_rounds import Bench
 from tests.engine.world import spec_named
 
 

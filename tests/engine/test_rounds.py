@@ -10,59 +10,24 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import Analysis, Key, Phase, RolloutSpec, Selector, Weight
+from modelrollout.core.model import Analysis, Key, Phase, Selector
 from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable, NoDataCause
-from modelrollout.core.plan import SliPlan, Term
+from modelrollout.core.plan import Term
 from modelrollout.core.samples import Series
-from modelrollout.core.status import RolloutStatus, StepState
-from modelrollout.ports import ArmsByLabel, ArmsByPod, SeriesQuery, SourceSpec
+from modelrollout.core.status import RolloutStatus
+from modelrollout.ports import ArmsByLabel, SeriesQuery
 from modelrollout.runtime import assess
 from modelrollout.runtime.assess import TOGETHER
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
-from modelrollout.runtime.rounds import Rounds
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settling
-from tests.engine.api import SCRAPE, LoopClock
+from tests.engine.api import SCRAPE
+from tests.engine.bench import PLAN, SOURCE, Bench, at_step
 from tests.engine.metrics import FakeMetrics, Load
 from tests.engine.world import spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)
-
-TOTAL = Selector("requests_total")
-PLAN = SliPlan("availability", (Term(TOTAL),), (Term(Selector("requests_total", equal=(("code", "500"),))),))
-SOURCE = SourceSpec("default", ArmsByPod(), SCRAPE)
-
-
-def at_step(started: float = START, **changes: object) -> RolloutStatus:
-    base = RolloutStatus(
-        phase=Phase.PROGRESSING, revision="r", attempt=1, grid=START, step=StepState(0, 3, started, Weight(500))
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]  # fields of RolloutStatus
-
-
-class Bench:
-    """Rounds over a fake Prometheus, with the news they bring."""
-
-    def __init__(self, metrics: FakeMetrics | None = None) -> None:
-        self.metrics = metrics or FakeMetrics()
-        self.news: list[tuple[float, Key, Priority]] = []
-        self.told: list[str] = []
-        self.rounds = Rounds(self.metrics, LoopClock(), self._told)
-
-    def _told(self, key: Key, priority: Priority) -> None:
-        self.news.append((asyncio.get_running_loop().time(), key, priority))
-        self.told.append("told")
-
-    def follow(self, spec: RolloutSpec, status: RolloutStatus | None = None, source: SourceSpec = SOURCE) -> None:
-        self.metrics.serve(spec)
-        self.rounds.follow(spec, status or at_step(), source, (PLAN,), SCRAPE)
-
-    async def run(self, seconds: float) -> None:
-        task = asyncio.create_task(self.rounds.run())
-        await asyncio.sleep(seconds)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("count", [1, 10, 500])

@@ -88,8 +88,8 @@ def shared_query(
     window = max(at - (due.span.at - due.span.window) for due, _ in members)
     cold = members[0][0].cold
     pods = ""
-    if (cold or apart) and len(members) <= FEW_ROLLOUTS:
-        each = [pods_of(d.watch.spec, sli_of(d.watch.spec, plan), d.watch.source) for d, plan in members]
+    if (cold or apart) and len({due.watch.spec.key for due, _ in members}) <= FEW_ROLLOUTS:
+        each = {pods_of(d.watch.spec, sli_of(d.watch.spec, plan), d.watch.source): None for d, plan in members}
         # A rollout whose arms a label tells apart has no pod names to narrow by.
         pods = "|".join(each) if all(each) else ""
     narrow = apart or len(namespaces) <= FEW_NAMESPACES

@@ -2,7 +2,7 @@
 
 A tracker lives as long as the revision it judges; what it is asked about is driven by the status alone, so that a new
 leader arrives at the same evidence. Shared questions cover the last ticks only. A tracker that is far behind (a new
-leader, an outage that is over) is served alone, in chunks, beside the shared rounds.
+leader, an outage that is over) is served beside the shared rounds, with some others that are (`behind`), in chunks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 
 from modelrollout.core.model import ZERO, Key, Phase, RolloutSpec
 from modelrollout.core.observation import Evidence, EvidencePending
@@ -19,10 +19,11 @@ from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
-from modelrollout.runtime.arms import Split, pods_of, told_apart, within
+from modelrollout.runtime.arms import Split, told_apart, within
 from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
+from modelrollout.runtime.behind import BUG, Behind
 from modelrollout.runtime.garbage import uncollected
-from modelrollout.runtime.questions import ALIVE, Due, Question, Watch, shared_query, sli_of, start_of_evidence
+from modelrollout.runtime.questions import Due, Question, Watch, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
@@ -33,7 +34,6 @@ POLL = 0.25
 SHARED_TICKS = 4
 SHARED_SECONDS = 60.0
 """Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
-CATCH_UPS = 4
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
 TOO_LARGE = "TooLarge"
@@ -64,7 +64,7 @@ class Rounds:
         self._watches: dict[Key, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: set[str] = set()
-        self._catching = asyncio.Semaphore(CATCH_UPS)
+        self._behind = Behind()
         self._parts: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def follow(
@@ -130,17 +130,20 @@ class Rounds:
         if self._assess.waiting:
             self._start(self._assess.caught_up())
         shared: dict[str, list[Due]] = defaultdict(list)
+        behind: dict[str, list[Due]] = defaultdict(list)
         for watch in self._watches.values():
             if watch.busy or now < watch.not_before:
                 continue
             span = self._span(watch, now)
             if span is None:
                 continue
-            if span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval):
-                shared[watch.source.name].append(Due(watch, span))
-            else:
-                watch.busy = True
-                self._start(self._catch_up(Due(watch, span)))
+            near = span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval)
+            (shared if near else behind)[watch.source.name].append(Due(watch, span))
+        for name, waiting in behind.items():
+            for group in self._behind.groups(name, waiting):
+                for due in group:
+                    due.watch.busy = True
+                self._start(self._catch_up(name, group))
         for name, dues in shared.items():
             if name in self._asking:
                 continue
@@ -162,27 +165,31 @@ class Rounds:
 
     async def _ask(self, name: str, dues: list[Due]) -> None:
         try:
-            at = max(due.span.at for due in dues)
-            questions = self._questions(name, dues, at)
-            results = await self._read(name, [q.query for q in questions], at)
-            answers: dict[tuple[Key, str], list[Split | str]] = defaultdict(list)
-            for question, result in zip(questions, results, strict=True):
-                counters, health = Split.in_two(result.series) if isinstance(result, Answer) else 2 * (result.kind,)
-                if counters == TOO_LARGE and len(question.members) > 1:
-                    # Asked in smaller parts from the next round on; the ticks missed now are read then.
-                    self._parts[question.part] = 2 * self._parts.get(question.part, 1)
-                for due, plan in question.members:
-                    answers[due.watch.spec.key, plan.sli].append(counters)
-                    for each in due.watch.plans if due.carries(plan) else ():
-                        answers[due.watch.spec.key, each.sli].append(health)
-            del results
+            answers, _ = await self._answers(name, dues)
             await self._deliver(dues, answers)
         finally:
             self._asking.discard(name)
             for due in dues:
                 due.watch.busy = False
 
-    def _questions(self, name: str, dues: Sequence[Due], at: float) -> list[Question]:
+    async def _answers(self, name: str, dues: Sequence[Due], *, apart: bool = False) -> tuple[Answers, set[str]]:
+        """What was answered, and the kinds of failures. `apart`: these are few, and the question is for them alone."""
+        at = max(due.span.at for due in dues)
+        questions = self._questions(name, dues, at, apart=apart)
+        results = await self._read(name, [q.query for q in questions], at)
+        answers: dict[tuple[Key, str], list[Split | str]] = defaultdict(list)
+        for question, result in zip(questions, results, strict=True):
+            counters, health = Split.in_two(result.series) if isinstance(result, Answer) else 2 * (result.kind,)
+            if counters == TOO_LARGE and len(question.members) > 1 and not apart:
+                # Asked in smaller parts from the next round on; the ticks missed now are read then.
+                self._parts[question.part] = 2 * self._parts.get(question.part, 1)
+            for due, plan in question.members:
+                answers[due.watch.spec.key, plan.sli].append(counters)
+                for each in due.watch.plans if due.carries(plan) else ():
+                    answers[due.watch.spec.key, each.sli].append(health)
+        return answers, {result.kind for result in results if isinstance(result, NoAnswer)}
+
+    def _questions(self, name: str, dues: Sequence[Due], at: float, *, apart: bool) -> list[Question]:
         """One question per template, apart for trackers that start: theirs reach further back."""
         groups: dict[tuple[bool, tuple[str, ...]], list[tuple[Due, SliPlan]]] = defaultdict(list)
         for due in sorted(dues, key=lambda d: d.watch.spec.key):
@@ -190,43 +197,31 @@ class Rounds:
                 groups[due.cold, plan.metrics].append((due, plan))
         questions = []
         for (_, metrics), members in groups.items():
-            parts = min(self._parts.get((name, metrics), 1), len(members))
+            parts = 1 if apart else min(self._parts.get((name, metrics), 1), len(members))
             size = math.ceil(len(members) / parts)
             for start in range(0, len(members), size):
                 chosen = tuple(members[start : start + size])
-                query = shared_query(metrics, chosen, at, apart=parts > 1)
+                query = shared_query(metrics, chosen, at, apart=apart or parts > 1)
                 questions.append(Question(query, chosen, (name, metrics)))
         return questions
 
-    async def _catch_up(self, due: Due) -> None:
-        watch, spec = due.watch, due.watch.spec
-        waits = False
+    async def _catch_up(self, name: str, dues: Sequence[Due]) -> None:
+        failures = {BUG}
+        waiting: set[int] = set()
         try:
-            async with self._catching:
-                queries = [
-                    SeriesQuery(
-                        (*plan.metrics, ALIVE),
-                        due.span.window,
-                        plan.boundaries,
-                        (spec.key.namespace,),
-                        pods_of(spec, sli_of(spec, plan), watch.source),
-                    )
-                    for plan in watch.plans
-                ]
-                results = await self._read(watch.source.name, queries, due.span.at)
-                answers: Answers = {
-                    (spec.key, plan.sli): [Split(result.series) if isinstance(result, Answer) else result.kind]
-                    for plan, result in zip(watch.plans, results, strict=True)
-                }
-            if self._present(watch):
-                self._feed(watch, due.span, answers)
+            answers, failures = await self._answers(name, dues, apart=True)
+            async for due in self._fed(dues, answers):
+                waiting.add(id(due))
                 self._assess.later(due)
-                waits = True
         except Exception:
-            self._assess.broken(watch, self._clock.now())
-            self._assess.tell(due)
+            for due in filter(lambda due: self._present(due.watch), dues):
+                self._assess.broken(due.watch, self._clock.now())
+                self._assess.tell(due)
         finally:
-            watch.busy = waits
+            self._behind.ended(name, asked=len(dues), failures=failures)
+            for due in dues:
+                if id(due) not in waiting:  # the others are busy until they are compared, which may be over already
+                    due.watch.busy = False
 
     def _present(self, watch: Watch) -> bool:
         return self._watches.get(watch.spec.key) is watch
@@ -242,25 +237,31 @@ class Rounds:
             return [NoAnswer("BadAnswer")] * len(queries)
 
     async def _deliver(self, dues: Iterable[Due], answers: Answers) -> None:
-        begun = (loop := asyncio.get_running_loop()).time()
         fed: list[Due] = []
+        async for due in self._fed(dues, answers):
+            fed.append(due)
+            if len(fed) == TOGETHER:
+                await self._assess(fed)  # told, and acted on, while the next ones are read
+                fed.clear()
+        await self._assess(fed)
+
+    async def _fed(self, dues: Iterable[Due], answers: Answers) -> AsyncIterator[Due]:
+        """Feed one after the other, and give the loop to others now and then. Without those that are gone or broken."""
+        begun = (loop := asyncio.get_running_loop()).time()
         for due in dues:
             watch = due.watch
             if not self._present(watch):
                 continue  # the rollout moved on while Prometheus was thinking
             try:
                 self._feed(watch, due.span, answers)
-                fed.append(due)
             except Exception:
                 self._assess.broken(watch, self._clock.now())
                 self._assess.tell(due)
-            if len(fed) == TOGETHER:
-                await self._assess(fed)  # told, and acted on, while the next ones are read
-                fed.clear()
+            else:
+                yield due
             if loop.time() - begun > SLICE:
                 await asyncio.sleep(0)
                 begun = loop.time()
-        await self._assess(fed)
 
     def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
         now = self._clock.now()

@@ -1,0 +1,59 @@
+"""Rollouts whose evidence is far behind, after a change of leader or an outage: which are asked for together, and when.
+
+One question for some of them covers all their spans, and is narrowed to their pods; so its answer is about as large as
+the one that all rollouts share in ordinary times. Where a server can't answer that much, or one rollout breaks the
+question of all, groups become smaller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from modelrollout.runtime.questions import FEW_ROLLOUTS, Due
+
+CATCH_UPS = 4
+"""Groups of one source that are asked for at the same time."""
+ROOM = 36_000.0
+"""Rollouts of a group times seconds of its question: what a thousand share in a tick takes half a minute of each."""
+BUG = "Bug"
+TOO_MUCH = frozenset(
+    {"TooLarge", "Partial", "Timeout", "HTTP 413", "HTTP 422", "HTTP 500", "HTTP 503", "HTTP 504", BUG}
+)
+"""Failures that a smaller question may not have."""
+
+
+class Behind:
+    """Groups, by source. A group that was begun must be `ended`."""
+
+    def __init__(self) -> None:
+        self._size: dict[str, int] = defaultdict(lambda: FEW_ROLLOUTS)
+        self._open: Counter[str] = Counter()
+
+    def groups(self, name: str, dues: Iterable[Due]) -> Iterator[Sequence[Due]]:
+        """Those that may be begun now, the furthest behind first; the others wait, and come again with newer spans."""
+        left = sorted(dues, key=lambda due: due.span.start)
+        while left and self._open[name] < CATCH_UPS:
+            size = _fitting(left[: self._size[name]])
+            self._open[name] += 1
+            yield left[:size]
+            del left[:size]
+
+    def ended(self, name: str, *, asked: int, failures: Iterable[str] = ()) -> None:
+        """A group of so many was answered. `failures`: the kinds of those questions that were not."""
+        self._open[name] -= 1
+        kinds = set(failures)
+        if kinds & TOO_MUCH:
+            self._size[name] = max(1, min(self._size[name], asked // 2))
+        elif not kinds:
+            self._size[name] = min(FEW_ROLLOUTS, self._size[name] + 1)
+
+
+def _fitting(dues: Sequence[Due]) -> int:
+    """How many of the first ones leave the answer small: spans that lie apart take a question over all between."""
+    begin, end = float("inf"), float("-inf")
+    for count, due in enumerate(dues):
+        begin, end = min(begin, due.span.at - due.span.window), max(end, due.span.at)
+        if count and (count + 1) * (end - begin) > ROOM:
+            return count
+    return len(dues)
