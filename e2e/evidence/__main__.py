@@ -10,23 +10,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
-
 from e2e.bench import Usage
 from e2e.cluster.prometheus import Prometheus
-from e2e.evidence.exporter import SHARDS
 from e2e.evidence.fleet import INTERVAL, PODS, plan_of, slis, spec_of, status_of
 from e2e.evidence.stopwatch import PIECES, Stopwatch
+from e2e.scale.scraped import exporter, scrapes
 from e2e.stats.tables import Table
 from modelrollout.adapters.clock import SystemClock
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
@@ -45,33 +41,6 @@ LEAST_LOOKS = 0.9
 """A tick: the first or the last of a measurement may be cut."""
 BEFORE = 0.3
 """Seconds after a tick's end at which it is cut from the one before: nothing is read until a second has passed."""
-
-
-@contextmanager
-def exporter(rollouts: int) -> Iterator[int]:
-    """A process that serves all counters, on this port."""
-    command = [sys.executable, "-m", "e2e.evidence.exporter", "--rollouts", str(rollouts)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def scrapes(port: int) -> str:
-    """Prometheus' configuration: each shard is a target."""
-    jobs = [
-        {
-            "job_name": f"shard-{shard}",
-            "metrics_path": f"/metrics/{shard}",
-            "honor_labels": True,
-            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
-        }
-        for shard in range(SHARDS)
-    ]
-    times = {"scrape_interval": f"{INTERVAL:g}s", "scrape_timeout": f"{INTERVAL:g}s"}
-    return yaml.safe_dump({"global": times, "scrape_configs": jobs})
 
 
 class Counted:
@@ -244,7 +213,8 @@ def table(found: Mapping[str, Any]) -> Table:
 
 def run(rollouts: int, seconds: float) -> dict[str, Any]:
     """Start what is needed and measure."""
-    with exporter(rollouts) as port, Prometheus(config=scrapes(port)) as prometheus:
+    scraped = exporter("e2e.evidence.exporter", rollouts=rollouts)
+    with scraped as (port, _), Prometheus(config=scrapes(port, INTERVAL)) as prometheus:
         pods = 2 * PODS * rollouts
         prometheus.wait_for('count(up{pod!=""})', lambda got: [one.value for one in got] == [pods], timeout=60)
         time.sleep(30)  # so that a whole window is there

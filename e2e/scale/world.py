@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from e2e.bench import Usage
 from e2e.cluster import programs
@@ -21,8 +16,8 @@ from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.processes import fetch
 from e2e.cluster.prometheus import Prometheus
 from e2e.install import CRDS, source
-from e2e.scale.exporter import SHARDS
 from e2e.scale.fleet import INTERVAL
+from e2e.scale.scraped import exporter, scrapes
 from e2e.scale.seed import namespaces
 
 
@@ -71,40 +66,13 @@ def world(rollouts: int, slis: int, *, audit: bool = True) -> Iterator[World]:
     """Start all of it. CRDs, namespaces and the MetricSource are there; Prometheus has begun to scrape."""
     files = [programs.gateway_api_crds(), CRDS]
     with (
-        exporter(rollouts, slis) as (port, pid),
-        Prometheus(config=scrapes(port)) as prometheus,
+        exporter("e2e.scale.exporter", rollouts=rollouts, slis=slis) as (port, pid),
+        Prometheus(config=scrapes(port, INTERVAL)) as prometheus,
         apiserver(audit=audit, crds=files) as api,
     ):
         things = [*namespaces(), source(prometheus.url, f"{INTERVAL:g}s")]
         api.kubectl("apply", "-f", "-", input_text=json.dumps({"apiVersion": "v1", "kind": "List", "items": things}))
         yield World(api, prometheus, f"http://127.0.0.1:{port}", Usage(pid))
-
-
-@contextmanager
-def exporter(rollouts: int, slis: int) -> Iterator[tuple[int, int]]:
-    """A process that serves all counters: its port and its number."""
-    command = [sys.executable, "-m", "e2e.scale.exporter", "--rollouts", str(rollouts), "--slis", str(slis)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline()), process.pid
-        finally:
-            process.kill()
-
-
-def scrapes(port: int) -> str:
-    """Prometheus' configuration: each shard is a target."""
-    jobs: list[dict[str, Any]] = [
-        {
-            "job_name": f"shard-{shard}",
-            "metrics_path": f"/metrics/{shard}",
-            "honor_labels": True,
-            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
-        }
-        for shard in range(SHARDS)
-    ]
-    times = {"scrape_interval": f"{INTERVAL:g}s", "scrape_timeout": f"{INTERVAL:g}s"}
-    return yaml.safe_dump({"global": times, "scrape_configs": jobs})
 
 
 def load() -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.evidence.exporter import Shard
+from e2e.evidence.exporter import shard
 from e2e.evidence.fleet import PODS, plan_of, pods, slis, spec_of
+from e2e.scale.counters import Counters
 from modelrollout.core.samples import Series
 from modelrollout.ports import ArmsByPod, SourceSpec
 from modelrollout.runtime.arms import Split
@@ -13,17 +14,17 @@ from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.ticks import ArmReader, TickCounts
 
 
-def scraped(shard: Shard, at: float) -> list[Series]:
-    families = text_string_to_metric_families(shard.text().decode())
+def scraped(served: Counters, at: float) -> list[Series]:
+    families = text_string_to_metric_families(served.text().decode())
     return [
         Series.of({"__name__": s.name, **s.labels}, ((at, s.value),)) for family in families for s in family.samples
     ]
 
 
 def test_every_sli_counts_events_of_both_arms() -> None:
-    spec, shard = spec_of(3), Shard(pods(3), seed=1)
-    shard._looked -= 60.0
-    series = scraped(shard, 10.0)
+    spec, served = spec_of(3), shard(pods(3), seed=1)
+    served._looked -= 60.0
+    series = scraped(served, 10.0)
     assert len({plan_of(sli).metrics for sli in slis()}) == len(slis()) == 4
     for sli in slis():
         for arm in Split(series).arms(spec, sli, SourceSpec("bench", ArmsByPod(), 5.0)):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from e2e.scale.exporter import SHARDS, Shard, shard_of
+from e2e.scale.counters import SHARDS
+from e2e.scale.exporter import Shard, shard_of
 from e2e.scale.fleet import pod_of
 
 

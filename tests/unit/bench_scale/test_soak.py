@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.scale.exporter import ERRORS, REQUESTS, Order, Shard
+from e2e.scale.counters import ERRORS
+from e2e.scale.exporter import REQUESTS, Order, Shard
 from e2e.scale.fleet import pod_of
 from e2e.scale.process import broken
 from e2e.scale.town import share_of
