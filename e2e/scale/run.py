@@ -19,6 +19,7 @@ from typing import Any
 from e2e.scale.exporter import shard_of
 from e2e.scale.figures import epoch, quantile, raised_after, read_at, told
 from e2e.scale.fleet import INTERVAL
+from e2e.scale.gateway import answering
 from e2e.scale.process import Operator
 from e2e.scale.seed import Seed
 from e2e.scale.witness import Audit, Witness, writes
@@ -69,7 +70,7 @@ def measure(plan: Plan, directory: Path) -> Found:
     """All scenarios of one plan; `directory` keeps the operators' logs."""
     found = Found(plan, [load()])
     print(f"{plan.rollouts} rollouts, {plan.slis} SLIs each; load {found.loads[0]}", flush=True)
-    with world(plan.rollouts, plan.slis) as around:
+    with world(plan.rollouts, plan.slis) as around, answering(around.api.kubeconfig):
         asyncio.run(_Run(plan, around, directory, found).all())
     found.loads.append(load())
     return found

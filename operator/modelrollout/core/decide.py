@@ -26,6 +26,7 @@ from modelrollout.core.waiting import (
     no_data,
     not_looked_again,
     people,
+    unanswered,
     undecided_for_too_long,
     unreachable,
 )
@@ -56,6 +57,7 @@ POLICIES: tuple[Policy, ...] = (
     candidate_endpoints,
     kept,
     preflight,
+    unanswered,
     people,
     changed_plan,
     invalid_evidence,

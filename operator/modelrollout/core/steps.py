@@ -91,8 +91,7 @@ def dwell_and_advance(s: Situation) -> Draft | None:
 
 def _raised_part(s: Situation, index: int, weight: Weight) -> Draft | None:
     """Part of the way of a ramp; None while the candidate or the gateway is not ready for it."""
-    route = s.obs.route
-    if not s.candidate_ready or (isinstance(route, RouteSeen) and route.accepted is False):
+    if not s.candidate_ready or _not_taken(s):
         return None
     tolerated = share(s.spec.analysis.tolerance)
     why = f"the most that costs all traffic no more than {tolerated}, as far as is known; {undecided(s)}"
@@ -145,14 +144,25 @@ def _next(s: Situation, index: int, why: str) -> Draft:
     if not s.candidate_ready:
         text = f"step {index + 1} waits until every replica of {s.spec.candidate.deployment!r} is ready"
         return stay(s, Phase.PROGRESSING, Reason.CANDIDATE_NOT_READY, text)
+    return _not_taken(s, f"step {index + 1}") or raise_to(s, index, wanted.weight, why)
+
+
+def _not_taken(s: Situation, what: str = "") -> Draft | None:
+    """Why the gateway is in the way of a raise; None when it has taken the route as it stands."""
     route = s.obs.route
-    if isinstance(route, RouteSeen) and route.accepted is False:
-        text = f"step {index + 1} waits: the gateway refuses the route: {route.detail}"
-        return stay(s, Phase.PROGRESSING, Reason.ROUTE_NOT_ACCEPTED, text)
-    return raise_to(s, index, wanted.weight, why)
+    if not isinstance(route, RouteSeen) or route.accepted:
+        return None
+    if route.accepted is None:
+        text = f"{what} waits: the gateway has not taken the change to {percent(route.weight)} % yet"
+        return stay(s, Phase.PROGRESSING, Reason.ROUTE_PENDING, text)
+    text = f"{what} waits: the gateway refuses the route: {route.detail}"
+    return stay(s, Phase.PROGRESSING, Reason.ROUTE_NOT_ACCEPTED, text)
 
 
 def _promote(s: Situation, why: str) -> Draft:
+    pending = _not_taken(s, "promotion")
+    if pending is not None:
+        return pending
     if s.seen != FULL:
         return stay(s, Phase.PROGRESSING, Reason.PROGRESSING, "the route does not show 100 % yet")
     text = f"revision {s.status.revision} promoted: {why}"

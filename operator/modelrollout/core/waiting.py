@@ -11,13 +11,29 @@ from modelrollout.core.observation import (
     Attribution,
     EvidenceUnreachable,
     NoDataCause,
+    RouteSeen,
     SliAssessment,
 )
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.situation import RETURN, Draft, Situation, noted, paused, restore, stay, warn
+from modelrollout.core.situation import (
+    RETURN,
+    Draft,
+    Situation,
+    anew,
+    blank_slis,
+    noted,
+    paused,
+    restore,
+    stay,
+    tell,
+    warn,
+)
 from modelrollout.core.status import Holds, StepState
 from modelrollout.core.triggers import BLAMELESS
 from modelrollout.core.wording import assessment, duration, hard_guard, ledger, percent, tier
+
+ANSWER = 10.0
+"""Seconds within which a gateway takes a change of its route; usually it is far less than one."""
 
 HELD_BY_EVIDENCE = frozenset(
     {
@@ -91,6 +107,28 @@ def _back(s: Situation, step: StepState) -> Draft:
     )
     back = noted(s, back, RETURN, Reason.PROGRESSING, message, step.weight)
     return restore(replace(s, status=back), step.weight, message, segments=s.has_segments)
+
+
+def unanswered(s: Situation) -> Draft | None:
+    """A gateway that has not taken the route's last change: users are split as before, and what comes in meanwhile is
+    not what the step asks for. Nothing is judged by it; the evidence starts anew when the gateway has answered.
+    """
+    route, step = s.obs.route, s.status.step
+    if not s.under_way or step is None or not isinstance(route, RouteSeen) or route.weight != s.ordered:
+        return None
+    told = s.status.reason == Reason.ROUTE_PENDING
+    if route.accepted is None and (told or s.now - step.started >= ANSWER):
+        text = (
+            f"the gateway has not taken the change to {percent(route.weight)} %: users may still be split as before; "
+            "check the gateway's controller"
+        )
+        return stay(s, s.status.phase, Reason.ROUTE_PENDING, text, wake_at=s.now + ANSWER)
+    if not told or not route.accepted:
+        return None
+    text = f"the gateway has taken the change to {percent(route.weight)} %: the evidence starts anew"
+    begun = replace(anew(s).status, phase=Phase.PROGRESSING, reason=Reason.PROGRESSING, message=text)
+    begun = noted(s, replace(begun, slis=blank_slis(s.spec)), "Restart", Reason.ROUTE_PENDING, text, route.weight)
+    return Draft(begun, announcements=(tell(EventReason.EVIDENCE_RESTARTED, text),), wake_at=s.now)
 
 
 def people(s: Situation) -> Draft | None:

@@ -19,6 +19,7 @@ from modelrollout.core.observation import (
     EvidenceUnreachable,
     PreflightFailed,
     PreflightPassed,
+    RouteSeen,
     RouteUnusable,
     SpecProblem,
     WorkloadAbsent,
@@ -50,6 +51,55 @@ def test_prometheus_away_freezes_then_pauses_then_goes_on() -> None:
     world.evidence = None
     world.run(5)
     assert world.weight == 25
+
+
+def test_bug_a_gateway_whose_controller_was_away_left_a_healthy_rollout_paused_for_its_split() -> None:
+    """The route has the weight but users are split as before: no further raise, and no evidence by that weight."""
+    world = started(5, 25, 100)
+    world.run(70)
+    assert world.weight == 25
+    world.route = replace(seen(world), accepted=None)
+    world.verdict = Verdict.INVALID
+    world.run(300)
+    assert (world.weight, world.state.phase, world.state.reason) == (25, Phase.PROGRESSING, Reason.ROUTE_PENDING)
+    assert "the gateway has not taken the change to 25 %" in world.state.message
+    began = world.step_started
+    world.route = replace(seen(world), accepted=True)
+    world.settle()
+    assert began < world.step_started == world.now
+    assert world.state.reason == Reason.PROGRESSING
+    world.verdict = Verdict.PASS
+    world.run(140)
+    assert world.state.phase is Phase.PROMOTED
+    assert reasons(world).count(EventReason.EVIDENCE_RESTARTED) == 1
+
+
+def test_bad_evidence_reverts_also_when_the_gateway_does_not_answer() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.route = replace(seen(world), accepted=None)
+    world.run(30)
+    world.verdict = Verdict.FAIL
+    world.run(15)
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+
+
+@pytest.mark.parametrize("accepted", [None, False])
+def test_nothing_is_promoted_before_the_gateway_has_taken_the_last_step(accepted: bool | None) -> None:
+    world = started(5, 100)
+    world.run(65)
+    assert world.weight == 100
+    world.route = replace(seen(world), accepted=accepted)
+    world.run(600)
+    assert world.state.phase == Phase.PROGRESSING
+    world.route = replace(seen(world), accepted=True)
+    world.run(80)
+    assert reasons(world)[-1] == EventReason.PROMOTED
+
+
+def seen(world: World) -> RouteSeen:
+    assert isinstance(world.route, RouteSeen)
+    return world.route
 
 
 def test_candidate_without_endpoints_loses_traffic_and_gets_it_back() -> None:
