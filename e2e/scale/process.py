@@ -17,6 +17,8 @@ from e2e.bench import Usage
 from e2e.cluster.processes import ClusterError, Process, fetch, free_ports, start
 
 READY_SECONDS = 180.0
+BUSY_SECONDS = 60.0
+"""For which a busy operator on a busy machine may not answer."""
 LABELS = tuple[tuple[str, str], ...]
 
 
@@ -85,7 +87,9 @@ class Operator:
 
     def numbers(self) -> Numbers:
         """Its metrics now."""
-        text = self.metrics()
+        end = time.monotonic() + BUSY_SECONDS
+        while (text := self.metrics()) is None and time.monotonic() < end:
+            time.sleep(0.5)
         if text is None:
             raise ClusterError(f"the operator's /metrics does not answer:\n{self.tail()}")
         kept = "".join(
