@@ -29,7 +29,7 @@ from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.queue import Priority
-from tests.engine.api import LoopClock
+from tests.engine.api import FIRST, LoopClock
 from tests.engine.metrics import Load
 from tests.engine.world import World, build, spec_named
 from tests.scene import START
@@ -360,6 +360,22 @@ async def test_a_standby_writes_nothing_and_takes_over_where_the_leader_stopped(
     assert {w.epoch for w in world.api.writes[writes:] if w.what == "status"} == {2}
     assert [w.weight for w in world.api.writes if w.what == "route"] == [500, 5000, 10_000]
     await standby.stop()
+
+
+async def test_bug_a_look_while_the_lease_had_lapsed_for_a_moment_was_lost() -> None:
+    """Renewed before the end was noticed, so leadership was neither lost nor won, and nothing came back to the rollout
+    until the next full list: minutes, for an abort too."""
+    spec = quick("fraud")
+    world = build()
+    world.api.create(spec)
+    world.metrics.serve(spec)
+    world.epoch = None
+    await world.start()
+    await asyncio.sleep(3)
+    assert world.api.writes == []
+    world.epoch = FIRST
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    await world.stop()
 
 
 async def test_a_new_leader_looks_first_at_rollouts_that_move() -> None:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 WORKERS = 16
 SPINS = 20
 """Decisions in a row for one key that each changed something: more is a loop, and is slowed down as a fault."""
+LAPSED = 0.5
+"""Seconds after which a look is tried again that began without the right to write."""
 BUG_CAP = 300.0
 HEARTBEAT = 1.0
 RECONCILE_LIMIT = 60.0
@@ -149,6 +151,8 @@ class Engine:
     async def _once(self, work: Work) -> str:
         epoch = self._p.epoch()
         if epoch is None:
+            # The Lease may be renewed before anybody has noticed that it had lapsed: then nothing is looked at anew.
+            self._p.queue.add_after(work.key, LAPSED, work.priority)
             return "standby"
         owed = self._owed.pop(work.key, None)
         if owed is not None:
