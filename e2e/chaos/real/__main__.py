@@ -24,6 +24,7 @@ from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.artifacts import BuildError
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.programs import gateway_api_crds
+from modelrollout.errors import RolloutError
 
 CRDS = Path(__file__).parents[3] / "crds"
 ALL = "all"
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped: nothing runs any more", file=sys.stderr)
         code = 130
-    except (ClusterError, BuildError, Blind) as error:
+    except (ClusterError, BuildError, Blind, RolloutError) as error:  # of the suite itself, not of the operator
         print(error, file=sys.stderr)
         code = 3
     for row in tally.table():

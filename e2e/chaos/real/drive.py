@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from e2e.chaos.drive import AT_REST, OPERATORS, Run
 from e2e.chaos.real.faults import Deposed, Plan, nearest
@@ -50,7 +50,10 @@ class Driver:
 
     def __init__(self, plan: Plan, world: World, namespace: str, *, patience: float = 0.0) -> None:
         self.plan, self._world, self._namespace = plan, world, namespace
-        self._run = Run(nearest(plan), workloads()[plan.workload], patience=patience)
+        workload = workloads()[plan.workload]
+        # Who sees nothing for so long may have gone through a whole rollout before the news of its abort.
+        workload = replace(workload, brief=workload.brief or plan.blinds)
+        self._run = Run(nearest(plan), workload, patience=patience)
         self.stage = Stage(world.hands, namespace)
         misfortune = self._misfortune = Misfortune(plan, self._run, lagging=world.lagging, etcd=world.etcd)
         broke = self._run.errors.append

@@ -125,6 +125,11 @@ class Plan:
         return f"{self.workload}/{','.join(map(text, self.faults))}"
 
     @property
+    def blinds(self) -> bool:
+        """Whether watches show nothing new for a while."""
+        return any(isinstance(f, Stale) or (isinstance(f, Hurts) and f.hurt is Hurt.FROZEN) for f in self.faults)
+
+    @property
     def needs(self) -> Needs:
         """What must be there."""
         kinds = set(map(type, self.faults))

@@ -37,7 +37,7 @@ class Ledger:
     """Who has asked for the Lease."""
     count: int = 0
     past: int = 0
-    """Lists that a second API server answered."""
+    """Lists and watches that a second API server answered."""
 
     def enter(self, life: int, agent: str, method: str, path: str) -> Sent:
         """Note a request on its way."""

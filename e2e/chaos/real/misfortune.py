@@ -65,7 +65,7 @@ class Misfortune:
         return tuple(text(fault) for fault in (*self._waiting, *blind))
 
     async def end(self) -> None:
-        """Undo what is shared with other runs."""
+        """Undo what is shared with other runs. Raises ClusterError when etcd does not come back."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,6 +73,7 @@ class Misfortune:
             self._lagging.hold(False)
         if self._etcd is not None:
             await self._etcd.mend()
+            await self._etcd.answering(ANSWERS, within=AT_ONCE)
 
     # --- what the crew tells -----------------------------------------------------------------------------------------
 

@@ -209,6 +209,7 @@ class Proxy:
         self._watches.add(transport)
         try:
             async with (self.views or self.upstream).stream(request) as found:
+                self.ledger.past += self.views is not None and found.status == 200
                 response = web.StreamResponse(status=found.status, headers=_kept(found.headers))
                 await response.prepare(request)
                 async for chunk in found.content.iter_any():

@@ -178,6 +178,11 @@ def test_a_family_is_made_for_every_write_and_drawn_by_chance() -> None:
     assert few == made({"abort": 4, "delete": 3}, ["crash", "standby"], count=5, seed=1)
 
 
+def test_who_sees_nothing_may_finish_before_it_hears_of_an_abort() -> None:
+    lines = ["abort/stale+lag+20@6", "abort/hurt+frozen+20@6", "abort/hurt+slow+20@6", "abort/crash+after@6"]
+    assert [parse(line).blinds for line in lines] == [True, True, False, False]
+
+
 def test_what_a_plan_needs() -> None:
     needs = {name: {a.plan.needs for a in made({"abort": 2}, [name], count=None, seed=1)} for name in FAMILIES}
     assert needs.pop("stale") == {Needs.LAGGING}
