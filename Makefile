@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ chaos-states: venv ## all states of small rollouts (CHAOS=--quick: half a minute
 chaos-seeded: venv ## known mistakes, put into a copy of the operator: does the fault suite see them (20 minutes)
 	$(PY) -m e2e.chaos.mutate $(CHAOS)
 
+chaos-cluster: venv ## parts of a real cluster fail under real traffic (5 minutes)
+	$(PY) -m pytest e2e/scenarios/faults -s
+
 chaos-full: venv ## the fault suite at length (some hours): every fault at every write, all states, seeded bugs, its page
 	mkdir -p e2e-artifacts/chaos
 	$(PY) -m e2e.chaos --plans 0 --json e2e-artifacts/chaos/plans.json
@@ -82,6 +85,7 @@ chaos-full: venv ## the fault suite at length (some hours): every fault at every
 	$(PY) -m e2e.chaos.mutate --json e2e-artifacts/chaos/seeded.json
 	$(PY) -m e2e.chaos.page --plans e2e-artifacts/chaos/plans.json --states e2e-artifacts/chaos/states.json \
 	  --real e2e-artifacts/chaos/real.json --seeded e2e-artifacts/chaos/seeded.json --on "$$(date -u +%Y-%m-%d), $$(nproc) cores" --out e2e-artifacts/chaos/faults-measured.md
+	$(MAKE) chaos-cluster
 
 bench: venv ## performance figures
 	$(PY) -m e2e.bench

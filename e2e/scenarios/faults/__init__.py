@@ -1,0 +1,1 @@
+"""Parts of a real cluster fail under real traffic; what users get, and how it ends without a person."""
