@@ -127,6 +127,8 @@ class Campaign:
         run = outcome.run
         known = self._references.get(outcome.plan.workload)
         found = check(run, known.run if known is not None and outcome.plan.faults else None, outcome.takeovers)
+        if world.hands.witness.blind:
+            found = [Violation("harness", f"the witness has missed something: {world.hands.witness.blind}")]
         strange = world.hands.prometheus.strange
         if strange:
             found.append(Violation("harness", f"the stand-in for Prometheus does not know {strange[0]}"))

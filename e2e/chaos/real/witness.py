@@ -84,6 +84,8 @@ class Witness:
         asked = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         url = f"{self._upstream.url}{resource.path()}"
         async with self._upstream.session.get(url, params=asked) as answer:
+            if answer.status == GONE:
+                self.blind = f"{resource.plural}: the server has forgotten what came after {version}"
             if answer.status != 200:
                 await asyncio.sleep(AGAIN)
                 return version
