@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean
+.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart image
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ format: venv ## let ruff mend what it can
 
 crds: venv ## write crds/ from the API models
 	$(PY) -m modelrollout.api.crd --write crds --docs docs/reference/api.md
+
+image: venv ## the operator's image, without a container engine: dist/modelrollout.tar (about 10 s, first time a minute)
+	$(PY) -m e2e.image --out dist/modelrollout.tar
+
+chart: venv ## write the chart's copies of the CRDs and its README
+	$(PY) -m e2e.chart --write
 
 crds-check: venv ## fail when crds/ is not current
 	$(PY) -m modelrollout.api.crd --check crds --docs docs/reference/api.md

@@ -1,0 +1,79 @@
+"""Files of the chart agree with each other, with the CRDs and with the reference; no helm needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from e2e.chart import CHART, leaves, outdated
+from tests.layout.documents import DOCS, ROOT
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+METRIC = re.compile(r"modelrollout_[a-z_]+")
+SUFFIX = re.compile(r"_(bucket|sum|count)$")
+
+
+def test_copies_and_readme_are_current() -> None:
+    assert outdated() == []
+
+
+def test_defaults_are_what_the_schema_allows() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(VALUES, SCHEMA)
+
+
+def test_every_value_is_described_and_has_a_default() -> None:
+    described = [name for name, field, _ in leaves(SCHEMA, VALUES) if field["description"].endswith(".")]
+    assert described == list(names(VALUES, SCHEMA))
+
+
+def names(values: Mapping[str, Any], schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        field = schema["properties"][name]
+        if "properties" in field:
+            yield from names(value, field, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_no_map_takes_unknown_keys() -> None:
+    def closed(schema: Mapping[str, Any]) -> bool:
+        return "properties" not in schema or (
+            schema["additionalProperties"] is False and all(closed(field) for field in schema["properties"].values())
+        )
+
+    assert closed(SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["rules.yaml", "modelrollout.json"])
+def test_alerts_and_dashboards_ask_for_metrics_that_there_are(name: str) -> None:
+    known = set(METRIC.findall((DOCS / "reference" / "metrics.md").read_text()))
+    asked = {SUFFIX.sub("", metric) for metric in METRIC.findall((CHART / "monitoring" / name).read_text())}
+    assert len(asked) > 4
+    assert asked <= known
+
+
+def test_every_alert_leads_to_a_runbook() -> None:
+    rules = yaml.safe_load((CHART / "monitoring" / "rules.yaml").read_text())["groups"][0]["rules"]
+    assert len(rules) > 5
+    for rule in rules:
+        assert (ROOT / rule["annotations"]["runbook"]).exists(), rule["alert"]
+
+
+def test_panels_do_not_overlap() -> None:
+    panels = json.loads((CHART / "monitoring" / "modelrollout.json").read_text())["panels"]
+    squares = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(squares) == len(set(squares))
+    assert max(x for x, _ in squares) < 24
