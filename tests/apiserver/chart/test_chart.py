@@ -48,7 +48,7 @@ def rights(role: dict[str, Any]) -> set[tuple[str, str, str]]:
     ("flags", "told"),
     [
         (("--set", f"image.repository={IMAGE}"), "namespaces is empty"),
-        ((*WIDE, "--set", "namespaces={serving}"), "leave one of them away"),
+        ((*WIDE, "--set", "namespaces={serving}"), "or leave scope away"),
         (("--set", "namespaces={serving}"), "image.repository is empty"),
         ((*BASE, "--set", "replica=3"), "'replica' not allowed"),
         ((*BASE, "--set", "operator.workers=1"), "operator/workers"),
