@@ -94,7 +94,7 @@ def test_a_good_candidate_is_promoted_and_nobody_notices(stages: Callable[[str],
 def test_a_leader_that_is_killed_is_replaced_and_the_standby_reverts(
     cluster: EmbeddedCluster, stages: Callable[[str], Stage]
 ) -> None:
-    typed(cluster, f"{UPGRADE} --set scope=cluster --set 'namespaces={}'")
+    typed(cluster, f"{UPGRADE} --set scope=cluster --set-json 'namespaces=[]'")
     stage = stages("failover")
     load = open_play(stage, wanted=hold_at(25), slis=[ERRORS])
     stage.wait_weight(25, seconds=90)
@@ -130,5 +130,5 @@ def test_upgrading_and_uninstalling_in_mid_rollout_leaves_the_traffic_where_it_i
     assert set(seen) == {25}
     assert stage.status()["weight"] == "25"
     assert records.failed(load.stop(), 0, time.time()) == []
-    typed(cluster, f"{INSTALL} --set scope=cluster --set 'namespaces={}'")
+    typed(cluster, f"{INSTALL} --set scope=cluster --set-json 'namespaces=[]'")
     assert stage.status()["weight"] == "25"
