@@ -81,14 +81,13 @@ def kept(s: Situation) -> Draft | None:
         return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
     if wanted > route.weight and not _enough(s, wanted):
         return None
+    if route.weight == ZERO and s.under_way and s.evidence is None and not _own_shape(s, route.weight):
+        # Nothing may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
+        if isinstance(s.obs.evidence, EvidenceUnreachable):
+            return None
+        text = f"the route is at 0 %: the evidence is asked for before the candidate gets {percent(wanted)} % again"
+        return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
     if _own_raise(s, route.weight):
-        if route.weight == ZERO and s.evidence is None:
-            # Nothing may be our own lowering as well, whose record was lost: what it was decided on is in the evidence
-            # of this step.
-            if isinstance(s.obs.evidence, EvidenceUnreachable):
-                return None
-            text = f"the evidence is asked for before the step to {percent(wanted)} % is finished"
-            return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
         return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"

@@ -51,6 +51,7 @@ KEPT = (
     "promote/1/edit+lease-deleted@4,crash+after@7",
     "retry/1/blur+past+httproutes&modelrollouts+10@12,crash+after@14",
     "promote/1/parted+30+300@9",
+    "fail-at-100/1/parted+30+300@16",
     "promote/1/parted+30+30@1",
     "legacy-away/1/poison+shared-route@2",
     "promote/1/poison+stored-garbage@11",

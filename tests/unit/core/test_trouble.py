@@ -149,12 +149,13 @@ def test_bug_a_rollback_whose_record_was_lost_was_told_without_its_numbers() -> 
     assert world.state.incident.weight == 2500
 
 
-def test_bug_a_restarted_operator_raised_the_candidate_that_it_had_just_reverted() -> None:
+@pytest.mark.parametrize("since_the_raise", [15, 600])
+def test_bug_a_restarted_operator_raised_the_candidate_that_it_had_just_reverted(since_the_raise: float) -> None:
     """Killed between the two writes of a revert: the next process has seen no evidence yet, and the route shows 0."""
     world = started(5, 25, 100)
     world.run(70)
     world.verdict = Verdict.FAIL
-    world.now += 15
+    world.now += since_the_raise
     world.carry_out(world.decide(), upto=1)
     assert (world.weight, world.state.phase) == (0, Phase.PROGRESSING)
     for unknown in (EvidencePending(), EvidenceUnreachable("Timeout", world.now)):
