@@ -135,5 +135,6 @@ def test_upgrading_and_uninstalling_in_mid_rollout_leaves_the_traffic_where_it_i
     assert set(seen) == {25}
     assert stage.status()["weight"] == "25"
     assert records.failed(load.stop(), 0, time.time()) == []
-    typed(cluster, f"{INSTALL} --set scope=cluster --set-json 'namespaces=[]'")
+    typed(cluster, INSTALL.replace("{serving}", "{upgrade}"))
+    until("somebody leads again", lambda: leader(cluster), seconds=30)
     assert stage.status()["weight"] == "25"
