@@ -57,6 +57,7 @@ KEPT = (
     "promote/1/poison+stored-garbage@11",
     "pause-resume/1/fail+timeout-applied+minute@6",
     "abort/1/blocked+30@12",
+    "fail-at-100/1/blocked+30@13",
     "legacy-away/1/parted+30+-300@18",
 )
 """Plans that found something once, and one of each family."""
