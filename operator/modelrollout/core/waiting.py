@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from modelrollout.core.inconclusive import given_up, inconclusive_hold, undecided
 from modelrollout.core.intents import Move, SetWeight
-from modelrollout.core.model import ZERO, BurnAction, Outcome, Phase, Verdict
+from modelrollout.core.model import ZERO, BurnAction, Outcome, Phase, Verdict, Weight
 from modelrollout.core.observation import (
     Attribution,
     EvidenceUnreachable,
@@ -163,10 +163,15 @@ def unreachable(s: Situation) -> Draft | None:
     return _announced(s, draft, Reason.METRICS_UNREACHABLE, message)
 
 
+def _held(s: Situation) -> Weight:
+    """What the candidate has: the route tells better than the record when a write of it was lost."""
+    return (s.status.weight or ZERO) if s.seen is None else s.seen
+
+
 def _frozen(s: Situation, evidence: EvidenceUnreachable) -> str:
     return (
         f"metric source {s.spec.analysis.metric_source!r} does not answer ({evidence.kind}); the weight is frozen at "
-        f"{percent(s.status.weight or ZERO)} % and the rollout goes on by itself when it does"
+        f"{percent(_held(s))} % and the rollout goes on by itself when it does"
     )
 
 

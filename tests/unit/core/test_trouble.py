@@ -162,6 +162,7 @@ def test_bug_a_restarted_operator_raised_the_candidate_that_it_had_just_reverted
         world.evidence = unknown
         world.settle()
         assert world.weight == 0
+    assert "the weight is frozen at 0 %" in world.state.message
     world.evidence = None
     world.settle()
     assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)

@@ -10,7 +10,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.prom.names import Names
 from modelrollout.adapters.prom.parse import BadAnswer, Parsed, is_partial
 from modelrollout.adapters.prom.wire import Call, Line, LineAdapter
 from modelrollout.ports import Answer, NoAnswer, QueryResult
@@ -53,6 +54,7 @@ class Target:
     tls: ssl.SSLContext | None
     policy: AddressPolicy
     limits: Limits
+    names: Names = field(default_factory=Names)
 
     def __repr__(self) -> str:
         return "Target(...)"
@@ -151,7 +153,7 @@ class Client:
 
     def __init__(self, target: Target) -> None:
         self._limits = target.limits
-        self.line = Line(target.policy)
+        self.line = Line(target.policy, target.names)
         self._session = _Session(target.limits)
         self._prometheus = PrometheusConnect(
             url=target.address,

@@ -22,6 +22,7 @@ from urllib3.poolmanager import PoolManager
 from urllib3.util.retry import Retry
 
 from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.prom.names import Names
 
 LEAST_TIMEOUT = 0.001
 
@@ -71,8 +72,9 @@ class Call:
 class Line:
     """The one connection of one worker thread. `denied` tells that its last attempt led where the policy forbids."""
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, names: Names) -> None:
         self._policy = policy
+        self._names = names
         self._lock = threading.Lock()
         self._twin: socket.socket | None = None
         self._call: Call | None = None
@@ -103,10 +105,11 @@ class Line:
     def connect(self, connection: HTTPConnection) -> socket.socket:
         """A connected socket to the first permitted address of the connection's host."""
         try:
-            found = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            failure = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
-            raise NameResolutionError(connection.host, connection, failure) from None
+            found = self._names.addresses(connection.host, connection.port, within=self._left())
+        except TimeoutError:
+            raise ConnectTimeoutError(connection, "the name was not resolved in time") from None
+        except socket.gaierror as error:
+            raise NameResolutionError(connection.host, connection, error) from None
         permitted = [entry for entry in found if self._policy.permits(str(entry[4][0]))]
         self.denied = not permitted
         failure_text = "no permitted address"
@@ -129,11 +132,14 @@ class Line:
         with self._lock:
             if self._cut or self._closed:
                 raise TimeoutError
-            sock.settimeout(self._call.remaining() if self._call is not None else LEAST_TIMEOUT)
+            sock.settimeout(self._left())
             if self._twin is not None:
                 self._twin.close()
             # The handshake moves the descriptor into another object; a duplicate stays ours.
             self._twin = sock.dup()
+
+    def _left(self) -> float:
+        return self._call.remaining() if self._call is not None else LEAST_TIMEOUT
 
     def _shut(self) -> None:
         if self._twin is not None:
