@@ -26,6 +26,15 @@ PAUSE = 1.0
 """Seconds before a watch that failed is begun anew."""
 GRACE = 10.0
 """Seconds that kopf is given to end."""
+LOOK = 0.5
+"""Seconds between two looks at whether all kinds are still watched."""
+ATTEMPTS = 10
+WATCHER = "watcher for "
+"""How kopf's tasks are named that watch one kind."""
+
+
+class Stuck(RuntimeError):
+    """kopf neither watches nor ends."""
 
 
 class Watcher:
@@ -33,7 +42,7 @@ class Watcher:
 
     kopf ends itself when an outage outlasts its few retries, and at its end cancels every task of its loop, its own or
     not. The engine must outlive both: a revert is due two seconds after the API server's return, not after a restart
-    of the pod.
+    of the pod. Nor does kopf always come to its end, so whether every kind is still watched is looked at from here.
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class Watcher:
         def work() -> None:
             error: BaseException | None = None
             try:
-                asyncio.run(self._watch(call))
+                asyncio.run(self._watch(call, stuck=lambda: call(end, Stuck())))
             except BaseException as raised:
                 error = raised
             call(end, error)
@@ -94,14 +103,14 @@ class Watcher:
         finally:
             self._stop = None
 
-    async def _watch(self, call: Callable[..., None]) -> None:
+    async def _watch(self, call: Callable[..., None], *, stuck: Callable[[], None]) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: _quietly(loop, stop.set)
 
         def take(kind: str, type: str | None, body: Body) -> None:
             call(self._take, kind, type, body)
 
-        await kopf.operator(
+        working = kopf.operator(
             registry=registry(self._kinds, take, login=self._login, started=lambda: call(self._started)),
             settings=settings(),
             memories=NoMemories(),
@@ -110,6 +119,35 @@ class Watcher:
             namespaces=list(self._namespaces),
             stop_flag=stop,
         )
+        main = asyncio.create_task(working, name="kopf")
+        await _whole(main)
+        if not await _ended(main):
+            # The loop of this thread can't be closed either: it is left behind.
+            stuck()
+        await main
+
+
+async def _whole(main: asyncio.Task[None]) -> None:
+    """Return when kopf has ended, or when one of the kinds is no longer watched: then it ends, or should."""
+    most = 0
+    while not main.done():
+        watching = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER))
+        if watching < most:
+            return
+        most = watching
+        await asyncio.wait({main}, timeout=LOOK)
+
+
+async def _ended(main: asyncio.Task[None]) -> bool:
+    """Help kopf to end: a watch that is cancelled in the middle of a request takes it for a pause and goes on."""
+    for _ in range(ATTEMPTS):
+        done, _ = await asyncio.wait({main}, timeout=GRACE / ATTEMPTS)
+        if done:
+            return True
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith(WATCHER):
+                task.cancel()
+    return False
 
 
 def registry(
