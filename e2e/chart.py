@@ -91,15 +91,16 @@ def _allowed(field: Mapping[str, Any]) -> str:
 
 def rendered(*flags: str, release: str = "modelrollout", namespace: str = "modelrollout") -> list[dict[str, Any]]:
     """Objects that `helm template` prints. Raises Refused."""
-    done = _helm("template", release, str(CHART), "--namespace", namespace, *flags)
+    done = run("template", release, str(CHART), "--namespace", namespace, *flags)
     return [obj for obj in yaml.safe_load_all(done) if obj]
 
 
 class Refused(Exception):
-    """Helm does not take these values; the text is what it prints."""
+    """Helm does not do it; the text is what it prints."""
 
 
-def _helm(*argv: str) -> str:
+def run(*argv: str) -> str:
+    """What helm prints. Raises Refused."""
     done = subprocess.run([helm.binary(), *argv], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(done.stderr)

@@ -14,8 +14,7 @@ from modelrollout.core.status import Condition
 from modelrollout.errors import Denied, RolloutError, SpecError
 from modelrollout.runtime.queue import Priority
 from tests.engine.api import Write
-from tests.engine.test_engine import quick, running
-from tests.engine.world import World
+from tests.engine.world import World, quick, running
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)

@@ -9,8 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from modelrollout.core.model import Phase
-from tests.engine.test_engine import QUICK, phase, running
-from tests.engine.world import World, spec_named
+from tests.engine.world import QUICK, World, phase, running, spec_named
 
 pytestmark = pytest.mark.looptime(start=0)
 

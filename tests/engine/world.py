@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from modelrollout.core.decide import decide
-from modelrollout.core.model import Counts, Epoch, Key, RolloutSpec, Selector
+from modelrollout.core.model import Counts, Epoch, Key, Phase, RolloutSpec, Selector, Step, Weight
 from modelrollout.core.observation import (
     Evidence,
 )
@@ -35,7 +35,7 @@ from tests.engine.api import (
     FakeWorkloads,
     LoopClock,
 )
-from tests.engine.metrics import FakeMetrics
+from tests.engine.metrics import FakeMetrics, Load
 from tests.scene import make_spec
 
 
@@ -182,3 +182,27 @@ def spec_named(name: str, namespace: str = "serving", **changes: object) -> Roll
         slis=tuple(replace(sli, source=COUNTS) for sli in base.slis),
     )
     return replace(own, **changes)  # type: ignore[arg-type]  # keyword names are the fields of RolloutSpec
+
+
+QUICK = tuple(Step(Weight(w * 100), 20.0, 3600.0) for w in (5, 50, 100))
+
+
+def quick(name: str, namespace: str = "serving") -> RolloutSpec:
+    """A rollout whose steps take at least twenty seconds each."""
+    return spec_named(name, namespace, steps=QUICK)
+
+
+async def running(*specs: RolloutSpec, candidate: Load | None = None) -> World:
+    """A world at work on these rollouts."""
+    world = build()
+    for spec in specs:
+        world.api.create(spec)
+        world.metrics.serve(spec, candidate=candidate)
+    await world.start()
+    return world
+
+
+def phase(world: World, key: Key) -> Phase | None:
+    """As stored; None before the first status."""
+    status = world.api.objects[key].status
+    return status.phase if status else None

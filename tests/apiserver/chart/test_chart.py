@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.chart import CHART, IMAGE, Refused, rendered
-from e2e.cluster import helm
+from e2e.chart import CHART, IMAGE, Refused, rendered, run
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
 from tests.layout.documents import ROOT
@@ -148,10 +147,7 @@ def installed(server: ApiServer) -> ApiServer:
 
 
 def run_helm(server: ApiServer, *argv: str) -> str:
-    command = [str(helm.binary()), "--kubeconfig", str(server.kubeconfig), "--namespace", HOME, *argv]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run("--kubeconfig", str(server.kubeconfig), "--namespace", HOME, *argv)
 
 
 def allowed(server: ApiServer, *question: str) -> bool:
