@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from e2e.install import install
 from e2e.models import image
 from e2e.scenarios.faults.apart import OperatorsRoom, open_room
 from e2e.scenarios.faults.pairs import Pair, open_pair
+from e2e.scenarios.staging import kept, staging
 from e2e.stage import Operator, Stage
 
 OPERATOR_PORT = 9464
@@ -59,10 +58,7 @@ def _named_prometheus() -> dict[str, object]:
 @pytest.fixture(scope="package")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where logs and records of this run are kept."""
-    wanted = os.environ.get("E2E_ARTIFACTS")
-    path = Path(wanted) if wanted else tmp_path_factory.mktemp("faults")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return kept(tmp_path_factory, "faults")
 
 
 @pytest.fixture(scope="package")
@@ -83,18 +79,8 @@ def operator(room: OperatorsRoom, artifacts: Path) -> Iterator[Operator]:
 @pytest.fixture
 def stages(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
     """Make a stage in a namespace of its own; removed after the test."""
-    made: list[Stage] = []
-
-    def make(name: str) -> Stage:
-        namespace = f"{name}-{int(time.time()) % 100_000}"
-        stage = Stage(cluster, namespace, artifacts / namespace, told=operator.tail)
-        stage.create()
-        made.append(stage)
-        return stage
-
-    yield make
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(Stage.remove, made))
+    with staging(cluster, operator, artifacts) as make:
+        yield make
 
 
 @pytest.fixture

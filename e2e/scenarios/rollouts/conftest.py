@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.install import install
 from e2e.models import image
+from e2e.scenarios.staging import kept, staging
 from e2e.stage import ROOT, Operator, Stage, until
 
 OPERATOR_PORT = 9464
@@ -79,10 +79,7 @@ def liar(liar_process: Liar) -> Iterator[Liar]:
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where logs and records of this run are kept."""
-    wanted = os.environ.get("E2E_ARTIFACTS")
-    path = Path(wanted) if wanted else tmp_path_factory.mktemp("e2e")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return kept(tmp_path_factory, "e2e")
 
 
 @pytest.fixture(scope="session")
@@ -104,15 +101,5 @@ def operator(shared_operator: Operator) -> Iterator[Operator]:
 @pytest.fixture
 def stages(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
     """Make a stage in a namespace of its own; removed after the test."""
-    made: list[Stage] = []
-
-    def make(name: str) -> Stage:
-        namespace = f"{name}-{int(time.time()) % 100_000}"
-        stage = Stage(cluster, namespace, artifacts / namespace, told=operator.tail)
-        stage.create()
-        made.append(stage)
-        return stage
-
-    yield make
-    for stage in made:
-        stage.remove()
+    with staging(cluster, operator, artifacts) as make:
+        yield make
