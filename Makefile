@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart image
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart image
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,8 +38,9 @@ format: venv ## let ruff mend what it can
 crds: venv ## write crds/ from the API models
 	$(PY) -m modelrollout.api.crd --write crds --docs docs/reference/api.md
 
-image: venv ## the operator's image, without a container engine: dist/modelrollout.tar (about 10 s, first time a minute)
+image: venv ## the operator's image, without a container engine, and its SBOM: dist/modelrollout.tar, .spdx.json (10 s, first time a minute)
 	$(PY) -m e2e.image --out dist/modelrollout.tar
+	$(PY) -m e2e.sbom --out dist/modelrollout.spdx.json
 
 chart: venv ## write the chart's copies of the CRDs and its README
 	$(PY) -m e2e.chart --write
@@ -66,6 +67,9 @@ demo: venv ## three real rollouts on a real local cluster
 demo-down: venv ## end the demo's cluster
 	$(PY) -m e2e.cluster down --name demo
 
+fuzz: venv ## hostile objects and answers, other ones each time (about 20 minutes; FUZZ="-k source", FUZZ_EXAMPLES=1000)
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/property/test_hostile_objects.py tests/property/test_hostile_answers.py $(FUZZ)
+
 chaos: venv ## fault suite in virtual time (2 to 4 minutes, 8 at most; CHAOS="--plans 0": every fault at every write, hours)
 	$(PY) -m e2e.chaos --minutes 8 $(CHAOS)
 
@@ -79,7 +83,7 @@ chaos-states: venv ## all states of small rollouts (CHAOS=--quick: half a minute
 chaos-seeded: venv ## known mistakes, put into a copy of the operator: does the fault suite see them (20 minutes)
 	$(PY) -m e2e.chaos.mutate $(CHAOS)
 
-chaos-cluster: venv ## parts of a real cluster fail under real traffic (5 minutes)
+chaos-cluster: venv ## parts of a real cluster fail under real traffic (10 minutes)
 	$(PY) -m pytest e2e/scenarios/faults -s
 
 chaos-full: venv ## the fault suite at length (some hours): every fault at every write, all states, seeded bugs, its page

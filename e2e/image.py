@@ -33,7 +33,7 @@ def archive(*, name: str = IMAGE, tag: str = TAG) -> Path:
     """OCI archive of image `name:tag`. Raises BuildError when a part can't be had."""
     layers = [
         {"/": python_base()},
-        {PACKAGES: python_wheels(LOCK)},
+        {PACKAGES: python_wheels(LOCK, trimmed=True)},
         {f"{CODE}/modelrollout": ROOT / "operator" / "modelrollout"},
     ]
     return build_image(

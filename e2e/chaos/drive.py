@@ -37,7 +37,7 @@ QUIET = 130.0
 MINUTE = 60.0
 LAG = 10.0
 SYNCHRONISED = 60.0
-"""Seconds after a partition until somebody has mended the clocks: they jump."""
+"""Seconds for which a new leader writes until somebody has mended its clock: it jumps."""
 OPERATORS = ("operator", "standby")
 AT_REST = ("Promoted", "RolledBack")
 LINGER = 30.0
@@ -105,6 +105,7 @@ class Driver:
         self._failing: list[tuple[Fail, float, int]] = []
         self._parted: tuple[str, float] | None = None
         self._count = 0
+        self._mending = False
         self.world: World
 
     async def main(self) -> Run:
@@ -170,6 +171,10 @@ class Driver:
         self.run.sent += 1
         if self._parted is not None and sent.sender == self._parted[0] and now < self._parted[1]:
             return Silence(applied=False)
+        if sent.writes and sent.sender.startswith("standby") and not self._mending:
+            # It leads, by this plan's partition or by another fault: somebody will mend its clock.
+            self._mending = True
+            self._later(SYNCHRONISED, self.world.synchronise)
         mishap = None
         if sent.writes and not sent.target.startswith("leases"):
             self.run.writes[sent.target] += 1
@@ -200,7 +205,7 @@ class Driver:
                 self._later(seconds, self._well)
             case Parted(seconds=seconds):
                 self._parted = (sent.sender, now + seconds)
-                self._later(seconds + SYNCHRONISED, world.synchronise)
+                self._disturbed(now + seconds + SYNCHRONISED)
                 return Silence(applied=False)
             case Poisoned(poison=what):
                 poison(world, what)

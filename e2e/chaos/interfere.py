@@ -72,6 +72,8 @@ def poison(world: World, what: Poison) -> None:
     """Create a second rollout that is wrong in its own way."""
     body = rollout()
     name = f"{POISON}-{what.value}"
+    while world.people.get(ROLLOUTS, name) is not None:
+        name += "-2"
     body["metadata"] = {"name": name}
     match what:
         case Poison.STORED_GARBAGE:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import OPERATORS, Run
-from e2e.chaos.faults import Edit, Edited, Parted, Poisoned, Unwell
+from e2e.chaos.faults import Blurred, Edit, Edited, Parted, Poisoned, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.reverts import Violation, down_by, in_time, led, zero_after
@@ -25,6 +25,10 @@ CONFIRM = 2 * TICK
 """Seconds more that evidence may take than it took in the reference run."""
 JUMP = 30.0
 WRITES_PER_FAULT = 12
+WRITES_PER_STEP = 4
+"""Of one who learns too late that the gateway has taken a change: that it has not, that it has, an Event, evidence."""
+AT_ONCE = 0.05
+"""Seconds in which nobody can read and write once more."""
 MARGIN = 1e-6
 WITH_SAMPLES = (Trouble.NAN, Trouble.TWICE)
 """Troubles in which Prometheus answers: what it says is for the evidence to judge."""
@@ -183,12 +187,15 @@ def _order(agent: str) -> int:
 def _against(run: Run, reference: Run) -> Iterator[Violation]:
     ours, theirs = masked(run), masked(reference)
     if run.rest is not None and not _other_end(run):
-        # A route without an owner may be steered by the next rollout.
-        taken_over = run.end["rollout"] is None and Poisoned in map(type, run.plan.faults)
+        # A route without an owner may be steered by the next rollout, or by whoever edits it as it is released.
+        free = Poisoned in map(type, run.plan.faults) or _edited_in_the_end(run)
+        taken_over = run.end["rollout"] is None and free
         for key in sorted({*ours, *theirs} - ({"route"} if taken_over else set())):
             if ours.get(key) != theirs.get(key):
                 yield Violation("I7", f"{key}: {ours.get(key)!r}, in the reference {theirs.get(key)!r}")
     allowed = sum(reference.writes.values()) + WRITES_PER_FAULT * max(1, len(run.plan.faults))
+    if any(isinstance(f, Blurred) and HTTPROUTES.plural in f.kinds for f in run.plan.faults):
+        allowed += WRITES_PER_STEP * sum(map(_raised, run.operators(run.history)))
     made = len(run.operators(run.history))
     if made > allowed:
         yield Violation("I6", f"{made} writes took effect, allowed {allowed}")
@@ -198,6 +205,17 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
             usual = 0.0 if took is None else took - known.at
             calm = led(run, trigger.at)
             yield from down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM + _jump(run))
+
+
+def _edited_in_the_end(run: Run) -> bool:
+    """Whether somebody else set the weight last, too short a time before the rollout was gone for anyone to see it."""
+    gone = [v.at for v in run.history if v.resource is ROLLOUTS and v.body is None]
+    moved = [v for v in run.history if v.resource is HTTPROUTES and weight_of(v.body) != weight_of(v.before)]
+    return bool(gone and moved) and not moved[-1].agent.startswith(OPERATORS) and moved[-1].at > gone[-1] - AT_ONCE
+
+
+def _raised(version: Version) -> bool:
+    return version.resource is HTTPROUTES and (weight_of(version.body) or 0.0) > (weight_of(version.before) or 0.0)
 
 
 def _jump(run: Run) -> float:

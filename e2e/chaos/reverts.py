@@ -74,13 +74,18 @@ def zero_after(history: Sequence[Version], since: float) -> float | None:
 
 
 def _stays_down(run: Run, since: float) -> Iterator[Violation]:
-    """What the operator took to 0 for a reason that lasts, it does not raise again, whoever had died meanwhile."""
+    """What the operator took to 0 for a reason that lasts, it does not raise again, whoever had died meanwhile.
+
+    A weight that others set before it had raised any is put back, and the rollout begins: that was no revert.
+    """
     if any(isinstance(f, Edited) and f.edit is Edit.SLICES_AWAY for f in run.plan.faults):
         return
     down: float | None = None
+    raised = False
     for at, before, now, ours in _weights(run.history, since):
+        raised = raised or (ours and now > before)
         if at > since and ours and now == 0.0 < before:
-            down = at
+            down = at if raised else None
         elif down is not None and ours and now > before:
             yield Violation("I4", f"raised again to {now:g} %, {at - down:.2f} s after the operator had taken it to 0")
 

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2e import trim
 from e2e.cluster.artifacts import BuildError, MissingTool, cache_root, cached, run_step
 
 # An empty list of installed packages: apt then names every package that is needed.
 FROM_NOTHING = ("-o", "Dir::State::status=/dev/null")
+PACKAGE_RECORDS = Path("var/lib/dpkg/status.d")
+"""Where a tree without a package manager says what it consists of; scanners of images look there."""
 DROPPED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian")
 NONROOT = 65532
 PASSWD = f"""root:x:0:0:root:/root:/sbin/nologin
@@ -49,10 +52,11 @@ def python_version() -> str:
     return found[0].removeprefix("python")
 
 
-def python_wheels(lock: Path) -> Path:
+def python_wheels(lock: Path, *, trimmed: bool = False) -> Path:
     """Tree of the packages in `lock`, for the Python of `python_base`, compiled: put it on PYTHONPATH.
 
-    The packages' own `tests` folders are left out (50 MB with numpy and scipy).
+    The packages' own `tests` folders are left out (50 MB with numpy and scipy). `trimmed`: and what the operator does
+    not use of them (`e2e.trim`).
     `lock` is a requirements file with versions and hashes; only wheels are taken, nothing is compiled from
     source. Raises BuildError when a hash differs or a wheel is missing.
     """
@@ -60,13 +64,15 @@ def python_wheels(lock: Path) -> Path:
 
     def build(directory: Path) -> None:
         _install_wheels(lock, directory, version=version)
+        if trimmed:
+            trim.trim(directory)
         for tests in [path for path in directory.rglob("tests") if path.is_dir()]:
             shutil.rmtree(tests, ignore_errors=True)
         _compile(directory)
 
     return cached(
-        f"wheels-{lock.stem}",
-        key=[lock.read_bytes(), python_base().name, "2"],
+        f"wheels-{lock.stem}{'-trimmed' if trimmed else ''}",
+        key=[lock.read_bytes(), python_base().name, "2", *([Path(trim.__file__).read_bytes()] if trimmed else [])],
         build=build,
         label=f"Python packages of {lock.name}",
         estimate_s=20,
@@ -104,7 +110,7 @@ def _debian_base(name: str, packages: Sequence[str]) -> Path:
     key: list[str | bytes] = [release.read_bytes() if release.is_file() else b"", platform.machine()]
     return cached(
         f"rootfs-{name}",
-        key=[*key, *packages, PASSWD, GROUP, "1"],
+        key=[*key, *packages, PASSWD, GROUP, "2"],
         build=build,
         label=f"file tree with {' and '.join(packages)}",
         estimate_s=20,
@@ -127,6 +133,9 @@ def _unpack(packages: Sequence[str], directory: Path) -> None:
         # `dpkg-deb -x` would replace the links by directories.
         files = f'dpkg-deb --fsys-tarfile "{archive}" | tar -x --keep-directory-symlink -C "{directory}"'
         run_step(["bash", "-o", "pipefail", "-c", files])
+        record = directory / PACKAGE_RECORDS / archive.name.split("_", 1)[0]
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(run_step(["dpkg-deb", "--field", archive]))
     shutil.rmtree(downloads)
     for unneeded in DROPPED:
         shutil.rmtree(directory / unneeded, ignore_errors=True)

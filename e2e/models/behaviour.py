@@ -23,9 +23,10 @@ class Behaviour:
     errors: share answered 500. reset: share whose connection is closed without an answer. hang: share that
     is never answered. wrong: share whose label is flipped. delay_ms: wait, for `delay_share` of the
     predictions. cpu_ms: busy computing per prediction (blocks the server as a heavy model does). crash: exit
-    now. crash_after: exit at the start of the prediction after that many (None: never). not_ready: `/readyz`
-    says 503. cold_load_s: time from start until the model is loaded; before it `/readyz` and `/predict` say
-    503. cold_requests and cold_delay_ms: that many first predictions wait that long.
+    now. crash_after: exit at the start of the prediction after that many (None: never). leak_kb: memory that
+    each prediction keeps for ever. not_ready: `/readyz` says 503. cold_load_s: time from start until the model
+    is loaded; before it `/readyz` and `/predict` say 503. cold_requests and cold_delay_ms: that many first
+    predictions wait that long.
     """
 
     errors: float = 0.0
@@ -37,6 +38,7 @@ class Behaviour:
     cpu_ms: float = 0.0
     crash: bool = False
     crash_after: int | None = None
+    leak_kb: int = 0
     not_ready: bool = False
     cold_load_s: float = 0.0
     cold_requests: int = 0
@@ -49,13 +51,14 @@ LIMITS: Mapping[str, float] = MappingProxyType(
         "delay_ms": 60_000,
         "cpu_ms": 1_000,
         "crash_after": 1_000_000,
+        "leak_kb": 100_000,
         "cold_load_s": 300,
         "cold_requests": 1_000_000,
         "cold_delay_ms": 60_000,
     }
 )
 FLAGS = frozenset({"crash", "not_ready"})
-WHOLE = frozenset({"crash_after", "cold_requests"})
+WHOLE = frozenset({"crash_after", "cold_requests", "leak_kb"})
 
 
 @dataclass(frozen=True, slots=True)

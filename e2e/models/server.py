@@ -61,6 +61,7 @@ class ModelServer:
         self._feedback = Feedback(telemetry)
         self._ready_at = time.monotonic() + behaviour.cold_load_s
         self._predictions = 0
+        self._leaked: list[bytes] = []
         self._random = random.Random(f"{identity.pod}/{identity.version}")
         self.public = HttpServer(self.answer, on_refused=self._refuse)
         self.admin = HttpServer(self.answer_admin, on_refused=self._refuse_admin)
@@ -140,6 +141,9 @@ class ModelServer:
         if behaviour.crash_after is not None and self._predictions > behaviour.crash_after:
             log("crash", after=behaviour.crash_after)
             os._exit(1)
+        if behaviour.leak_kb:
+            # Written to, else the kernel lends it only.
+            self._leaked.append(b"x" * (behaviour.leak_kb << 10))
         await self._misbehave(behaviour)
         try:
             if self._happens(behaviour.errors):

@@ -120,6 +120,9 @@ def serve(shards: Sequence[Counters], posted: Callable[[str, Mapping[str, str]],
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # the default of 5 drops connections of a busy minute
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()

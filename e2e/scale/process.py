@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.bench import Usage
 from e2e.cluster.processes import ClusterError, Process, fetch, free_ports, start
+from e2e.scale.census import Census
 
 READY_SECONDS = 180.0
 BUSY_SECONDS = 60.0
@@ -48,8 +49,10 @@ class Numbers:
 class Operator:
     """One operator; `identity` tells it from a standby."""
 
-    def __init__(self, kubeconfig: Path, log: Path, identity: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, identity: str, *, census: Path | None = None) -> None:
+        """`census`: the file for `count`."""
         self.identity, self.log = identity, log
+        self._census = census
         self._kubeconfig = kubeconfig
         self.port = 0
         self._process: Process | None = None
@@ -59,7 +62,8 @@ class Operator:
     def start(self) -> float:
         """Start it and wait until it is ready; returns the seconds that it took."""
         (self.port,) = free_ports(1)
-        argv: list[str | Path] = [sys.executable, "-m", "modelrollout", "run", "--kubeconfig", self._kubeconfig]
+        module = ["modelrollout"] if self._census is None else ["e2e.scale.census", self._census]
+        argv: list[str | Path] = [sys.executable, "-m", *module, "run", "--kubeconfig", self._kubeconfig]
         argv += ["--web", f"127.0.0.1:{self.port}", "--allow-loopback-sources", "--lease-namespace", "default"]
         argv += ["--identity", self.identity]
         self.begun = time.time()
@@ -105,6 +109,14 @@ class Operator:
         """All of /metrics; None when it does not answer."""
         text = self._get("/metrics")
         return None if text is None else text.decode()
+
+    def count(self) -> Census | None:
+        """What its memory held when it was last asked, and ask again."""
+        if self._census is None or not self.alive():
+            return None
+        last = Census.read(self._census)
+        os.kill(self.pid, signal.SIGUSR2)
+        return last
 
     def alive(self) -> bool:
         """Whether it runs."""

@@ -24,7 +24,7 @@ from e2e.scale.lives import KINDS
 from e2e.scale.process import Operator
 from e2e.scale.slot import Slot, Tally
 from e2e.scale.town import Town
-from e2e.scale.verdict import Lag, Sample, Soaked, table
+from e2e.scale.verdict import Lag, Sample, Soaked, more, table
 from e2e.scale.world import World, load, world
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.resources import ROLLOUTS
@@ -97,11 +97,17 @@ class Soak:
             await asyncio.to_thread(self._sample)
             if now >= next_shown:
                 next_shown = now + SHOWN
+                self._count()
                 self._show()
             await asyncio.sleep(EVERY)
 
     def _now(self) -> float:
         return time.monotonic() - self._begun
+
+    def _count(self) -> None:
+        """Keep what was counted when asked last, which is `SHOWN` seconds ago, and ask again."""
+        if (census := self._operator.count()) is not None:
+            self.seen.censuses.append((round(self._now() - SHOWN, 1), census))
 
     def _restart_api(self) -> None:
         begun = time.monotonic()
@@ -218,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(shown.markdown())
     for line in (*seen.stuck, *seen.broken):
         print(line)
+    print(more(seen).markdown())
     print("\n".join(["aims missed:", *shown.missed]) if shown.missed else "every aim reached")
     return 1 if shown.missed else 0
 
@@ -225,9 +232,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _soak(rollouts: int, seconds: float, out: Path) -> Soaked:
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log")
-    log.unlink(missing_ok=True)
+    for old in (log, out.with_suffix(".census.json")):
+        old.unlink(missing_ok=True)
     with world(rollouts, 1, audit=False) as around:
-        operator = Operator(around.api.kubeconfig, log, "soaked")
+        operator = Operator(around.api.kubeconfig, log, "soaked", census=out.with_suffix(".census.json"))
         soak = Soak(around, operator, seconds, out)
         try:
             operator.start()

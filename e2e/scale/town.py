@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,17 @@ class Town:
                 "legacy": str(order.lives[0]),
                 "candidate": str(order.lives[1]),
             }
+            while not await self._heard(asked):
+                await asyncio.sleep(AGAIN)
+
+    async def _heard(self, asked: Mapping[str, str]) -> bool:
+        """A busy exporter drops connections, and an order that is lost is a candidate without users."""
+        try:
             async with self._session.post(f"{self._exporter}/order", params=asked) as answer:
                 answer.raise_for_status()
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            return False
+        return True
 
     def lives(self, index: int) -> tuple[int, int]:
         """Which pods the slot has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from e2e.scale.census import Census, grown
 from e2e.scale.figures import quantile
 from e2e.scale.trend import Trend, second_half, trend
 from e2e.stats.tables import Table
@@ -14,8 +15,9 @@ MEMORY = 2.0
 thousand lives an hour; with less an operator grows by 50 MiB a day, under a churn that few clusters have."""
 FILES = 2.0
 THREADS = 1.0
-OTHERS = 20.0
-"""Series on /metrics that are of no rollout: words appear when first used, and then no more."""
+OTHERS = 500
+"""Series on /metrics that are of no rollout, at most: words appear when first used, some hours later too, but there are
+only so many. One more in each life of a rollout would be thousands."""
 LAGS = 60.0
 """Seconds for which /metrics may show what the API server does not have: some looks, not a full list."""
 
@@ -54,6 +56,8 @@ class Soaked:
     bugs: float = 0.0
     stood: float = 0.0
     outages: Sequence[str] = ()
+    censuses: list[tuple[float, Census]] = field(default_factory=list)
+    """What the memory held, at seconds since the beginning."""
 
     def trend(self, of: Callable[[Sample], float]) -> Trend | None:
         """Growth of a figure over the second half."""
@@ -64,7 +68,6 @@ GROWTH: Mapping[str, tuple[Callable[[Sample], float], float]] = {
     "resident memory, MiB": (lambda sample: sample.rss, MEMORY),
     "open files": (lambda sample: float(sample.files), FILES),
     "threads": (lambda sample: float(sample.threads), THREADS),
-    "series of no rollout": (lambda sample: float(sample.others), OTHERS),
 }
 NOTHING = ("rollouts stuck", "restarts of the process", "errors in the log", "looks that failed by a bug")
 
@@ -95,6 +98,8 @@ def table(seen: Soaked) -> Table:
         made.add(
             f"{name}, longest, s", f"{longest:.0f} ({what})" if longest else "0", "", LAGS, reached=longest <= LAGS
         )
+    others = max((sample.others for sample in seen.samples), default=0)
+    made.add("most series of no rollout", others, "", OTHERS, reached=others <= OTHERS)
     made.add("most series of rollouts", max((sample.series for sample in seen.samples), default=0), "", "")
     made.add("rollouts, mean", round(_mean([float(sample.live) for sample in seen.samples]), 1), "", "")
     if len(seen.samples) > 1:
@@ -106,6 +111,20 @@ def table(seen: Soaked) -> Table:
         ordered = sorted(waits)
         shown = f"{quantile(ordered, 0.5):.0f}, {quantile(ordered, 0.99):.0f}, {ordered[-1]:.0f} of {len(ordered)}"
         made.add(f"until {name}: median, 99 %, most, s", shown, "", "")
+    return made
+
+
+def more(seen: Soaked) -> Table:
+    """What the memory held at half time and at the end: where growth comes from, if there is any. No aims."""
+    made = Table("memory", "What the memory held", ("", "at half time", "at the end"))
+    later = [census for at, census in seen.censuses if at >= seen.seconds / 2]
+    if len(later) > 1:
+        first, last = later[0], later[-1]
+        made.add("blocks of Python in use, thousands", round(first.blocks / 1e3), round(last.blocks / 1e3))
+        for name in ("used", "kept", "mapped"):
+            made.add(f"heap of the C library, {name}, MiB", getattr(first, name), getattr(last, name))
+        for name, before, after in grown(first, last):
+            made.add(name, before, after)
     return made
 
 

@@ -1,4 +1,4 @@
-"""The gateway of the full tier splits requests exactly by weight, and follows a change of weights at once."""
+"""The gateway of the full tier splits requests by weight, in turn, and follows a change of weights at once."""
 
 from __future__ import annotations
 
@@ -137,12 +137,23 @@ def until(done: Callable[[], bool], *, timeout: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+def assert_split(seen: Counter[str], *, legacy: int, candidate: int) -> None:
+    """`seen` has these counts, give or take two.
+
+    Envoy deals requests in turn, not by chance: a draw would miss this bound six times in seven. But a turn begins anew
+    with every update of the endpoints, also one that says nothing new, and such a cut moves a request or two.
+    """
+    assert set(seen) == {"200 legacy", "200 candidate"}
+    assert seen.total() == legacy + candidate
+    assert abs(seen["200 candidate"] - candidate) <= 2, seen
+
+
 @pytest.mark.usefixtures("arms")
 def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: EmbeddedCluster) -> None:
-    assert ask(cluster, 2000) == {"200 legacy": 1800, "200 candidate": 200}
+    assert_split(ask(cluster, 2000), legacy=1800, candidate=200)
     apply(cluster, route(50, 50))
     until(lambda: ask(cluster, 100)["200 candidate"] >= 40)
-    assert ask(cluster, 1000) == {"200 legacy": 500, "200 candidate": 500}
+    assert_split(ask(cluster, 1000), legacy=500, candidate=500)
 
 
 @pytest.mark.usefixtures("arms")

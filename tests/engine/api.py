@@ -33,10 +33,13 @@ FIRST = Epoch(1)
 
 
 class LoopClock:
-    """Wall time that starts at `START` and moves with the loop."""
+    """Wall time that starts at `START` and moves with the loop; `ahead` seconds of what it should be."""
+
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
 
     def now(self) -> float:
-        return START + asyncio.get_running_loop().time()
+        return START + self.ahead + asyncio.get_running_loop().time()
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

@@ -30,11 +30,11 @@ def at_step(started: float = START, **changes: object) -> RolloutStatus:
 class Bench:
     """Rounds over a fake Prometheus, with the news they bring."""
 
-    def __init__(self, metrics: FakeMetrics | None = None) -> None:
+    def __init__(self, metrics: FakeMetrics | None = None, clock: LoopClock | None = None) -> None:
         self.metrics = metrics or FakeMetrics()
         self.news: list[tuple[float, Key, Priority]] = []
         self.told: list[str] = []
-        self.rounds = Rounds(self.metrics, LoopClock(), self._told)
+        self.rounds = Rounds(self.metrics, clock or LoopClock(), self._told)
 
     def _told(self, key: Key, priority: Priority) -> None:
         self.news.append((asyncio.get_running_loop().time(), key, priority))

@@ -12,6 +12,7 @@ from modelrollout.core.model import (
 )
 from modelrollout.core.status import RolloutStatus
 from tests.engine.api import FIRST
+from tests.engine.metrics import Load
 from tests.engine.world import build, phase, quick, running
 
 pytestmark = pytest.mark.looptime(start=0)
@@ -70,6 +71,25 @@ async def test_a_new_leader_looks_first_at_rollouts_that_move() -> None:
     world.engine.lead(True)
     order = [(await world.queue.take()).key.name for _ in range(5)]
     assert order == ["c", "e", "a", "b", "d"]
+
+
+async def test_bug_a_new_leader_that_found_prometheus_silent_stayed_blind_long_after_its_return() -> None:
+    """It looked for the metrics twice and then no more: in mid-step nothing else brought it back to the rollout."""
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 500)
+    await world.stop()
+    world.metrics.fail["default"] = "Timeout"
+    world.metrics.serve(spec, candidate=Load(errors=0.5))
+    successor = build(world.api, world.metrics)
+    await successor.start()
+    await successor.until(lambda: phase(successor, spec.key) is Phase.PAUSED)
+    await asyncio.sleep(33)
+    world.metrics.fail.clear()
+    back = asyncio.get_running_loop().time()
+    reverted = await successor.until(lambda: world.api.weight(spec.key) == 0)
+    assert reverted - back < 30
+    await successor.stop()
 
 
 async def test_a_leader_that_loses_the_lease_stops_writing() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from modelrollout.core.model import Key
-from modelrollout.runtime.queue import Priority, Work, WorkQueue
+from modelrollout.runtime.queue import SPARE, Priority, Work, WorkQueue
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -167,6 +167,28 @@ async def test_forgetting_a_key_drops_its_work() -> None:
     await asyncio.sleep(2)
     assert await taken(queue) is None
     assert queue.oldest_age() == 0
+
+
+async def test_bug_moments_of_hours_ahead_piled_up_one_for_each_look() -> None:
+    """Each look plans the next one; a rollout whose step may take six hours left 700 of them an hour."""
+    queue = opened()
+    queue.add_after(B, 10_000.0)
+    for look in range(2_000):
+        queue.add_after(A, 21_600.0 - look / 1000)
+        queue.add(A)
+        queue.done((await queue.take()).key)
+        queue.add_after(Key("ns", f"once-{look}"), 20_000.0)
+        queue.forget(Key("ns", f"once-{look}"))
+    queue.add_after(A, 30.0)
+    assert len(queue._heap) <= 2 * 2 + SPARE + 1
+    assert queue.delayed == 2
+    await asyncio.sleep(29.9)
+    assert await taken(queue) is None
+    await asyncio.sleep(0.2)
+    assert (await queue.take()).key == A
+    queue.done(A)
+    await asyncio.sleep(10_000)
+    assert (await queue.take()).key == B
 
 
 async def test_no_key_is_lost_or_doubled_among_many_workers() -> None:

@@ -21,7 +21,7 @@ from modelrollout.runtime.assess import TOGETHER
 from modelrollout.runtime.questions import start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settling
-from tests.engine.api import SCRAPE
+from tests.engine.api import SCRAPE, LoopClock
 from tests.engine.bench import PLAN, SOURCE, Bench, at_step
 from tests.engine.metrics import FakeMetrics, Load
 from tests.engine.world import spec_named
@@ -44,6 +44,18 @@ async def test_a_tick_takes_as_many_queries_as_there_are_templates(count: int) -
     assert all(isinstance(bench.rounds.evidence(Key(f"ns{i % 60}", f"m{i}")), EvidenceSeen) for i in range(count))
     namespaces = {query.namespaces for _, query, _ in bench.metrics.asked}
     assert namespaces == ({()} if count == 500 else {tuple(sorted(f"ns{i}" for i in range(count)))})
+
+
+async def test_a_step_that_begins_takes_no_question_of_its_own() -> None:
+    """Two queries for one template were asked in every tick in which a rollout began a step."""
+    bench = Bench()
+    bench.follow(spec_named("m0"))
+    for i in range(1, 12):
+        await bench.run(5 * i - asyncio.get_running_loop().time())
+        bench.follow(spec_named(f"m{i}"), at_step(START + 5.0 * i))
+    await bench.run(30)
+    assert set(Counter(at for _, _, at in bench.metrics.asked).values()) == {1}
+    assert all(isinstance(bench.rounds.evidence(Key("serving", f"m{i}")), EvidenceSeen) for i in range(12))
 
 
 async def test_two_templates_are_two_queries() -> None:
@@ -147,6 +159,26 @@ async def test_evidence_comes_back_with_the_source() -> None:
     await asyncio.sleep(40)
     assert isinstance(bench.rounds.evidence(spec.key), EvidenceUnreachable)
     bench.metrics.fail.clear()
+    await asyncio.sleep(10)
+    evidence = bench.rounds.evidence(spec.key)
+    assert isinstance(evidence, EvidenceSeen)
+    assert evidence.tick >= START + 40
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_bug_a_clock_that_was_set_back_left_rollouts_unasked_until_it_came_round() -> None:
+    """Blind for the five minutes that the clock had been ahead: the next question had been planned by it."""
+    clock = LoopClock(ahead=300)
+    bench = Bench(clock=clock)
+    spec = spec_named("m")
+    bench.follow(spec)
+    bench.metrics.fail["default"] = "ClockSkew"
+    task = asyncio.create_task(bench.rounds.run())
+    await asyncio.sleep(40)
+    assert isinstance(bench.rounds.evidence(spec.key), EvidenceUnreachable)
+    bench.metrics.fail.clear()
+    clock.ahead = 0
     await asyncio.sleep(10)
     evidence = bench.rounds.evidence(spec.key)
     assert isinstance(evidence, EvidenceSeen)

@@ -89,11 +89,12 @@ def build(
     decider: Decide = decide,
     workers: int = 16,
     newest: Callable[[Key], Evidence] | None = None,
+    clock: LoopClock | None = None,
 ) -> World:
     """A world around an API (a fresh one by default): call again with the same one for a restart."""
     api = api or Api()
     metrics = metrics or FakeMetrics()
-    clock = LoopClock()
+    clock = clock or LoopClock()
     rollouts, routing, announcer, journal = FakeRollouts(api), FakeRouting(api), FakeAnnouncer(api), FakeJournal()
     telemetry, store = Telemetry(), Store(FakeRollouts(api))
     queue = WorkQueue(late=telemetry.woke)

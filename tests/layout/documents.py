@@ -34,7 +34,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page that people read."""
-    top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
     return [*top, *sorted(DOCS.rglob("*.md"))]
 
 

@@ -21,6 +21,7 @@ from e2e.stage import Operator, Stage
 OPERATOR_PORT = 9464
 SCRAPE = "2s"
 MONITORING = "monitoring"
+PROMETHEUS = f"prometheus.{MONITORING}.svc.cluster.local"
 
 
 @pytest.fixture(scope="package")
@@ -31,7 +32,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
     try:
         made.load_image(image.archive())
         made.exec(["kubectl", "apply", "-f", "-"], input_text=json.dumps(_named_prometheus()))
-        install(made, prometheus=f"http://prometheus.{MONITORING}.svc.cluster.local:9090", scrape=SCRAPE)
+        install(made, prometheus=f"http://{PROMETHEUS}:9090", scrape=SCRAPE)
         yield made
     finally:
         made.down()

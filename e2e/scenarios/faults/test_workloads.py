@@ -1,4 +1,4 @@
-"""A legacy that others scale down before it is needed again."""
+"""A candidate that runs out of memory; a legacy that others scale down before it is needed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from e2e.models import records
 from e2e.scenarios.faults.pairs import RATE, others_failures
-from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, LEGACY, hold_at, open_play
+from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, LEGACY, V1, hold_at, open_play
 from e2e.stage import Stage, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -40,6 +40,50 @@ def test_legacy_scaled_down_by_an_autoscaler_still_takes_everybody_back(stages: 
     assert replicas(stage, LEGACY)[0] == 1
     harmed = len(records.failed(seen, turned, closed + 4))
     print(f"\nat 0 {closed - turned:.1f} s after it turned bad, on one replica of legacy; {harmed} requests harmed")
+
+
+def test_legacy_scaled_to_nothing_holds_the_split_until_it_serves_again(stages: Stages) -> None:
+    """Nobody is sent to a legacy without endpoints, however bad the candidate is; with the first one all go back."""
+    stage = stages("to-zero")
+    load = open_play(stage, wanted=hold_at(90), rate=RATE)
+    stage.wait_weight(90, seconds=60)
+    time.sleep(4)
+    stage.kubectl("scale", f"deployment/{LEGACY}", "--replicas=0")
+    until("legacy has no endpoint", lambda: replicas(stage, LEGACY)[1] == 0, seconds=30)
+    turned = stage.behave(CANDIDATE, errors=0.5)
+    told = "the split stays at 90 %"
+    stage.wait_status("the revert waits for legacy", lambda s: told in s.get("message", ""), seconds=30)
+    assert stage.route_weights() == [[10, 90]]
+    events = json.loads(stage.kubectl("get", "events", "-o", "json"))["items"]
+    assert "RollbackBlocked" in {e["reason"] for e in events}
+    stage.kubectl("scale", f"deployment/{LEGACY}", "--replicas=1")
+    until("legacy serves", lambda: replicas(stage, LEGACY)[1] == 1, seconds=30)
+    serves = time.time()
+    stage.wait_route([[100, 0]], seconds=6)
+    closed = time.time()
+    stage.wait_phase("RolledBack", seconds=10)
+    time.sleep(3)
+    seen = load.stop()
+    assert records.failed(seen, closed + 0.5, closed + 3) == []
+    harmed = len(records.failed(seen, turned, closed))
+    print(f"\nat 0 {closed - serves:.1f} s after legacy's first endpoint; {harmed} failed in {closed - turned:.0f} s")
+
+
+def test_oom_killed_again_and_again_a_candidate_loses_its_traffic(stages: Stages) -> None:
+    """It keeps two megabytes per prediction; the kernel kills it at its limit, kubelet starts it again, as it is."""
+    stage = stages("oom")
+    load = open_play(stage, wanted=hold_at(25), rate=RATE, behaviour={"leak_kb": 2048})
+    status = stage.wait_phase("RolledBack", seconds=90)
+    closed = time.time()
+    ended = [p["status"]["containerStatuses"][0].get("lastState", {}).get("terminated") for p in stage.pods(CANDIDATE)]
+    assert [e["reason"] for e in ended if e] == ["OOMKilled"]
+    assert status["incident"]["reason"] == "CandidateUnhealthy", status["incident"]
+    assert stage.route_weights() == [[100, 0]]
+    time.sleep(3)
+    seen = load.stop()
+    assert records.failed(seen, closed + 0.5, closed + 3) == []
+    assert [r for r in seen if r.failed and r.version == V1] == []
+    print(f"\n{len(records.failed(seen, 0, closed))} requests failed of {len(seen)}: {status['incident']['message']}")
 
 
 def autoscaler(deployment: str, *, most: int) -> dict[str, Any]:

@@ -40,9 +40,13 @@ def parse(kind: type[_M], obj: Mapping[str, Any], *, strict: bool) -> _M | SpecP
 
 
 def _path(loc: Sequence[int | str], tail: str) -> str:
-    # Keys come from the user where a field is a map: cut them.
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:64]}" for part in loc)
+    # Keys come from the user where a field is a map: cut them, and let none forge a line or steer a terminal.
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_visible(part[:64])}" for part in loc)
     return "spec" + "".join(parts) + tail
+
+
+def _visible(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _sentence(kind: str, message: str) -> str:

@@ -142,6 +142,7 @@ def _step(step: core.StepState | None) -> dict[str, Any] | None:
         "count": render_count(step.count),
         "startedAt": render_time(step.started),
         "weight": _weight(step.weight),
+        "routeGeneration": render_count(step.route),
     }
 
 

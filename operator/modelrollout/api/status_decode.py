@@ -106,7 +106,7 @@ def _step(raw: Mapping[str, Any]) -> core.StepState | None:
     weight, started = _weight(raw), _time(raw, "startedAt")
     if weight is None or started is None:
         return None
-    return core.StepState(count(raw, "index"), count(raw, "count"), started, weight)
+    return core.StepState(count(raw, "index"), count(raw, "count"), started, weight, count(raw, "routeGeneration"))
 
 
 def _holds(raw: Mapping[str, Any]) -> core.Holds:

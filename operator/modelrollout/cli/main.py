@@ -35,6 +35,9 @@ def run(
     namespace: Annotated[
         list[str] | None, typer.Option(help="Only serve this namespace; repeat for more. Default: all.")
     ] = None,
+    selector: Annotated[
+        str | None, typer.Option(help="Only serve ModelRollouts with these labels; for shards.")
+    ] = None,
     lease_namespace: Annotated[str | None, typer.Option(help="Namespace of the Lease and of Secrets.")] = None,
     lease_name: Annotated[str | None, typer.Option(help="Name of the Lease that replicas share.")] = None,
     identity: Annotated[str | None, typer.Option(help="Holder of the Lease; unique per process.")] = None,
@@ -54,6 +57,7 @@ def run(
     flags: dict[str, object] = {
         "kubeconfig": kubeconfig,
         "namespace": tuple(namespace or ()),
+        "selector": selector,
         "lease_namespace": lease_namespace,
         "lease_name": lease_name,
         "identity": identity,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelrollout.core.actions import absorb
+from modelrollout.core.ahead import on_time
 from modelrollout.core.conditions import rendered
 from modelrollout.core.inconclusive import recalled, unwritten
 from modelrollout.core.intents import Decision, DropFinalizer
-from modelrollout.core.lifecycle import deleting, finalizer, new_revision, preflight, references
+from modelrollout.core.lifecycle import RECHECK, deleting, finalizer, new_revision, preflight, references
 from modelrollout.core.model import Phase, RolloutSpec
-from modelrollout.core.observation import Observation
+from modelrollout.core.observation import Observation, PreflightPassed
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
 from modelrollout.core.route_policy import kept, returned, settled, shape
@@ -89,9 +90,18 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
 
 def chosen(spec: RolloutSpec, status: RolloutStatus, obs: Observation, now: float) -> tuple[Situation, Decision]:
     """What the policies say, before conditions, columns and SLI lines are worked out; and the situation they judged."""
+    status = on_time(status, now, spec.analysis.interval)
     s, results = absorb(recalled(returned(Situation(spec, status, obs, now))))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
-    return s, Decision(draft.status, draft.intent, draft.announcements, results, draft.wake_at, draft.urgent)
+    return s, Decision(draft.status, draft.intent, draft.announcements, results, _wake(s, draft), draft.urgent)
+
+
+def _wake(s: Situation, draft: Draft) -> float | None:
+    """When to look again. In mid-step without known metrics nothing else brings news: they are looked up by looks."""
+    if not s.under_way or isinstance(s.obs.preflight, PreflightPassed):
+        return draft.wake_at
+    soon = s.now + RECHECK
+    return soon if draft.wake_at is None else min(draft.wake_at, soon)
 
 
 def _unreadable(before: RolloutStatus, obs: Observation, now: float) -> Decision:

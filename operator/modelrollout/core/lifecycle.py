@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from modelrollout.core.intents import AddFinalizer, DropFinalizer, Move, SetWeight
@@ -23,6 +22,7 @@ from modelrollout.core.rollback import ended, roll_back
 from modelrollout.core.situation import (
     Draft,
     Situation,
+    grid_from,
     noted,
     paused,
     plan_hash,
@@ -115,7 +115,6 @@ def new_revision(s: Situation) -> Draft | None:
     legacy_hash = s.obs.legacy.template_hash if isinstance(s.obs.legacy, WorkloadSeen) else ""
     known = status.is_rejected(revision)
     again = revision == (status.history[-1].revision if status.history else "")
-    interval = s.spec.analysis.interval
     fresh = RolloutStatus(
         observed_generation=status.observed_generation,
         phase=Phase.PREFLIGHT,
@@ -123,7 +122,7 @@ def new_revision(s: Situation) -> Draft | None:
         message=f"revision {revision} is being checked",
         revision=revision,
         attempt=status.attempt + 1 if again else 1,
-        grid=math.ceil(s.now / interval) * interval,
+        grid=grid_from(s.now, s.spec.analysis.interval),
         plan=plan_hash(s.spec),
         legacy_hash=legacy_hash,
         backends=backends,

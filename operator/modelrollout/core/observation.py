@@ -42,7 +42,8 @@ class RouteSeen:
     `weight`: the candidate's share of requests that match no segment; `segments`: the candidate's share of segment
     requests (equal to `weight` when the rollout has no segments). `shape_ok` is False when backends, matches or
     parents are not what the spec asks for (managed routes only). `accepted`: the gateway has taken this generation;
-    None while it has not answered yet. `exact`: both weights are on the spec's scale and sum to it.
+    None while it has not answered yet. `exact`: both weights are on the spec's scale and sum to it. `generation`:
+    counts the changes of its spec, whoever makes them; 0 when unknown.
     """
 
     weight: Weight
@@ -52,6 +53,7 @@ class RouteSeen:
     accepted: bool | None = None
     exact: bool = True
     detail: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from modelrollout.core.situation import (
 from modelrollout.core.wording import percent
 
 UNFINISHED = 60.0
-"""Seconds after a raise within which a route still at the weight before it is our own unfinished work."""
+"""Seconds after a raise within which a route at the weight before it is our own unfinished work, changed or not."""
 
 
 def shape(s: Situation) -> Draft | None:
@@ -87,7 +87,7 @@ def kept(s: Situation) -> Draft | None:
             return None
         text = f"the route is at 0 %: the evidence is asked for before the candidate gets {percent(wanted)} % again"
         return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
-    if _own_raise(s, route.weight):
+    if _own_raise(s, route):
         return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"
@@ -145,12 +145,15 @@ def _own_shape(s: Situation, seen: Weight) -> bool:
     return s.under_way and s.status.weight == seen < s.ordered and not disputed
 
 
-def _own_raise(s: Situation, seen: Weight) -> bool:
+def _own_raise(s: Situation, seen: RouteSeen) -> bool:
+    """Whether the route is as it was when the raise was decided: by its generation, without one by time and weight."""
     step = s.status.step
+    if s.under_way and step is not None and step.route and seen.generation == step.route and seen.weight < step.weight:
+        return True
     raised = next((record.at for record in reversed(s.status.decisions) if record.action in (RAISE, RETURN)), None)
     # Not since `step.started`, which each finish moves: who lowers the weight again and again is no crash of ours.
     if not s.under_way or step is None or raised is None or s.now - raised > UNFINISHED:
         return False
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO
-    return seen in (before, ZERO) and seen < step.weight
+    return seen.weight in (before, ZERO) and seen.weight < step.weight

@@ -179,14 +179,14 @@ def noted(
 
 def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
     """Start step `index` at `weight`: status first, then the route."""
-    count = len(s.spec.steps)
+    count, route = len(s.spec.steps), s.obs.route
     text = f"step {index + 1}/{count}: candidate {percent(s.seen or ZERO)} % -> {percent(weight)} %; {message}"
     status = replace(
         s.status,
         phase=Phase.PROGRESSING,
         reason=Reason.PROGRESSING,
         message=text,
-        step=StepState(index, count, s.now, weight),
+        step=StepState(index, count, s.now, weight, route.generation if isinstance(route, RouteSeen) else 0),
         weight=weight,
         holds=replace(Holds(), foreign=s.status.holds.foreign),
         lapses=0,
@@ -197,6 +197,11 @@ def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
     return Draft(
         status, SetWeight(weight, segments=s.has_segments, move=Move.RAISE), (tell(EventReason.STEP_STARTED, text),)
     )
+
+
+def grid_from(now: float, interval: float) -> float:
+    """The origin of ticks that are counted from now on, epoch seconds: whole intervals, the same for all rollouts."""
+    return ceil(now / interval) * interval
 
 
 def carried(s: Situation) -> tuple[SliCheckpoint, ...]:
@@ -215,9 +220,11 @@ def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:
 
 
 def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Draft:
-    """Put the route at the weight that the record calls for, without touching the step."""
+    """Put the route at the weight that the record calls for, which stays at its step."""
     move = Move.RAISE if weight > (s.seen or ZERO) else Move.LOWER
-    status = replace(s.status, weight=weight, message=message)
+    status, route = replace(s.status, weight=weight, message=message), s.obs.route
+    if status.step is not None and isinstance(route, RouteSeen):
+        status = replace(status, step=replace(status.step, route=route.generation))
     return Draft(
         status,
         SetWeight(weight, segments=segments, move=move),

@@ -31,12 +31,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The step a rollout is at. `weight` is what this step orders from the router."""
+    """The step a rollout is at. `weight` is what this step orders from the router.
+
+    `route`: the route's generation as it was last decided to set this weight; 0 when unknown.
+    """
 
     index: int
     count: int
     started: float
     weight: Weight
+    route: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,4 +99,4 @@ class Assessing:
         log.exception("%s: evidence could not be computed; the weight is frozen", watch.spec.key)
         watch.broken = watch.broken or now
         watch.evidence = EvidenceUnreachable("Bug", watch.broken)
-        watch.not_before = now + watch.spec.analysis.interval
+        watch.not_before = self._clock.monotonic() + watch.spec.analysis.interval

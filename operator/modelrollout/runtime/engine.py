@@ -20,6 +20,7 @@ from modelrollout.runtime.backoff import SLOW, SLOW_ROLLBACK, Backoff
 from modelrollout.runtime.commit import Act, Commit, Committed
 from modelrollout.runtime.fence import Deposed
 from modelrollout.runtime.gather import Gather, Gathered
+from modelrollout.runtime.jumps import Jumps
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, Work, WorkQueue
 from modelrollout.runtime.record import entry
@@ -251,9 +252,13 @@ class Engine:
                 return "bug"
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, jumps = asyncio.get_running_loop(), Jumps(self._p.clock)
         while True:
             begun = loop.time()
             self.heartbeat = begun
             await asyncio.sleep(HEARTBEAT)
+            if jump := jumps.since_last():
+                log.warning("the clock has jumped by %.0f s: every rollout is looked at again", jump)
+                for key in self._p.store:
+                    self._p.queue.add(key)
             self._p.telemetry.lag(max(0.0, loop.time() - begun - HEARTBEAT))

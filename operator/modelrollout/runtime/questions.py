@@ -34,15 +34,15 @@ class Watch:
     tracker: EvidenceTracker
     evidence: Evidence = field(default_factory=EvidencePending)
     busy: bool = False
-    fed: bool = False
     not_before: float = float("-inf")
+    """Monotonic time of the next question: wall time may be set back by minutes."""
     broken: float | None = None
     """Epoch seconds since when its evidence can't be computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A tracker with the samples that it wants. `cold`: the first ones, which reach further back."""
+    """A tracker with the samples that it wants."""
 
     watch: Watch
     span: Span
@@ -50,11 +50,6 @@ class Due:
     def carries(self, plan: SliPlan) -> bool:
         """Whether the question for this plan brings `ALIVE` too, for all plans of the rollout."""
         return plan is self.watch.plans[0]
-
-    @property
-    def cold(self) -> bool:
-        """Whether the tracker has never been fed."""
-        return not self.watch.fed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +81,8 @@ def shared_query(
     namespaces = sorted({due.watch.spec.key.namespace for due, _ in members})
     boundaries = sorted({b for _, plan in members for b in plan.boundaries})
     window = max(at - (due.span.at - due.span.window) for due, _ in members)
-    cold = members[0][0].cold
     pods = ""
-    if (cold or apart) and len({due.watch.spec.key for due, _ in members}) <= FEW_ROLLOUTS:
+    if apart and len({due.watch.spec.key for due, _ in members}) <= FEW_ROLLOUTS:
         each = {pods_of(d.watch.spec, sli_of(d.watch.spec, plan), d.watch.source): None for d, plan in members}
         # A rollout whose arms a label tells apart has no pod names to narrow by.
         pods = "|".join(each) if all(each) else ""

@@ -17,6 +17,9 @@ from itertools import count
 
 from modelrollout.core.model import Key
 
+SPARE = 64
+"""Moments that hold no more and are kept anyway."""
+
 
 class Priority(IntEnum):
     """Which work overtakes which; a key that waits in two classes waits in the more urgent one."""
@@ -82,6 +85,10 @@ class WorkQueue:
                 return
         self._wakes[key] = (at, priority)
         heapq.heappush(self._heap, (at, next(self._serial), key))
+        if len(self._heap) > 2 * len(self._wakes) + SPARE:
+            # Moments that hold no more stay in the heap until their time: hours, one for each look at a rollout.
+            self._heap = [(at, next(self._serial), key) for key, (at, _) in self._wakes.items()]
+            heapq.heapify(self._heap)
         self._arm()
 
     async def take(self, *, urgent_only: bool = False) -> Work:

@@ -126,13 +126,13 @@ class Rounds:
 
     def tick(self) -> None:
         """Start a round for every source with due trackers and none under way, and catch-ups beside it."""
-        now = self._clock.now()
+        now, mono = self._clock.now(), self._clock.monotonic()
         if self._assess.waiting:
             self._start(self._assess.caught_up())
         shared: dict[str, list[Due]] = defaultdict(list)
         behind: dict[str, list[Due]] = defaultdict(list)
         for watch in self._watches.values():
-            if watch.busy or now < watch.not_before:
+            if watch.busy or mono < watch.not_before:
                 continue
             span = self._span(watch, now)
             if span is None:
@@ -190,13 +190,13 @@ class Rounds:
         return answers, {result.kind for result in results if isinstance(result, NoAnswer)}
 
     def _questions(self, name: str, dues: Sequence[Due], at: float, *, apart: bool) -> list[Question]:
-        """One question per template, apart for trackers that start: theirs reach further back."""
-        groups: dict[tuple[bool, tuple[str, ...]], list[tuple[Due, SliPlan]]] = defaultdict(list)
+        """One question per template, for those too whose step begins: it reaches back as far as any needs."""
+        groups: dict[tuple[str, ...], list[tuple[Due, SliPlan]]] = defaultdict(list)
         for due in sorted(dues, key=lambda d: d.watch.spec.key):
             for plan in due.watch.plans:
-                groups[due.cold, plan.metrics].append((due, plan))
+                groups[plan.metrics].append((due, plan))
         questions = []
-        for (_, metrics), members in groups.items():
+        for metrics, members in groups.items():
             parts = 1 if apart else min(self._parts.get((name, metrics), 1), len(members))
             size = math.ceil(len(members) / parts)
             for start in range(0, len(members), size):
@@ -264,7 +264,6 @@ class Rounds:
                 begun = loop.time()
 
     def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
-        now = self._clock.now()
         start = span.at - span.window
         given: dict[str, ArmSeries | str] = {}
         for plan in watch.plans:
@@ -282,9 +281,7 @@ class Rounds:
                 given[plan.sli] = ArmSeries(legacy, candidate)
         if any(isinstance(answer, str) for answer in given.values()):
             # Asked again a tick later; ticks missed meanwhile are read then.
-            watch.not_before = now + watch.spec.analysis.interval
-        else:
-            watch.fed = True
+            watch.not_before = self._clock.monotonic() + watch.spec.analysis.interval
         watch.tracker.feed(span, given)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:

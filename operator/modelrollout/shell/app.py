@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine
-from urllib.parse import urlsplit
 
 from modelrollout import __version__
 from modelrollout.adapters.journal import FileJournal
@@ -17,7 +16,9 @@ from modelrollout.adapters.kube.lease import KubeLeaseStore
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
 from modelrollout.adapters.kube.routing import KubeRouting
+from modelrollout.adapters.kube.selector import LabelSelector
 from modelrollout.adapters.kube.workloads import KubeWorkloads
+from modelrollout.adapters.prom.addresses import addresses_of_pod
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.errors import RolloutError
 from modelrollout.runtime.backoff import Backoff
@@ -63,10 +64,12 @@ class App:
             read_secret=Secrets(client, settings.lease_namespace),
             namespace_labels=self._labels,
             allow_loopback=settings.allow_loopback_sources,
-            denied=_never_sources(os.environ),
+            denied=addresses_of_pod(os.environ),
         )
         metrics = MeasuredMetrics(outside.metrics(self._sources), telemetry)
-        rollouts = self._rollouts = KubeRollouts(reader, namespaces=settings.namespace)
+        rollouts = self._rollouts = KubeRollouts(
+            reader, namespaces=settings.namespace, selector=LabelSelector.parse(settings.selector)
+        )
         routing, actions = KubeRouting(reader), CachedActions(cache)
         self._actions = actions
         self._store = Store(rollouts)
@@ -123,6 +126,7 @@ class App:
             sources=self._sources,
             labels=self._labels,
             namespaces=settings.namespace,
+            selector=settings.selector,
         )
         self._site = outside.site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
         self._synced_at = float("-inf")
@@ -283,13 +287,6 @@ class App:
 
     def _ready(self) -> str | None:
         return None if self._watching else "still listing the cluster"
-
-
-def _never_sources(environ: os._Environ[str]) -> tuple[str, ...]:
-    # A MetricSource must reach neither the API server nor this pod.
-    host = environ.get("KUBERNETES_SERVICE_HOST", "")
-    found = (environ.get("POD_IP", ""), urlsplit(f"//{host}").hostname or "")
-    return tuple(address for address in found if address)
 
 
 def _nothing() -> None:

@@ -10,10 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from modelrollout.adapters.kube.selector import LabelSelector
 
 PREFIX = "MODELROLLOUT_"
 ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+LEASE = "modelrollout-operator"
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
@@ -40,14 +43,17 @@ class LogLevel(StrEnum):
 class Settings(BaseModel):
     """How this process runs. A flag wins over its variable, a variable over the default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     kubeconfig: Path | None = Field(None, description="Credentials file; without it the pod's service account is used.")
     namespace: tuple[Name, ...] = Field(
         (), description="Only serve these namespaces (repeat the flag, or separate by commas); without it all."
     )
+    selector: str = Field(
+        "", description="Only serve ModelRollouts with these labels, as `kubectl get -l` takes them; for shards."
+    )
     lease_namespace: Name = Field(description="Namespace of the Lease and of the Secrets that MetricSources name.")
-    lease_name: Name = Field("modelrollout-operator", description="Name of the Lease that replicas share.")
+    lease_name: Name = Field(LEASE, description="Name of the Lease that replicas share; each shard has one of its own.")
     identity: str = Field(min_length=1, max_length=200, description="Holder of the Lease; unique per process.")
     web: str = Field("0.0.0.0:8080", description="Address of /livez, /readyz and /metrics; port 0 takes a free one.")
     workers: int = Field(16, ge=2, le=64, description="Reconciles at the same time; one is kept for reverts.")
@@ -65,6 +71,18 @@ class Settings(BaseModel):
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ValueError("must be <host>:<port>, such as 127.0.0.1:8080")
+        return value
+
+    @field_validator("selector")
+    @classmethod
+    def _selects(cls, value: str) -> str:
+        return LabelSelector.parse(value).text
+
+    @field_validator("lease_name")
+    @classmethod
+    def _own_lease(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("selector") and value == LEASE:
+            raise ValueError("with --selector it must be another one, for the Lease of this shard alone")
         return value
 
     @field_validator("kubeconfig")
@@ -110,7 +128,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -
 def _told(loc: tuple[int | str, ...], message: str, values: Mapping[str, object]) -> str:
     name = str(loc[0])
     text = message.removeprefix("Value error, ")
-    return f"--{name.replace('_', '-')} ({PREFIX}{name.upper()}) is {str(values.get(name))!r}: {text}"
+    value = values.get(name, Settings.model_fields[name].default)
+    return f"--{name.replace('_', '-')} ({PREFIX}{name.upper()}) is {str(value)!r}: {text}"
 
 
 def _identity(environ: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ import kopf
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from modelrollout.adapters.kube.credentials import Credentials
-from modelrollout.adapters.kube.resources import DOMAIN, Body, Resource
+from modelrollout.adapters.kube.resources import DOMAIN, ROLLOUTS, Body, Resource
 from modelrollout.errors import Denied
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Watcher:
         *,
         login: Login,
         namespaces: tuple[str, ...],
+        selector: str = "",
         started: Callable[[], None],
         failed: Callable[[], None],
     ) -> None:
@@ -59,6 +60,7 @@ class Watcher:
         self._take = take
         self._login = login
         self._namespaces = namespaces
+        self._selector = selector
         self._started = started
         self._failed = failed
         self._stop: Callable[[], None] | None = None
@@ -112,7 +114,7 @@ class Watcher:
 
         working = kopf.operator(
             registry=registry(self._kinds, take, login=self._login, started=lambda: call(self._started)),
-            settings=settings(),
+            settings=settings(self._selector),
             memories=NoMemories(),
             standalone=True,
             clusterwide=not self._namespaces,
@@ -194,9 +196,11 @@ def _watch(made: kopf.OperatorRegistry, kind: Resource, take: Take) -> None:
         take(kind.kind, event["type"], event["object"])
 
 
-def settings() -> kopf.OperatorSettings:
-    """kopf as a watcher that writes nothing, keeps nothing and never blocks for long."""
+def settings(selector: str = "") -> kopf.OperatorSettings:
+    """kopf as a watcher that writes nothing, keeps nothing and never blocks long. `selector`: labels of rollouts."""
     made = kopf.OperatorSettings()
+    if selector:
+        made.watching.label_selectors[ROLLOUTS.group, ROLLOUTS.plural] = selector
     made.process.ultimate_exiting_timeout = None
     made.posting.enabled = False
     made.scanning.disabled = True

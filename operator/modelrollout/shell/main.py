@@ -63,6 +63,7 @@ async def _serve(settings: Settings, client: KubeClient) -> int:
                 app.feed.event,
                 login=lambda: credentials(settings.kubeconfig),
                 namespaces=settings.namespace,
+                selector=settings.selector,
                 started=app.watching,
                 failed=app.watch_failed,
             )

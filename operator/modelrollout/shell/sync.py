@@ -45,7 +45,10 @@ class Unusable(Exception):
 
 
 class Sync:
-    """Lists everything in scope. `namespaces` empty means all; `page`: objects per request."""
+    """Lists everything in scope.
+
+    `namespaces` empty means all; `selector`: labels of the rollouts; `page`: objects per request.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Sync:
         sources: Sources,
         labels: NamespaceLabels,
         namespaces: Sequence[str],
+        selector: str = "",
         page: int = PAGE,
     ) -> None:
         self._client = client
@@ -64,6 +68,7 @@ class Sync:
         self._sources = sources
         self._labels = labels
         self._namespaces = tuple(namespaces)
+        self._selector = selector
         self._page = page
         self._known_sources: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -95,7 +100,8 @@ class Sync:
             version = ""
             seen: list[RolloutObject] = []
             try:
-                async for page in self._client.pages(resource, namespace, page=self._page):
+                selector = self._selector if resource is ROLLOUT_KIND else ""
+                async for page in self._client.pages(resource, namespace, selector=selector, page=self._page):
                     if page.first:
                         refill.again()
                         seen.clear()

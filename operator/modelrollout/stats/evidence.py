@@ -152,8 +152,9 @@ class EvidenceTracker:
         due = [track for track in self._tracks if track.next <= newest]
         first = max(newest - grid.ticks_in(DAY) + 1, min(track.next for track in due))
         last = min(newest, first + grid.ticks_in(CHUNK) - 1)
-        # Ages of targets are learned from `warmup` seconds before the first tick that counts.
-        back = timing.slack + (timing.warmup if any(track.cold for track in due) else 0.0)
+        # Whoever is there as the step begins counts at once. So the ages of targets are learned from `warmup` seconds
+        # before only by one who comes later than that: then all of them would look young.
+        back = timing.slack + (timing.warmup if any(track.cold and first > track.begin for track in due) else 0.0)
         start, end = grid.start(first), grid.end(last)
         at = end + offset
         return Span(first, last, start, end, window=float(ceil(at - start + back)) + 1.0, at=at, behind=last < newest)

@@ -55,7 +55,7 @@ class RateTrack:
         self._share = None if weight is None else weight / FULL
         self._last = last
         self._limit = limit
-        self._begin = timing.grid.first_from(since)
+        self.begin = timing.grid.first_from(since)
         carried = checkpoint.values if checkpoint and understood(checkpoint.values) else ()
         self.comparison = RateComparison(sli.margin.ratio, carried)
         self._told = checkpoint.tick if checkpoint and carried else 0.0
@@ -64,7 +64,7 @@ class RateTrack:
         self._newest: _Pair | None = None
         self._uncounted = False
         self.unread: deque[RateStratum] = deque()
-        self.next = self._begin
+        self.next = self.begin
         self.latest: int | None = None
         self.cold = True
         self.failure: EvidenceUnreachable | None = None
@@ -83,12 +83,12 @@ class RateTrack:
         lazy = judged_apart(self.sli.arms is not None, candidate, legacy)
         self._uncounted = lazy and self._per is Exposure.REPLICAS
         for tick in range(first, last + 1):
-            if tick == self._begin:
+            if tick == self.begin:
                 self._candidate.forget()
                 self._legacy.forget()
             pair = self._tick(candidate, legacy, tick, known, lazy=lazy)
             self._close(pair, tick)
-            if tick >= self._begin:
+            if tick >= self.begin:
                 self.latest, self._newest = tick, pair
                 self._missing = self._missing + 1 if isinstance(pair[0], NoTick) else 0
         self.next = last + 1
@@ -99,7 +99,7 @@ class RateTrack:
     ) -> _Pair:
         t0, t1 = self._timing.grid.start(tick), self._timing.grid.end(tick)
         self._ages.advance(known, t1)
-        step = self._timing.grid.start(self._begin)
+        step = self._timing.grid.start(self.begin)
         ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=step)}
         return (
             self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
@@ -114,7 +114,7 @@ class RateTrack:
             return
         stratum, self._open = self._open, []
         first = tick - width + 1
-        if first >= self._begin and grid.start(first) >= self._told - NUDGE:
+        if first >= self.begin and grid.start(first) >= self._told - NUDGE:
             self._told = grid.end(tick)
             self.unread.append(self._stratum(stratum, grid.end(tick)))
 

@@ -111,7 +111,7 @@ class SliTrack:
         self._lately: deque[Lately] = deque()
         self._newest: float | None = None
         self._since = since
-        self._begin = timing.grid.first_from(since)
+        self.begin = timing.grid.first_from(since)
         self._sums = (ArmCounts(0, 0), ArmCounts(0, 0))
         self.ledger = ledger
         carried = checkpoint.values if checkpoint and understood(checkpoint.values) else ()
@@ -120,9 +120,9 @@ class SliTrack:
         self._told = checkpoint.tick if checkpoint and carried else 0.0
         self.unread: deque[Stratum] = deque()
         self.next = min(
-            self._begin,
-            timing.grid.first_from(max(self._told, since - LEAD)) if self._told else self._begin,
-            timing.grid.first_from(ledger.tick) if ledger.tick else self._begin,
+            self.begin,
+            timing.grid.first_from(max(self._told, since - LEAD)) if self._told else self.begin,
+            timing.grid.first_from(ledger.tick) if ledger.tick else self.begin,
         )
         self.cold = True
         self.failure: EvidenceUnreachable | None = None
@@ -134,14 +134,14 @@ class SliTrack:
 
     def step_ticks(self) -> list[TickPair]:
         """Ticks of this step, oldest first."""
-        if not self._ticks or self._ticks[0].tick >= self._begin:
+        if not self._ticks or self._ticks[0].tick >= self.begin:
             return list(self._ticks)
-        return [pair for pair in self._ticks if pair.tick >= self._begin]
+        return [pair for pair in self._ticks if pair.tick >= self.begin]
 
     @property
     def latest(self) -> int | None:
         """The newest tick of this step; None before the first."""
-        return self._ticks[-1].tick if self._ticks and self._ticks[-1].tick >= self._begin else None
+        return self._ticks[-1].tick if self._ticks and self._ticks[-1].tick >= self.begin else None
 
     def reading(self) -> Reading:
         """What the judge may know."""
@@ -172,11 +172,11 @@ class SliTrack:
             self._newest = newest if self._newest is None else max(newest, self._newest)
         for tick in range(first, last + 1):
             t0, t1 = grid.start(tick), grid.end(tick)
-            if tick == self._begin:
+            if tick == self.begin:
                 self._candidate.forget()
                 self._legacy.forget()
             self._ages.advance(known, t1)
-            ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=grid.start(self._begin))}
+            ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=grid.start(self.begin))}
             pair = TickPair(
                 tick,
                 self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
@@ -184,7 +184,7 @@ class SliTrack:
             )
             self._ticks.append(_lean(pair))
             self._running.add(pair.candidate)
-            if tick >= self._begin:
+            if tick >= self.begin:
                 self._sums = (_plus(self._sums[0], pair.candidate), _plus(self._sums[1], pair.legacy))
             self._close(pair)
         self.next = last + 1
@@ -203,7 +203,7 @@ class SliTrack:
             self._book(stratum, recent)
         if grid.start(first) >= self._told - NUDGE:
             self._told = grid.end(pair.tick)
-            self.unread.extend(self._strata(stratum, judged=first >= self._begin))
+            self.unread.extend(self._strata(stratum, judged=first >= self.begin))
 
     def _strata(self, stratum: Sequence[TickPair], *, judged: bool) -> list[Stratum]:
         """What the comparison is told of this time: labels of each cohort apart, the oldest first."""
@@ -246,7 +246,7 @@ class SliTrack:
         end, lately = stratum[-1].tick, self._lately
         while lately and lately[0].tick <= end - self._timing.grid.ticks_in(RECENT):
             lately.popleft()
-        if stratum[0].tick < self._begin:
+        if stratum[0].tick < self.begin:
             return legacy
         total, bad = legacy.total, legacy.bad
         for one in lately:

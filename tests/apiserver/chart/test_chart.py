@@ -93,9 +93,17 @@ def test_what_is_set_reaches_the_process() -> None:
     assert "MODELROLLOUT_NAMESPACE" not in environment(*WIDE)
 
 
-def environment(*flags: str) -> dict[str, str | None]:
+def test_bug_the_operator_was_never_told_which_address_is_its_own() -> None:
+    assert environment(*BASE)["POD_IPS"] == "status.podIPs"
+
+
+def environment(*flags: str) -> dict[str, str]:
+    """Values of variables; the path in the pod for those that come from there."""
     container = only(rendered(*flags), "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    return {entry["name"]: entry.get("value") for entry in container["env"]}
+    return {
+        entry["name"]: entry["value"] if "value" in entry else entry["valueFrom"]["fieldRef"]["fieldPath"]
+        for entry in container["env"]
+    }
 
 
 def test_only_the_operators_pods_mount_a_token_and_it_expires() -> None:
@@ -158,14 +166,16 @@ def allowed(server: ApiServer, *question: str) -> bool:
 def test_an_account_can_do_what_it_must_and_nothing_else(installed: ApiServer) -> None:
     assert allowed(installed, "patch", "httproutes.gateway.networking.k8s.io", "-n", "serving")
     assert allowed(installed, "get", "namespaces/serving", "-n", "serving")
-    assert allowed(installed, "update", "leases.coordination.k8s.io", "-n", HOME)
+    assert allowed(installed, "update", "leases.coordination.k8s.io/modelrollout", "-n", HOME)
+    assert allowed(installed, "create", "leases.coordination.k8s.io", "-n", HOME)
     for refused in (
         ("patch", "httproutes.gateway.networking.k8s.io", "-n", "other"),
         ("get", "secrets", "-n", HOME),
         ("list", "secrets", "-n", "serving"),
         ("create", "pods", "-n", "serving"),
         ("patch", "deployments.apps", "-n", "serving"),
-        ("update", "leases.coordination.k8s.io", "-n", "serving"),
+        ("update", "leases.coordination.k8s.io/modelrollout", "-n", "serving"),
+        ("update", "leases.coordination.k8s.io/of-another", "-n", HOME),
         ("create", "rolloutactions.modelrollout.dev", "-n", "serving"),
         ("escalate", "clusterroles.rbac.authorization.k8s.io"),
     ):
@@ -204,12 +214,18 @@ ROUTE: dict[str, Any] = {
     },
 }
 
+OWNER = {"apiVersion": "modelrollout.dev/v1alpha1", "kind": "ModelRollout", "name": "fraud", "uid": "u"}
+RELEASED = {"app.kubernetes.io/managed-by": "modelrollout", "modelrollout.dev/rollout": "fraud"}
 FORBIDDEN: dict[str, list[dict[str, Any]]] = {
     "hostnames": [{"op": "replace", "path": "/spec/hostnames/0", "value": "bank.example.com"}],
     "parents": [{"op": "replace", "path": "/spec/parentRefs/0/name", "value": "internal"}],
     "backend": [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/name", "value": "evil"}],
     "port": [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/port", "value": 22}],
     "matches": [{"op": "replace", "path": "/spec/rules/0/matches/0/path/value", "value": "/admin"}],
+    "owner": [{"op": "add", "path": "/metadata/ownerReferences", "value": [OWNER]}],
+    "labels": [{"op": "add", "path": "/metadata/labels", "value": RELEASED}],
+    "annotations": [{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}],
+    "finalizers": [{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/mine"]}],
     "timeouts": [{"op": "add", "path": "/spec/rules/0/timeouts", "value": {"request": "1s"}}],
     "another-rule": [{"op": "add", "path": "/spec/rules/-", "value": {"backendRefs": [{"name": "v2", "port": 80}]}}],
     "mirror": [
@@ -237,9 +253,11 @@ def route(installed: ApiServer) -> ApiServer:
     return installed
 
 
-def patch(server: ApiServer, operations: list[dict[str, Any]], *, dry_run: bool) -> subprocess.CompletedProcess[str]:
+def patch(
+    server: ApiServer, operations: list[dict[str, Any]], *, dry_run: bool, name: str = "shop"
+) -> subprocess.CompletedProcess[str]:
     more = ("--dry-run=server",) if dry_run else ()
-    argv = ("patch", "httproute", "shop", "-n", "serving", "--type=json", "-p", json.dumps(operations), "--as", USER)
+    argv = ("patch", "httproute", name, "-n", "serving", "--type=json", "-p", json.dumps(operations), "--as", USER)
     return server.kubectl(*argv, *more, check=False)
 
 
@@ -260,6 +278,23 @@ def test_the_operators_token_can_not_change_anything_else_of_it(route: ApiServer
         *("-p", json.dumps(FORBIDDEN[what])),
     )
     assert "patched" in mine.stdout
+
+
+def test_bug_a_stolen_token_took_a_route_over_in_two_patches_by_naming_a_rollout_as_its_owner(route: ApiServer) -> None:
+    for mark in ("owner", "labels"):
+        for operations in (FORBIDDEN[mark], FORBIDDEN["hostnames"]):
+            assert "modelrollout may" in patch(route, operations, dry_run=False).stderr
+    stored = json.loads(route.kubectl("get", "httproute", "shop", "-n", "serving", "-o", "json").stdout)
+    assert stored["spec"]["hostnames"] == ["shop.example.com"]
+    assert not {"ownerReferences", "labels"} & set(stored["metadata"])
+
+
+def test_bug_a_route_that_a_gone_rollout_left_could_not_be_reshaped_by_the_next_one(route: ApiServer) -> None:
+    left = ROUTE | {"metadata": {"name": "left", "namespace": "serving", "labels": RELEASED}}
+    route.kubectl("apply", "-f", "-", input_text=json.dumps(left))
+    operations = [*FORBIDDEN["owner"], *FORBIDDEN["hostnames"]]
+    done = patch(route, operations, dry_run=False, name="left")
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_upgrade_and_an_uninstall_leave_rollouts_and_routes_alone(route: ApiServer) -> None:

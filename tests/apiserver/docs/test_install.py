@@ -32,7 +32,7 @@ def test_install_run_and_remove(server: ApiServer, reader: Reader, tmp_path: Pat
     assert len(applied) == 3
     assert all(line.endswith("serverside-applied") for line in applied)
     assert reader.types(typed[1]).count("condition met") == 3
-    (source,) = (block.text for block in blocks(PAGE) if block.language == "yaml")
+    (source,) = (block.text for block in blocks(PAGE) if block.language == "yaml" and "MetricSource" in block.text)
     (tmp_path / "source.yaml").write_text(source)
     assert "metricsource.modelrollout.dev/default created" in reader.types(f"kubectl apply -f {tmp_path}/source.yaml")
 

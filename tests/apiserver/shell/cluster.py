@@ -107,14 +107,15 @@ class Exporter:
 class Operator:
     """One operator process; its log is in `log`."""
 
-    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str, loopback: bool = True) -> None:
         self.log = log
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MODELROLLOUT_")}
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "modelrollout", "run", "--kubeconfig", str(kubeconfig)),
-                    *("--lease-namespace", NAMESPACE, "--web", "127.0.0.1:0", "--allow-loopback-sources"),
+                    *("--lease-namespace", NAMESPACE, "--web", "127.0.0.1:0"),
+                    *(("--allow-loopback-sources",) if loopback else ()),
                     *flags,
                 ],
                 stdout=out,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from e2e.scale.census import Census
 from e2e.scale.counters import ERRORS
 from e2e.scale.exporter import REQUESTS, Order, Shard
 from e2e.scale.fleet import pod_of
 from e2e.scale.process import broken
 from e2e.scale.town import share_of
 from e2e.scale.trend import second_half, trend
-from e2e.scale.verdict import MEMORY, Lag, Sample, Soaked, table
+from e2e.scale.verdict import MEMORY, Lag, Sample, Soaked, more, table
 
 HOURS = 2.0
 EVERY = 15.0
@@ -82,12 +86,45 @@ def test_whatever_is_stuck_lost_or_broken_fails(changes: dict[str, object], miss
     assert table(soaked(noisy(0.0), **changes)).missed == [missed]
 
 
-@pytest.mark.parametrize("figure", ["files", "threads", "others"])
-def test_files_threads_and_series_may_not_grow_either(figure: str) -> None:
+@pytest.mark.parametrize("figure", ["files", "threads"])
+def test_files_and_threads_may_not_grow_either(figure: str) -> None:
     found = soaked(noisy(0.0))
     for number, sample in enumerate(found.samples):
         object.__setattr__(sample, figure, 40 + number // 4)  # one a minute
     assert len(table(found).missed) == 1
+
+
+def test_series_of_no_rollout_are_bounded_by_their_number() -> None:
+    """A few words that are first used after hours are no growth; one for each life of a rollout is."""
+    found = soaked(noisy(0.0))
+    object.__setattr__(found.samples[-1], "others", 430)
+    assert table(found).missed == []
+    object.__setattr__(found.samples[-1], "others", 700)
+    assert table(found).missed == ["most series of no rollout 700"]
+
+
+def test_what_grew_is_told_by_what_the_memory_held() -> None:
+    counts = [(600.0 * n, Census(1000 * n, 1.5 * n, 0.5, 0.0, {"a": 5, "b": 7 * n})) for n in range(12)]
+    shown = more(soaked(noisy(0.0), censuses=counts)).markdown()
+    assert "| b | 42 | 77 |" in shown
+    assert "| a |" not in shown
+    assert "| heap of the C library, used, MiB | 9 | 16.5 |" in shown
+
+
+def test_an_operator_tells_what_its_memory_holds_when_asked(tmp_path: Path) -> None:
+    out = tmp_path / "census.json"
+    assert Census.read(out) is None
+    asked = (
+        "import os, signal, sys; from e2e.scale import census\n"
+        "census.operator_main = lambda: os.kill(os.getpid(), signal.SIGUSR2)\n"
+        f"sys.argv = ['census', {str(out)!r}, 'run']\n"
+        "census.main(); assert sys.argv == ['census', 'run']"
+    )
+    subprocess.run([sys.executable, "-c", asked], check=True, timeout=60)
+    found = Census.read(out)
+    assert found is not None
+    assert found.blocks > 10_000
+    assert found.types["builtins.dict"] > 100
 
 
 def test_a_lag_is_as_long_as_the_same_thing_is_wrong_without_a_break() -> None:

@@ -59,6 +59,16 @@ KEPT = (
     "abort/1/blocked+30@12",
     "fail-at-100/1/blocked+30@13",
     "legacy-away/1/parted+30+-300@18",
+    "fail-at-10/1/parted+30+300@2",
+    "edit-steps/1/blur+silent+httproutes+600@7",
+    "delete/1/edit+weight@15",
+    "fail-at-10/886219/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@2,"
+    "poison+unicode@2,edit+weight@5",
+    "fail-at-50/453375/fail+500+thrice@3,parted+30+300@13",
+    "fail-at-50/595037/metrics+empty+60@4,poison+unicode@5,poison+unicode@11",
+    "edit-steps/514601/edit+lease-deleted@7,parted+30+-300@18",
+    "outage/893794/fail+503+minute@12,fail+reset-applied+minute@18",
+    "candidate-away/66927/fail+reset-applied+minute@17,edit+weight@21",
 )
 """Plans that found something once, and one of each family."""
 

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from modelrollout.core.decide import decide
+from modelrollout.core.intents import SetWeight
 from modelrollout.core.invariants import cap
 from modelrollout.core.model import FULL, ZERO, ActionVerb, Analysis, Epoch, Hold, Outcome, Phase, Step, Verdict, Weight
 from modelrollout.core.observation import (
@@ -18,10 +19,14 @@ from modelrollout.core.observation import (
     HardGuardFinding,
     LedgerState,
     NoDataCause,
+    PreflightPassed,
+    PreflightUnknown,
+    RouteSeen,
     SpecProblem,
     WorkloadAbsent,
 )
 from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.runtime.questions import start_of_evidence
 from tests.scene import LEGACY, READY, World, assessed, make_spec, reasons, started
 
 LADDERS = ((5, 25, 100), (100,), (10, 50, 100), (1, 2, 3, 100), (0, 30, 100))
@@ -232,3 +237,59 @@ def test_hazard_h12_good_metrics_before_the_change_and_no_traffic_after_it_advan
     assert {x.verdict for x in world.state.slis} == {Verdict.NO_DATA}
     assert FULL not in {r.weight for r in world.state.decisions}
     assert ZERO not in {r.weight for r in world.state.decisions if r.action == "Raise"}
+
+
+def test_bug_a_revision_first_seen_by_a_clock_that_was_ahead_is_judged_from_its_first_step_on() -> None:
+    """Ticks began when the wrong clock said: for five minutes nobody saw that every other request of it failed."""
+    world = World(spec=make_spec(10, 100), preflight=PreflightUnknown("ClockSkew"))
+    right = world.now
+    world.now += 300.0
+    for _ in range(4):
+        world.step()
+    assert world.status is not None
+    assert world.status.phase is Phase.PREFLIGHT
+    assert world.status.grid > right + 290.0
+    world.now, world.preflight = right + 60.0, PreflightPassed()
+    for _ in range(4):
+        world.step()
+    assert world.status.step is not None
+    assert world.route_weight == 1_000
+    ticks = 2 * world.spec.analysis.interval
+    assert start_of_evidence(world.spec, world.status) <= right + 60.0 + world.spec.traffic.settle + ticks
+
+
+@pytest.mark.parametrize("late", [30.0, 90.0, 3_000.0])
+def test_bug_a_raise_that_was_refused_for_more_than_a_minute_was_taken_for_somebodys_edit(late: float) -> None:
+    """The API server answered 503 for a minute, twice: put back once, then paused for ever, and nobody had done it."""
+    world = started(5, 50, 100)
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, generation=7)
+    world.now += 70
+    decision = world.decide()
+    assert decision.status.step is not None
+    assert decision.status.step.route == 7
+    world.carry_out(decision, upto=1)
+    assert world.route_weight == 500
+    for _ in range(3):  # the status is written each time, the route never
+        world.now += late
+        decision = world.decide()
+        assert isinstance(decision.intent, SetWeight)
+        assert (decision.intent.weight, decision.status.phase) == (5_000, Phase.PROGRESSING)
+        assert "finishing the step to 50 %" in decision.status.message
+        assert decision.status.holds.foreign is None
+        world.carry_out(decision, upto=1)
+
+
+def test_a_weight_that_somebody_lowered_after_the_raise_is_not_taken_for_it() -> None:
+    world = started(5, 50, 100)
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, generation=7)
+    world.now += 70
+    world.step()
+    assert world.route_weight == 5_000
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, weight=Weight(500), generation=9)
+    world.now += 61
+    decision = world.decide()
+    assert decision.status.holds.foreign == world.now
+    assert "somebody changed the route from 50 % to 5 %: put back once" in decision.status.message

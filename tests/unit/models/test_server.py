@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -266,6 +268,16 @@ def test_crashing_ends_after_its_number_of_requests(start_server: StartServer, h
     with pytest.raises(ConnectionResetError):
         server.predict(held[0][0])
     assert server.process.wait(10) == 1
+
+
+def test_leaking_keeps_memory_for_every_prediction(start_server: StartServer, held: Held) -> None:
+    server = start_server("legacy", BEHAVIOUR='{"leak_kb": 10240}')
+    statm = Path(f"/proc/{server.process.pid}/statm")
+    before = int(statm.read_text().split()[1])
+    for _ in range(3):
+        assert server.predict(held[0][0])[0] == 200
+    grown = (int(statm.read_text().split()[1]) - before) * os.sysconf("SC_PAGE_SIZE")
+    assert grown > 25 << 20
 
 
 def test_cold_is_unready_until_loaded_and_slow_at_first(start_server: StartServer, held: Held) -> None:

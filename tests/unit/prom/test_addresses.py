@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.adapters.prom.addresses import AddressPolicy, problem_of
+from modelrollout.adapters.prom.addresses import AddressPolicy, addresses_of_pod, problem_of
 
 STRICT = AddressPolicy()
 
@@ -76,6 +76,8 @@ def test_bad_addresses(address: str, words: str) -> None:
         ("::ffff:10.0.0.1", True),
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::a9fe:a9fe", False),
+        ("2002:7f00:1::", False),
+        ("2002:a9fe:a9fe::1", False),
         ("169.254.169.254", False),
         ("fe80::1%eth0", False),
         ("fd00:ec2::254", False),
@@ -99,3 +101,24 @@ def test_settings() -> None:
     assert not outside.permits("::ffff:10.96.0.1")
     assert outside.permits("10.96.0.2")
     assert problem_of("http://localhost:9090", outside) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("10.96.0.1", "http://10.96.0.1:443"),
+        ("fd00:10:96::1", "https://[fd00:10:96::1]:443"),
+        ("fd00:10:96:0::1", "https://[FD00:10:96::1]"),
+        ("[fd00:10:96::1]", "https://[fd00:10:96::1]"),
+    ],
+)
+def test_bug_the_api_server_of_an_ipv6_cluster_could_be_a_source(host: str, address: str) -> None:
+    policy = AddressPolicy(denied=frozenset(addresses_of_pod({"KUBERNETES_SERVICE_HOST": host})))
+    assert problem_of(address, policy) is not None
+    assert problem_of("http://10.96.0.2", policy) is None
+
+
+def test_every_address_of_the_pod_is_denied_and_names_are_none() -> None:
+    assert addresses_of_pod({"POD_IPS": "10.1.2.3,fd12::7"}) == ("10.1.2.3", "fd12::7")
+    assert addresses_of_pod({"POD_IPS": "", "KUBERNETES_SERVICE_HOST": "kubernetes.default.svc"}) == ()
+    assert addresses_of_pod({}) == ()

@@ -10,11 +10,12 @@ import pytest
 
 from modelrollout.shell.config import PREFIX, BadSettings, LogFormat, LogLevel, Settings, load
 
-BASE = {"lease_namespace": "here"}
+BASE = {"lease_namespace": "here", "lease_name": "ours"}
 HERE = Path(__file__)
 CHANGED: dict[str, tuple[str, object]] = {
     "kubeconfig": (str(HERE), HERE),
     "namespace": ("a,b", ("a", "b")),
+    "selector": ("team=a", "team=a"),
     "lease_namespace": ("there", "there"),
     "lease_name": ("other", "other"),
     "identity": ("me", "me"),
@@ -49,6 +50,7 @@ def test_a_variable_takes_effect_and_its_flag_wins(name: str) -> None:
     [
         ("kubeconfig", "/no/such/file"),
         ("namespace", "Not_A_Name"),
+        ("selector", "team=a=b"),
         ("web", "8080"),
         ("web", "host:99999"),
         ("workers", "1"),
@@ -64,6 +66,13 @@ def test_a_bad_value_is_told_with_flag_variable_and_value(name: str, text: str) 
     told = str(caught.value)
     assert f"--{name.replace('_', '-')} ({PREFIX}{name.upper()})" in told
     assert text in told
+
+
+def test_a_shard_takes_a_lease_of_its_own() -> None:
+    given = {"lease_namespace": "here", "selector": "team=a"}
+    with pytest.raises(BadSettings, match=r"^--lease-name .*is 'modelrollout-operator': with --selector it must be"):
+        load(given, {})
+    assert load(given | {"lease_name": "team-a"}, {}).lease_name == "team-a"
 
 
 def test_outside_of_a_cluster_the_lease_namespace_must_be_given() -> None:

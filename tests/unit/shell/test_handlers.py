@@ -23,6 +23,8 @@ def test_kopf_holds_no_event_back_until_every_kind_is_listed() -> None:
 
 def test_kopf_lets_bodies_go_soon() -> None:
     made = settings()
+    assert not list(made.watching.label_selectors)
+    assert list(settings("team=a").watching.label_selectors.values()) == ["team=a"]
     assert made.queueing.idle_timeout <= 0.1, "a worker keeps the last body of its object so long"
     assert made.watching.chunk_size is not None
     assert 0 < made.watching.chunk_size <= 100, "seven kinds are listed at once"

@@ -112,7 +112,7 @@ async def test_bug_an_api_server_that_was_starting_left_all_kinds_but_one_unwatc
     """One kind's watch gave up on 503, kopf began to end, and a watch in the middle of a request kept it from it."""
     quick = handlers.settings
 
-    def settings() -> kopf.OperatorSettings:
+    def settings(_selector: str) -> kopf.OperatorSettings:
         made = quick()
         made.networking.error_backoffs = [0.05, 0.1]
         made.watching.reconnect_backoff = 0.1

@@ -26,16 +26,29 @@ def test_nothing_is_due_before_the_first_whole_tick_is_over_and_stored() -> None
     assert (span.first, span.last, span.start, span.end, span.at) == (2, 2, ORIGIN + 5, ORIGIN + 10, ORIGIN + 11)
 
 
-def test_a_first_read_reaches_back_for_bases_and_ages_and_a_later_one_for_bases() -> None:
+def test_reads_reach_back_for_bases_the_first_of_a_step_no_further_than_others() -> None:
+    """Else a tick in which a step begins would take a question of its own."""
     tracked = tracker()
     first = tracked.span(ORIGIN + 6)
     assert first is not None
-    # Tick and offset 6 s, slack 15 s, warm-up 30 s, and a second because windows are open on the left.
-    assert first.window == 6 + 15 + 30 + 1
+    # Tick and offset 6 s, slack 15 s, and a second because windows are open on the left.
+    assert first.window == 6 + 15 + 1
     step(tracked, steady(), ORIGIN + 6)
     later = tracked.span(ORIGIN + 11)
     assert later is not None
     assert (later.first, later.last, later.window) == (2, 2, 6 + 15 + 1)
+
+
+def test_a_first_read_that_comes_more_than_a_day_late_learns_the_ages_of_targets_too() -> None:
+    tracked = tracker()
+    late = tracked.span(ORIGIN + 100_001)
+    assert late is not None
+    assert late.first > 1
+    assert late.window == 1800 + 1 + 15 + 30 + 1
+    step(tracked, steady(since=13_500, until=15_500), late.at)
+    later = tracked.span(ORIGIN + 100_001)
+    assert later is not None
+    assert later.window == 1800 + 1 + 15 + 1
 
 
 def test_no_evidence_before_the_first_read() -> None:

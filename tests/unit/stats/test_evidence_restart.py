@@ -45,6 +45,23 @@ TWO_STEPS = (Step(Weight(2500), 30.0, 600.0), Step(Weight(10_000), 30.0, 600.0))
 
 
 @pytest.mark.parametrize("seed", range(6))
+def test_older_samples_than_asked_for_change_nothing(seed: int) -> None:
+    rollout = replace(spec(), steps=TWO_STEPS)
+    fleet = wild(seed, 320.0)
+    exact, more = tracker(rollout, since=ORIGIN + 100), tracker(rollout, since=ORIGIN + 100)
+    for now in range(106, 300, 5):
+        span = exact.span(ORIGIN + now)
+        assert span is not None
+        assert span == more.span(ORIGIN + now)
+        exact.feed(span, {"errors": fleet.read(span.at, span.window)})
+        more.feed(span, {"errors": fleet.read(span.at, span.window + 300.0)})
+        assert exact.assess(ORIGIN + now) == more.assess(ORIGIN + now)
+    judged = only(seen(exact, 300)).candidate
+    assert judged is not None
+    assert judged.total > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_a_tracker_started_in_mid_step_equals_one_that_never_stopped(seed: int) -> None:
     """Acceptance 14, error-budget target 6: evidence, odds and ledger are the same, bit for bit.
 

@@ -175,6 +175,7 @@ def _seen(spec: RolloutSpec, view: RouteView, pair: Pair) -> RouteSeen:
         accepted=took,
         exact=0 < pair.total == scale and split(weight, scale) == pair.weights,
         detail="; ".join(sentences),
+        generation=view.generation,
     )
 
 

@@ -130,6 +130,7 @@ def _seen(spec: RolloutSpec, shape: Shape, view: RouteView) -> Route:
         accepted=took,
         exact=all(_exact(spec, shape, view.rules[index]) for index, _ in own_rules(shape, view)),
         detail="; ".join(sentences)[:MAX_DETAIL],
+        generation=view.generation,
     )
 
 

@@ -10,6 +10,7 @@ from modelrollout.adapters.kube.projection import Kind
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import ACTIONS, FINALIZER, ROLLOUTS, Body
 from modelrollout.adapters.kube.rollout_view import ACTION, ROLLOUT, ActionView, rollout_object
+from modelrollout.adapters.kube.selector import EVERYTHING, LabelSelector
 from modelrollout.api.status_codec import encode, encode_result
 from modelrollout.core.intents import ActionResult
 from modelrollout.core.model import Key
@@ -22,24 +23,30 @@ from modelrollout.ports import RolloutObject
 class KubeRollouts:
     """`Rollouts` port.
 
-    Every read asks the server: what the watch has shown is kept by `runtime.store`. `namespaces` empty means all.
+    Every read asks the server: what the watch has shown is kept by `runtime.store`. `namespaces` empty means all. An
+    object that `selector` does not select is another shard's, and so is gone for this one.
     """
 
-    def __init__(self, reader: Reader, *, namespaces: Sequence[str] = ()) -> None:
+    def __init__(self, reader: Reader, *, namespaces: Sequence[str] = (), selector: LabelSelector = EVERYTHING) -> None:
         self._reader = reader
+        self._selector = selector
         self._client = reader.client
         self._namespaces = tuple(namespaces) or ("",)
 
     async def get(self, key: Key) -> RolloutObject:
         """The object as stored now. Raises Gone."""
-        found = await self._reader.read(ROLLOUT, key.namespace, key.name, fresh=True)
-        if found is None:
+        body = await self._reader.fetch(ROLLOUT, key.namespace, key.name)
+        if body is None:
             raise Gone("there is no such object", subject=ROLLOUTS.subject(key.namespace, key.name))
-        return found
+        if not self._selector.matches(body["metadata"].get("labels") or {}):
+            self._reader.cache.remove(ROLLOUTS.kind, key.namespace, key.name)
+            raise Gone("its labels make it another shard's", subject=ROLLOUTS.subject(key.namespace, key.name))
+        return rollout_object(body)
 
     async def list(self) -> Sequence[RolloutObject]:
         """Every object in scope, as stored now."""
-        pages = [await self._client.list_all(ROLLOUTS, namespace) for namespace in self._namespaces]
+        text = self._selector.text
+        pages = [await self._client.list_all(ROLLOUTS, namespace, selector=text) for namespace in self._namespaces]
         return [rollout_object(body) for page in pages for body in page.items]
 
     async def write_status(self, obj: RolloutObject, status: RolloutStatus) -> RolloutObject:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,7 +23,10 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be connected to. `denied`: further addresses, such as the API server's and this pod's own."""
+    """What may be connected to.
+
+    `denied`: further addresses, in canonical form, such as the API server's and this pod's own.
+    """
 
     allow_loopback: bool = False
     denied: frozenset[str] = frozenset()
@@ -37,11 +41,27 @@ class AddressPolicy:
         return str(ip) not in METADATA and str(ip) not in self.denied
 
 
+def addresses_of_pod(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses of the API server's Service and of this pod, canonical, as the environment of a pod tells them.
+
+    `KUBERNETES_SERVICE_HOST` is set by kubelet, an IPv6 address without brackets; `POD_IPS`, with commas, by the chart.
+    Names and nonsense are left out: a name is judged by what it resolves to.
+    """
+    found = []
+    for text in (environ.get("KUBERNETES_SERVICE_HOST", ""), *environ.get("POD_IPS", "").split(",")):
+        try:
+            found.append(str(_unwrapped(ipaddress.ip_address(text.strip().strip("[]")))))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
 def _unwrapped(ip: IPAddress) -> IPAddress:
-    """The IPv4 address inside a mapped or translated IPv6 one."""
+    """The IPv4 address inside a mapped, tunnelled or translated IPv6 one."""
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return ip.ipv4_mapped
+        inside = ip.ipv4_mapped or ip.sixtofour
+        if inside is not None:
+            return inside
         if ip in NAT64:
             return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip

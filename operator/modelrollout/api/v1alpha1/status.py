@@ -41,6 +41,10 @@ class StepState(ApiModel):
     count: Count | None = Field(default=None, description="How many steps there are.")
     started_at: Timestamp | None = Field(default=None, description="When it began.")
     weight: WeightText | None = Field(default=None, description="Percent that it orders for the candidate.")
+    route_generation: Count | None = Field(
+        default=None,
+        description="The route's generation as this was last ordered: while it has it, nobody has changed it.",
+    )
 
 
 class Summary(ApiModel):
