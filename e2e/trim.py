@@ -17,9 +17,14 @@ MODELS = ("__init__.py", "v1_managed_fields_entry.py", "v1_object_meta.py", "v1_
 """Models that importing a client imports, all that are kept."""
 
 
+def tests(directory: Path) -> list[Path]:
+    """Folders of tests of installed packages (50 MB with numpy and scipy)."""
+    return [path for path in directory.rglob("tests") if path.is_dir()]
+
+
 def unused(directory: Path) -> list[Path]:
-    """Files and folders of installed packages that can go. Raises FileNotFoundError when a package looks otherwise."""
-    found = [path for path in directory.rglob("tests") if path.is_dir()]
+    """All that the operator does not need of them. Raises FileNotFoundError when a package looks otherwise."""
+    found = tests(directory)
     found += _others(directory / "scipy", SCIPY)
     for client in CLIENTS:
         found += _others(directory / client / "api", ("__init__.py",))
@@ -27,9 +32,9 @@ def unused(directory: Path) -> list[Path]:
     return found
 
 
-def trim(directory: Path) -> None:
-    """Remove them."""
-    for path in unused(directory):
+def remove(paths: list[Path]) -> None:
+    """Remove files and folders, also such as lie in one another."""
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -44,4 +49,4 @@ def _others(folder: Path, kept: tuple[str, ...]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    trim(Path(sys.argv[1]))
+    remove(unused(Path(sys.argv[1])))

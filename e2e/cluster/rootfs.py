@@ -55,8 +55,7 @@ def python_version() -> str:
 def python_wheels(lock: Path, *, trimmed: bool = False) -> Path:
     """Tree of the packages in `lock`, for the Python of `python_base`, compiled: put it on PYTHONPATH.
 
-    The packages' own `tests` folders are left out (50 MB with numpy and scipy). `trimmed`: and what the operator does
-    not use of them (`e2e.trim`).
+    The packages' own tests are left out; `trimmed`: and all else that the operator does not use of them (`e2e.trim`).
     `lock` is a requirements file with versions and hashes; only wheels are taken, nothing is compiled from
     source. Raises BuildError when a hash differs or a wheel is missing.
     """
@@ -64,10 +63,7 @@ def python_wheels(lock: Path, *, trimmed: bool = False) -> Path:
 
     def build(directory: Path) -> None:
         _install_wheels(lock, directory, version=version)
-        if trimmed:
-            trim.trim(directory)
-        for tests in [path for path in directory.rglob("tests") if path.is_dir()]:
-            shutil.rmtree(tests, ignore_errors=True)
+        trim.remove(trim.unused(directory) if trimmed else trim.tests(directory))
         _compile(directory)
 
     return cached(

@@ -13,8 +13,7 @@ from modelrollout.core.situation import grid_from
 from modelrollout.core.status import Holds, RolloutStatus
 
 APART = 10.0
-"""Seconds by which clocks of leaders may be apart without anyone minding; metrics of a server further apart are not
-taken either."""
+"""Seconds by which clocks may be apart without anyone minding: of two leaders, of a leader and its metrics' server."""
 
 
 def on_time(status: RolloutStatus, now: float, interval: float) -> RolloutStatus:

@@ -105,15 +105,19 @@ class Engine:
         for key in self._p.store:
             # What an earlier leader wrote last may not have reached the watch yet.
             self._p.store.doubt(key)
-            # Each look asks the API server: a thousand at rest must not stand before one that moves traffic.
-            obj = self._p.store.peek(key)
-            resting = obj is not None and obj.status is not None and obj.status.phase in AT_REST
-            self.enqueue(key, Priority.RESYNC if resting else Priority.NORMAL)
+        self._look_at_all()
         self._p.queue.open()
 
     def enqueue(self, key: Key, priority: Priority = Priority.NORMAL) -> None:
         """Look at the key soon."""
         self._p.queue.add(key, priority)
+
+    def _look_at_all(self) -> None:
+        for key in self._p.store:
+            # A look may ask the API server: a thousand at rest must not stand before one that moves traffic.
+            obj = self._p.store.peek(key)
+            resting = obj is not None and obj.status is not None and obj.status.phase in AT_REST
+            self.enqueue(key, Priority.RESYNC if resting else Priority.NORMAL)
 
     def forget(self, key: Key) -> None:
         """The rollout is gone: drop everything that is kept about it."""
@@ -259,6 +263,5 @@ class Engine:
             await asyncio.sleep(HEARTBEAT)
             if jump := jumps.since_last():
                 log.warning("the clock has jumped by %.0f s: every rollout is looked at again", jump)
-                for key in self._p.store:
-                    self._p.queue.add(key)
+                self._look_at_all()
             self._p.telemetry.lag(max(0.0, loop.time() - begun - HEARTBEAT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +133,17 @@ def test_names_stay_within_bounds() -> None:
         assert len(only(objects, name)["metadata"]["name"]) <= 63
     values = [v for o in objects for v in o["metadata"].get("labels", {}).values()]
     assert max(len(value) for value in values) <= 63
+
+
+def test_the_values_of_a_shard_that_are_shown_make_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "run-the-operator.md").read_text()
+    shown = page.partition("## More than one shard")[2].partition("```yaml\n")[2].partition("```")[0]
+    values = tmp_path / "values.yaml"
+    values.write_text(shown)
+    flags = (*BASE, "--values", str(values))
+    assert environment(*flags)["MODELROLLOUT_SELECTOR"] == yaml.safe_load(shown)["operator"]["selector"]
+    assert not [o for o in rendered(*flags) if o["kind"] == "CustomResourceDefinition"]
+    assert "MODELROLLOUT_SELECTOR" not in environment(*BASE)
 
 
 # --- on a real API server -------------------------------------------------------------------------------------------

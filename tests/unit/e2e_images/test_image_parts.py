@@ -15,7 +15,7 @@ from e2e.cluster.images import python_base, python_wheels
 from e2e.cluster.rootfs import python_version
 from e2e.image import LOCK
 from e2e.stage import ROOT
-from e2e.trim import trim, unused
+from e2e.trim import remove, unused
 
 EVERYTHING = """
 import importlib, pkgutil, sys
@@ -52,7 +52,7 @@ def test_a_package_that_looks_otherwise_ends_the_build(tmp_path: Path) -> None:
     for folder in ("scipy/special", "kubernetes/client/api", "kubernetes/client/models/tests"):
         (tmp_path / folder).mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=r"client/api has none of __init__\.py: .* look at e2e/trim\.py"):
-        trim(tmp_path)
+        remove(unused(tmp_path))
     assert (tmp_path / "kubernetes/client/models/tests").exists(), "nothing is removed before all is known"
 
 
@@ -69,7 +69,7 @@ def test_tests_and_typed_apis_are_unused_and_what_clients_import_is_not(tmp_path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     assert len(unused(tmp_path)) == 3
-    trim(tmp_path)
+    remove(unused(tmp_path))
     assert all((tmp_path / name).exists() for name in kept)
     assert not any((tmp_path / name).exists() for name in gone)
 

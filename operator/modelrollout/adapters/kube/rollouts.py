@@ -41,7 +41,7 @@ class KubeRollouts:
         if not self._selector.matches(body["metadata"].get("labels") or {}):
             self._reader.cache.remove(ROLLOUTS.kind, key.namespace, key.name)
             raise Gone("its labels make it another shard's", subject=ROLLOUTS.subject(key.namespace, key.name))
-        return rollout_object(body)
+        return self._reader.cache.adopt(ROLLOUT, body)
 
     async def list(self) -> Sequence[RolloutObject]:
         """Every object in scope, as stored now."""

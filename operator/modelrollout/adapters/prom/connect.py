@@ -23,10 +23,11 @@ from modelrollout.adapters.prom.addresses import AddressPolicy
 from modelrollout.adapters.prom.names import Names
 from modelrollout.adapters.prom.parse import BadAnswer, Parsed, is_partial
 from modelrollout.adapters.prom.wire import Call, Line, LineAdapter
+from modelrollout.core.ahead import APART
 from modelrollout.ports import Answer, NoAnswer, QueryResult
 
 CHUNK = 1 << 16
-MAX_SKEW = 10.0
+MAX_SKEW = APART
 """Seconds that the server's clock may differ from ours: beyond that, ticks of ours are looked for where its samples are
 not, and every series looks stale or gone.
 """
