@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import OPERATORS, Run
-from e2e.chaos.faults import Blurred, Edit, Edited, Parted, Poisoned, Unwell
+from e2e.chaos.faults import Blocked, Blurred, Edit, Edited, Parted, Poisoned, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.reverts import Violation, down_by, in_time, led, zero_after
@@ -186,7 +186,7 @@ def _order(agent: str) -> int:
 
 def _against(run: Run, reference: Run) -> Iterator[Violation]:
     ours, theirs = masked(run), masked(reference)
-    if run.rest is not None and not _other_end(run):
+    if run.rest is not None and not _other_end(run) and not _held_up(run):
         # A route without an owner may be steered by the next rollout, or by whoever edits it as it is released.
         free = Poisoned in map(type, run.plan.faults) or _edited_in_the_end(run)
         taken_over = run.end["rollout"] is None and free
@@ -200,7 +200,7 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
     if made > allowed:
         yield Violation("I6", f"{made} writes took effect, allowed {allowed}")
     for trigger, known in zip(run.triggers, reference.triggers, strict=False):
-        if trigger.evidence and known.evidence:
+        if trigger.evidence and known.evidence and not _held_up(run):
             took = zero_after(reference.history, known.at)
             usual = 0.0 if took is None else took - known.at
             calm = led(run, trigger.at)
@@ -212,6 +212,18 @@ def _edited_in_the_end(run: Run) -> bool:
     gone = [v.at for v in run.history if v.resource is ROLLOUTS and v.body is None]
     moved = [v for v in run.history if v.resource is HTTPROUTES and weight_of(v.body) != weight_of(v.before)]
     return bool(gone and moved) and not moved[-1].agent.startswith(OPERATORS) and moved[-1].at > gone[-1] - AT_ONCE
+
+
+def _held_up(run: Run) -> bool:
+    """Whether a standstill kept the world from turning bad until the rollout was over: nobody judges it then.
+
+    In a cluster only the operator stands still. Here what plays the world does too, and the step it had time for.
+    """
+    if not any(isinstance(fault, Blocked) for fault in run.plan.faults):
+        return False
+    ours = (v for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is not None)
+    ends = [v.at for v in ours if (v.body or {}).get("status", {}).get("phase") == Phase.PROMOTED]
+    return bool(ends) and any(t.evidence and t.at > ends[0] for t in run.triggers)
 
 
 def _raised(version: Version) -> bool:

@@ -58,6 +58,7 @@ KEPT = (
     "pause-resume/1/fail+timeout-applied+minute@6",
     "abort/1/blocked+30@12",
     "fail-at-100/1/blocked+30@13",
+    "fail-at-100/1/blocked+30@14",
     "legacy-away/1/parted+30+-300@18",
     "fail-at-10/1/parted+30+300@2",
     "edit-steps/1/blur+silent+httproutes+600@7",
