@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from itertools import islice
+from itertools import islice, zip_longest
 
 from e2e.chaos.drive import Run, drive
-from e2e.chaos.faults import Plan, text
+from e2e.chaos.faults import Plan, parse, text
+from e2e.chaos.kept import KEPT
 from e2e.chaos.oracles import check
 from e2e.chaos.plans import pairs, singles
 from e2e.chaos.reverts import Violation
@@ -87,18 +88,30 @@ def judge(plan: Plan) -> Verdict:
 
 
 def chosen(names: Sequence[str], *, seed: int, count: int | None) -> list[Plan]:
-    """`count` plans over these workloads: all single faults if they fit, otherwise some of each; then pairs.
+    """`count` plans over these workloads: those kept, all single faults if they fit, else some of each; then pairs.
 
     Without `count` every single fault, and as many pairs and triples.
     """
     rng = random.Random(seed)
+    kept = [plan for plan in map(parse, KEPT) if plan.workload in names]
     everything = {name: list(singles(sum(reference(name).writes.values()))) for name in names}
     alone = [Plan(name, REFERENCE_SEED, (fault,)) for name, faults in everything.items() for fault in faults]
     if count is None:
-        return [*alone, *_pairs(names, seed, len(alone))]
+        return [*kept, *alone, *_pairs(names, seed, len(alone))]
+    kept = kept[:count]
     rng.shuffle(alone)
+    count -= len(kept)
     together = max(count // 4, count - len(alone))
-    return [*alone[: count - together], *_pairs(names, seed, together)]
+    return [*kept, *islice(_in_turn(alone), count - together), *_pairs(names, seed, together)]
+
+
+def _in_turn(plans: Iterable[Plan]) -> Iterator[Plan]:
+    """One of each family, then the next of each: a family with few forms is not lost among those with many."""
+    families: dict[str, list[Plan]] = {}
+    for plan in plans:
+        families.setdefault(text(plan.faults[0]).partition("+")[0], []).append(plan)
+    for row in zip_longest(*families.values()):
+        yield from (plan for plan in row if plan is not None)
 
 
 def _pairs(names: Sequence[str], seed: int, count: int) -> Iterator[Plan]:

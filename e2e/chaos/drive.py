@@ -24,7 +24,7 @@ from e2e.chaos.faults import (
     Unwell,
 )
 from e2e.chaos.interfere import POISON, edit, poison
-from e2e.chaos.transport import Die, Lose, Mishap, Refuse, Sent, Silence
+from e2e.chaos.transport import Die, Late, Lose, Mishap, Refuse, Sent, Silence
 from e2e.chaos.views import Blur
 from e2e.chaos.workloads import Workload, workloads
 from e2e.chaos.world import Trigger, World
@@ -38,6 +38,8 @@ MINUTE = 60.0
 LAG = 10.0
 SYNCHRONISED = 60.0
 """Seconds for which a new leader writes until somebody has mended its clock: it jumps."""
+BELATED = 8.0
+"""Seconds after which a late write is carried out: longer than its sender waits."""
 OPERATORS = ("operator", "standby")
 AT_REST = ("Promoted", "RolledBack")
 LINGER = 30.0
@@ -50,7 +52,11 @@ MISHAPS: dict[Failure, Mishap] = {
     Failure.RESET_APPLIED: Lose(applied=True),
     Failure.TIMEOUT: Silence(applied=False),
     Failure.TIMEOUT_APPLIED: Silence(applied=True),
+    Failure.LATE: Late(BELATED),
 }
+
+LASTS = {Failure.TIMEOUT: 5.0, Failure.TIMEOUT_APPLIED: 5.0, Failure.LATE: BELATED + 1.0}
+"""Seconds until nothing is left of a failure, where that is more than one."""
 
 
 @dataclass
@@ -203,10 +209,10 @@ class Driver:
             case Unwell(trouble=trouble, seconds=seconds):
                 world.prometheus.trouble = trouble
                 self._later(seconds, self._well)
-            case Parted(seconds=seconds):
+            case Parted(seconds=seconds, held=held):
                 self._parted = (sent.sender, now + seconds)
                 self._disturbed(now + seconds + SYNCHRONISED)
-                return Silence(applied=False)
+                return Late(seconds) if held else Silence(applied=False)
             case Poisoned(poison=what):
                 poison(world, what)
                 self._disturbed(now)
@@ -231,7 +237,7 @@ class Driver:
                 self._failing[index] = (fault, until, left - 1)
                 if left == 1:
                     del self._failing[index]
-                self._disturbed(now + (5.0 if fault.failure.value.startswith("timeout") else 1.0))
+                self._disturbed(now + LASTS.get(fault.failure, 1.0))
                 return MISHAPS[fault.failure]
         return None
 

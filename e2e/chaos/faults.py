@@ -22,7 +22,7 @@ class Span(StrEnum):
 
 
 class Failure(StrEnum):
-    """How a write fails. `applied`: it took effect, but its sender never learns."""
+    """How a write fails. `applied`: it took effect, but its sender never learns. `late`: and only after it gave up."""
 
     CONFLICT = "409"
     THROTTLED = "429"
@@ -32,6 +32,7 @@ class Failure(StrEnum):
     RESET_APPLIED = "reset-applied"
     TIMEOUT = "timeout"
     TIMEOUT_APPLIED = "timeout-applied"
+    LATE = "late"
 
 
 class Edit(StrEnum):
@@ -105,11 +106,15 @@ class Unwell:
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """The leader is cut off from the API server for some seconds while a standby with another clock is not."""
+    """The leader is cut off from the API server for some seconds while a standby with another clock is not.
+
+    `held`: its write is not lost, but carried out as the connection comes back.
+    """
 
     at: int
     seconds: float
     skew: float
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +165,8 @@ def text(fault: Fault) -> str:
             words = ["edit", edit]
         case Unwell(at, trouble, seconds):
             words = ["metrics", trouble, f"{seconds:g}"]
-        case Parted(at, seconds, skew):
-            words = ["parted", f"{seconds:g}", f"{skew:g}"]
+        case Parted(at, seconds, skew, held):
+            words = ["held" if held else "parted", f"{seconds:g}", f"{skew:g}"]
         case Poisoned(at, poison):
             words = ["poison", poison]
         case Blocked(at, seconds):
@@ -195,8 +200,8 @@ def _fault(part: str) -> Fault:
             return Edited(at, Edit(words[0]))
         case "metrics":
             return Unwell(at, Trouble(words[0]), float(words[1]))
-        case "parted":
-            return Parted(at, float(words[0]), float(words[1]))
+        case "parted" | "held":
+            return Parted(at, float(words[0]), float(words[1]), kind == "held")
         case "poison":
             return Poisoned(at, Poison(words[0]))
         case "blocked":

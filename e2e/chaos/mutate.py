@@ -46,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         level, how = seen(seeded, args)
         rows.append({"bug": seeded.name, "file": seeded.file, "level": level, "how": how})
         took = f"({time.monotonic() - begun:.0f} s)"
+        if args.json:
+            args.json.write_text(json.dumps(rows, indent=1))
         print(f"{number:3} of {len(SEEDED)}  {seeded.name:52} {level or 'UNSEEN':6} {how} {took}", flush=True)
     caught = sum(1 for row in rows if row["level"])
     print(f"{caught} of {len(rows)} seeded bugs seen")
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
     return 0 if len(rows) - caught <= MISSED else 1
 
 

@@ -25,6 +25,8 @@ from e2e.chaos.faults import (
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.views import Blur
 
+HELD = 60.0
+"""Seconds for which a write is held: a successor has been elected and has reverted what the write would raise."""
 KINDS = (("httproutes",), ("modelrollouts",), ("deployments", "endpointslices"))
 EVERYTHING = tuple(sorted({"rolloutactions", *(kind for kinds in KINDS for kind in kinds)}))
 
@@ -50,5 +52,6 @@ def singles(count: int) -> Iterator[Fault]:
             yield from (Blurred(k, blur, kinds, seconds) for kinds in (*KINDS, EVERYTHING))
         yield from (Unwell(k, trouble, 60.0) for trouble in Trouble)
         yield from (Parted(k, 30.0, skew) for skew in (0.0, 30.0, -30.0, 300.0, -300.0))
+        yield Parted(k, HELD, 0.0, held=True)
         yield from (Poisoned(k, what) for what in Poison)
         yield Blocked(k, 30.0)

@@ -158,7 +158,7 @@ SEEDED = (
     Seeded(
         "a new leader trusts what it has seen",
         "runtime/engine.py",
-        "            self._p.store.doubt(key)\n            # Each look",
-        "            # Each look",
+        "            self._p.store.doubt(key)\n        self._look_at_all()",
+        "            pass\n        self._look_at_all()",
     ),
 )

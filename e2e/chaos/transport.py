@@ -44,13 +44,20 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """No answer ever comes; the request is carried out `seconds` later, whatever has become of its sender."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Die:
     """The sender is killed: before the server has the request, or after it was carried out."""
 
     applied: bool
 
 
-Mishap = Refuse | Lose | Silence | Die
+Mishap = Refuse | Lose | Silence | Late | Die
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,9 @@ class Transport:
             case Lose(applied=False):
                 raise aiohttp.ServerDisconnectedError
             case Silence(applied=False):
+                await _for_ever()
+            case Late(seconds):
+                asyncio.get_running_loop().call_later(seconds, self._server.wire, request)
                 await _for_ever()
             case Die(applied=False):
                 self._kill()

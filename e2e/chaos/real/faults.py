@@ -162,6 +162,8 @@ def parse(line: str) -> Plan:
         raise BadPlan(f"{line!r} is no plan: {error}") from error
     if {Etcd, Stale} <= set(map(type, plan.faults)):
         raise BadPlan(f"{line!r} is no plan: there is no cluster with three members of etcd and a server that lags")
+    if any(isinstance(f, Fail) and f.failure is Failure.LATE for f in plan.faults):
+        raise BadPlan(f"{line!r} is no plan: a late write is hurt+late+<seconds>@<k> here")
     return plan
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from e2e.chaos.campaign import chosen
 from e2e.chaos.faults import BadPlan, Plan, parse, text
+from e2e.chaos.kept import KEPT
 from e2e.chaos.plans import singles
 
 
@@ -26,3 +30,13 @@ def test_a_plan_of_several_faults_is_read_back() -> None:
 def test_what_is_no_plan_is_told(line: str) -> None:
     with pytest.raises(BadPlan):
         parse(line)
+
+
+def test_every_family_has_its_share_of_a_short_campaign_and_what_was_kept_comes_first() -> None:
+    plans = chosen(["promote", "fail-at-50"], seed=1, count=200)
+    kept = [line for line in KEPT if line.startswith(("promote/", "fail-at-50/"))]
+    assert [str(plan) for plan in plans[: len(kept)]] == kept
+    assert len(plans) == 200
+    singly = Counter(text(p.faults[0]).partition("+")[0] for p in plans[len(kept) :] if len(p.faults) == 1)
+    assert len(singly) == 9
+    assert max(singly.values()) - min(singly.values()) <= 1

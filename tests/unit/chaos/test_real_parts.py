@@ -40,7 +40,15 @@ def test_what_is_no_plan_is_told(line: str) -> None:
         parse(line)
 
 
-@pytest.mark.parametrize("line", ["promote/1/fail+503+minute@2", "promote/edit+weight@2", "promote/fail+503+minute@2"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "promote/1/fail+503+minute@2",
+        "promote/edit+weight@2",
+        "promote/fail+503+minute@2",
+        "promote/fail+late+once@2",
+    ],
+)
 def test_what_only_virtual_time_can_do_is_refused(line: str) -> None:
     with pytest.raises(BadPlan):
         parse(line)

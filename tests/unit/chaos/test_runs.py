@@ -9,6 +9,7 @@ import pytest
 from e2e.chaos.campaign import judge, reference
 from e2e.chaos.drive import Run, drive
 from e2e.chaos.faults import Plan, parse
+from e2e.chaos.kept import KEPT
 from e2e.chaos.oracles import check
 from e2e.chaos.workloads import workloads
 from modelrollout.core.intents import SetWeight
@@ -38,40 +39,6 @@ def test_nothing_is_wrong_when_nothing_goes_wrong(workload: str) -> None:
 )
 def test_a_plan_run_twice_is_the_same_byte_for_byte(line: str) -> None:
     assert told(drive(parse(line))) == told(drive(parse(line)))
-
-
-KEPT = (
-    "fail-at-50/1/crash+after@12",
-    "fail-at-10/1/crash+after@9",
-    "fail-at-50/1/fail+reset-applied+once@12",
-    "delete/496617/edit+weight@13",
-    "delete/326205/edit+route-deleted@15",
-    "delete/1/poison+shared-route@4",
-    "candidate-away/1/metrics+down+60@15",
-    "promote/1/edit+lease-deleted@4,crash+after@7",
-    "retry/1/blur+past+httproutes&modelrollouts+10@12,crash+after@14",
-    "promote/1/parted+30+300@9",
-    "fail-at-100/1/parted+30+300@16",
-    "promote/1/parted+30+30@1",
-    "legacy-away/1/poison+shared-route@2",
-    "promote/1/poison+stored-garbage@11",
-    "pause-resume/1/fail+timeout-applied+minute@6",
-    "abort/1/blocked+30@12",
-    "fail-at-100/1/blocked+30@13",
-    "fail-at-100/1/blocked+30@14",
-    "legacy-away/1/parted+30+-300@18",
-    "fail-at-10/1/parted+30+300@2",
-    "edit-steps/1/blur+silent+httproutes+600@7",
-    "delete/1/edit+weight@15",
-    "fail-at-10/886219/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@2,"
-    "poison+unicode@2,edit+weight@5",
-    "fail-at-50/453375/fail+500+thrice@3,parted+30+300@13",
-    "fail-at-50/595037/metrics+empty+60@4,poison+unicode@5,poison+unicode@11",
-    "edit-steps/514601/edit+lease-deleted@7,parted+30+-300@18",
-    "outage/893794/fail+503+minute@12,fail+reset-applied+minute@18",
-    "candidate-away/66927/fail+reset-applied+minute@17,edit+weight@21",
-)
-"""Plans that found something once, and one of each family."""
 
 
 @pytest.mark.parametrize("line", KEPT)
