@@ -92,10 +92,21 @@ class Load:
 
 
 class Operator:
-    """The operator as a process beside the cluster, as `modelrollout run --kubeconfig` starts it."""
+    """The operator as a process beside the cluster, as `modelrollout run --kubeconfig` starts it.
 
-    def __init__(self, cluster: Cluster, log: Path, *, port: int, extra: Sequence[str] = ()) -> None:
-        self.cluster, self.log, self.port, self.extra = cluster, log, port, tuple(extra)
+    `module`: what Python runs, with arguments that come before those of `modelrollout`; `extra`: such as come after.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        log: Path,
+        *,
+        port: int,
+        extra: Sequence[str] = (),
+        module: Sequence[str | Path] = ("modelrollout",),
+    ) -> None:
+        self.cluster, self.log, self.port, self.extra, self.module = cluster, log, port, tuple(extra), tuple(module)
         self.running: Running | None = None
 
     def start(self) -> None:
@@ -103,7 +114,7 @@ class Operator:
         argv: list[str | Path] = [
             sys.executable,
             "-m",
-            "modelrollout",
+            *self.module,
             "run",
             "--kubeconfig",
             self.cluster.kubeconfig,

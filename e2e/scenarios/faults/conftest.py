@@ -69,9 +69,16 @@ def room(cluster: EmbeddedCluster) -> OperatorsRoom:
 
 
 @pytest.fixture(scope="package")
-def operator(room: OperatorsRoom, artifacts: Path) -> Iterator[Operator]:
+def offset(artifacts: Path) -> Path:
+    """By how many seconds the operator's clock is wrong; right while there is no such file."""
+    return artifacts / "clock-offset"
+
+
+@pytest.fixture(scope="package")
+def operator(room: OperatorsRoom, artifacts: Path, offset: Path) -> Iterator[Operator]:
     """The operator, all tests' own."""
-    made = Operator(room, artifacts / "faults-operator.log", port=OPERATOR_PORT)
+    module = ("e2e.scenarios.faults.clock", offset)
+    made = Operator(room, artifacts / "faults-operator.log", port=OPERATOR_PORT, module=module)
     made.start()
     yield made
     made.stop()

@@ -1,16 +1,18 @@
-"""The operator's network is slow and loses packets."""
+"""The operator's network is slow and loses packets; its clock is wrong."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.models import records
 from e2e.scenarios.faults.apart import FAR_LINK, LINK, ROOM
+from e2e.scenarios.faults.clock import set_wrong
 from e2e.scenarios.faults.pairs import Pair, others_failures
 
 pytestmark = pytest.mark.timeout(300)
@@ -60,3 +62,38 @@ def test_network_of_the_operator_slow_and_losing_packets(cluster: EmbeddedCluste
     assert pair.well.stage.route_weights() == [[0, 100]]
     harmed = len(records.failed(seen, turned, end))
     print(f"\nat 0 {took:.1f} s after it turned bad, {packets} packets lost until promotion; {harmed} requests harmed")
+
+
+def test_ahead_of_prometheus_by_five_minutes(pair: Pair, offset: Path) -> None:
+    """Nothing is judged by such a clock, and what it has written holds nobody up once it is right."""
+    clock_wrong(pair, offset, 300.0)
+
+
+def test_behind_prometheus_by_five_minutes(pair: Pair, offset: Path) -> None:
+    """The same."""
+    clock_wrong(pair, offset, -300.0)
+
+
+def clock_wrong(pair: Pair, offset: Path, seconds: float) -> None:
+    """The operator's clock jumps by `seconds`, then the candidate turns bad, then the clock is put right again."""
+    set_wrong(offset, seconds)
+    try:
+        turned = pair.turn_bad()
+        for act in (pair.well, pair.bad):
+            status = act.stage.wait_phase("Paused", seconds=60)
+            assert (status["reason"], "ClockSkew" in status["message"]) == ("MetricsUnreachable", True), status
+        before = pair.well.stage.route_weights()
+        time.sleep(5)
+        assert pair.well.stage.route_weights() == before
+        assert pair.bad.stage.route_weights()[0][1] > 0
+    finally:
+        offset.unlink()
+    right = time.time()
+    took = pair.reverted(since=right, within=30)
+    pair.promoted()
+    end = time.time()
+    assert records.failed(pair.well.load.stop(), 0, end) == []
+    seen = pair.bad.load.stop()
+    assert others_failures(seen, 0, end) == []
+    harmed = len(records.failed(seen, turned, end))
+    print(f"\nclock wrong by {seconds:+.0f} s for {right - turned:.0f} s; at 0 {took:.1f} s after; {harmed} harmed")

@@ -1,16 +1,18 @@
-"""A candidate that runs out of memory; a legacy that others scale down before it is needed again."""
+"""A candidate that runs out of memory; a legacy that others scale down before it is needed; a node without kubelet."""
 
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from e2e.cluster.embedded import EmbeddedCluster
 from e2e.models import records
-from e2e.scenarios.faults.pairs import RATE, others_failures
+from e2e.scenarios.faults.pairs import RATE, Pair, others_failures
 from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, LEGACY, V1, hold_at, open_play
 from e2e.stage import Stage, until
 
@@ -84,6 +86,44 @@ def test_oom_killed_again_and_again_a_candidate_loses_its_traffic(stages: Stages
     assert records.failed(seen, closed + 0.5, closed + 3) == []
     assert [r for r in seen if r.failed and r.version == V1] == []
     print(f"\n{len(records.failed(seen, 0, closed))} requests failed of {len(seen)}: {status['incident']['message']}")
+
+
+def test_kubelet_silent_as_the_candidate_turns_bad(cluster: EmbeddedCluster, pair: Pair) -> None:
+    """A revert needs no kubelet: back before the node is taken for lost, and nobody's pods are."""
+    cluster.signal("kubelet", signal.SIGSTOP)
+    try:
+        turned = pair.turn_bad()
+        took = pair.reverted(since=turned, within=20)
+    finally:
+        cluster.signal("kubelet", signal.SIGCONT)
+    pair.promoted(seconds=90)
+    end = time.time()
+    assert records.failed(pair.well.load.stop(), 0, end) == []
+    seen = pair.bad.load.stop()
+    assert others_failures(seen, 0, end) == []
+    print(f"\nno kubelet, at 0 {took:.1f} s after it turned bad; {len(records.failed(seen, turned, end))} harmed")
+
+
+def test_node_lost_nobody_is_moved_or_blamed_until_it_is_back(cluster: EmbeddedCluster, pair: Pair) -> None:
+    """The kubelet is away until its node counts as lost and no pod as ready; then the bad candidate turns bad."""
+    cluster.signal("kubelet", signal.SIGSTOP)
+    try:
+        until("no endpoint is ready", lambda: replicas(pair.bad.stage, LEGACY)[1] == 0, seconds=120)
+        split = pair.bad.stage.route_weights()
+        turned = pair.turn_bad()
+        time.sleep(10)
+        assert pair.bad.stage.route_weights() == split, "nobody is sent to a legacy that has no endpoint"
+    finally:
+        cluster.signal("kubelet", signal.SIGCONT)
+    until("legacy serves", lambda: replicas(pair.bad.stage, LEGACY)[1] == 1, seconds=60)
+    back = time.time()
+    took = pair.reverted(since=back, within=30)
+    pair.promoted(seconds=120)
+    pair.well.load.stop()
+    seen = pair.bad.load.stop()
+    closed = back + took
+    assert others_failures(seen, closed + 1, time.time()) == []
+    print(f"\nnode lost, at 0 {took:.1f} s after legacy serves; {len(records.failed(seen, turned, closed))} failed")
 
 
 def autoscaler(deployment: str, *, most: int) -> dict[str, Any]:
