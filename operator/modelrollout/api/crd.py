@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from modelrollout.api import v1alpha1
 from modelrollout.api.reference import reference
 from modelrollout.api.schema import structural
+from modelrollout.api.status_decode import INITIAL
 
 HEADER = "# Generated from the API models by `make crds`. Do not edit.\n"
 _DIFF_LINES = 20
@@ -55,6 +56,8 @@ class Kind:
     spec: type[BaseModel]
     status: type[BaseModel] | None
     columns: tuple[Column, ...]
+    initial: Mapping[str, Any] | None = None
+    """The status that readers see before the first one is written."""
 
 
 KINDS = (
@@ -79,6 +82,7 @@ KINDS = (
             Column("Next", ".status.summary.next", wide=True),
             AGE,
         ),
+        initial=INITIAL,
     ),
     Kind(
         name="MetricSource",
@@ -124,6 +128,8 @@ def definition(kind: Kind) -> dict[str, Any]:
     }
     if kind.status is not None:
         properties["status"] = structural(kind.status)
+        if kind.initial is not None:
+            properties["status"]["default"] = dict(kind.initial)
     version: dict[str, Any] = {
         "name": v1alpha1.VERSION,
         "served": True,

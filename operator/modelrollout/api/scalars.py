@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from modelrollout.api.rules import Rule
 from modelrollout.core.model import Weight
+from modelrollout.core.status import UNSEEN
 
 MAX_COUNT = 2**53 - 1
 """Bounds are doubles to the API server: 2**63 - 1 overflows there and then refuses every number."""
@@ -238,4 +239,6 @@ MetricName = Annotated[str, Field(strict=True, min_length=1, max_length=255, pat
 LabelName = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 LabelValue = Annotated[str, Field(strict=True, max_length=253)]
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT, json_schema_extra={"format": "int64"})]
+INT64 = {"format": "int64"}
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT, json_schema_extra=INT64)]
+ObservedGeneration = Annotated[int, Field(strict=True, ge=UNSEEN, le=MAX_COUNT, json_schema_extra=INT64)]

@@ -99,7 +99,7 @@ def size(status: Mapping[str, Any]) -> int:
 
 def _encode(status: core.RolloutStatus, room: _Room) -> dict[str, Any]:
     return {
-        "observedGeneration": render_count(status.observed_generation),
+        "observedGeneration": render_count(status.observed_generation, least=core.UNSEEN),
         "phase": status.phase.value,
         "reason": cut(status.reason, WORD),
         "message": cut(status.message, max(room.text, _SENTENCE)),

@@ -20,15 +20,18 @@ from modelrollout.core.observation import ArmCounts, LedgerState, NoDataCause, S
 
 _E = TypeVar("_E", bound=StrEnum)
 
+INITIAL: Mapping[str, Any] = {"observedGeneration": core.UNSEEN}
+"""`.status` before the first write, by the CRD. Without it kstatus takes a new object for one that is done."""
+
 
 def decode(raw: object) -> core.RolloutStatus | None:
     """The status, or None when nothing was written yet. `raw` is the value of `.status`."""
-    if not isinstance(raw, Mapping) or not raw:
+    if not isinstance(raw, Mapping) or not raw or raw == INITIAL:
         return None
     checkpoint = mapping(raw, "checkpoint")
     backends = mapping(checkpoint, "backends")
     return core.RolloutStatus(
-        observed_generation=count(raw, "observedGeneration"),
+        observed_generation=count(raw, "observedGeneration", default=core.UNSEEN),
         phase=_phase(raw),
         reason=text(raw, "reason"),
         message=text(raw, "message"),

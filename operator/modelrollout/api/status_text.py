@@ -37,9 +37,9 @@ def parse_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def render_count(value: int) -> int:
+def render_count(value: int, *, least: int = 0) -> int:
     """A whole number that the API server takes for a count."""
-    return min(max(int(value), 0), MAX_COUNT)
+    return min(max(int(value), least), MAX_COUNT)
 
 
 def cut(text: str, limit: int) -> str:

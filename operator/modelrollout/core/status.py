@@ -11,6 +11,11 @@ from modelrollout.core.model import NO_EPOCH, Epoch, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, Effect, LedgerState, NoDataCause, Odds, SliCheckpoint
 from modelrollout.core.rates import Rates
 
+UNSEEN = -1
+"""Observed generation of a rollout that nobody has looked at yet: what its readers see until the first write.
+
+No generation is negative, so whoever compares the two never takes a new object for one that is done.
+"""
 MAX_DECISIONS = 20
 MAX_HISTORY = 10
 MAX_REJECTED = 10
@@ -149,7 +154,7 @@ class RolloutStatus:
     its ready endpoints at this step.
     """
 
-    observed_generation: int = 0
+    observed_generation: int = UNSEEN
     phase: Phase = Phase.IDLE
     reason: str = ""
     message: str = ""

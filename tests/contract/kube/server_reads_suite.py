@@ -62,7 +62,7 @@ class Lists:
         assert (leases.body["kind"], leases.body["apiVersion"]) == ("LeaseList", "coordination.k8s.io/v1")
         assert set(leases.body["items"][0]) == {"metadata", "spec"}
         assert (rollouts.body["kind"], rollouts.body["apiVersion"]) == ("ModelRolloutList", "modelrollout.dev/v1alpha1")
-        assert set(rollouts.body["items"][0]) == {"metadata", "spec", "kind", "apiVersion"}
+        assert set(rollouts.body["items"][0]) == {"metadata", "spec", "status", "kind", "apiVersion"}
 
     @pytest.mark.parametrize(
         ("selector", "found"),

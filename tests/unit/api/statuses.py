@@ -130,7 +130,7 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
     decision = st.builds(core.DecisionRecord, moments(), words(), words(), words(), weights(), words(), counts())
     history = st.builds(core.HistoryEntry, words(), words(), words(), words(), moments(), moments())
     return {
-        "observed_generation": counts(),
+        "observed_generation": counts() | st.just(core.UNSEEN),
         "phase": st.sampled_from(Phase),
         "reason": words(),
         "message": words(),

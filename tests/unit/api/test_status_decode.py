@@ -79,7 +79,7 @@ def test_a_condition_type_twice_does_not_cost_the_status() -> None:
     assert [entry["reason"] for entry in stored["conditions"]] == ["B"]
 
 
-@pytest.mark.parametrize("raw", [None, {}, [], "x", 3])
+@pytest.mark.parametrize("raw", [None, {}, [], "x", 3, {"observedGeneration": -1}])
 def test_nothing_written_yet(raw: object) -> None:
     assert decode(raw) is None
 
@@ -105,7 +105,7 @@ def test_safe_values_for_garbled_fields() -> None:
     assert status.phase is Phase.PAUSED
     assert status.weight is None
     assert status.step is None
-    assert (status.attempt, status.observed_generation, status.leader_epoch) == (0, 0, 0)
+    assert (status.attempt, status.observed_generation, status.leader_epoch) == (0, core.UNSEEN, 0)
     assert [(sli.name, sli.verdict, sli.critical) for sli in status.slis] == [("a", Verdict.INVALID, True)]
     assert status.budget == (LedgerState("a", None, spent=7.0, candidate_bad=7),)
     assert [(entry.type, entry.status) for entry in status.conditions] == [("Ready", "Unknown")]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelrollout.api.rules import ApiModel, UniqueBy
-from modelrollout.api.scalars import Count, Flag
+from modelrollout.api.scalars import Count, Flag, ObservedGeneration
 from modelrollout.api.v1alpha1.action import Timestamp
 from modelrollout.api.v1alpha1.rollout import MAX_SLIS
 from modelrollout.core.status import MAX_DECISIONS, MAX_HANDLED, MAX_HISTORY, MAX_REJECTED
@@ -278,7 +278,9 @@ class Checkpoint(ApiModel):
 class RolloutStatus(ApiModel):
     """Where the rollout stands; written by the operator only."""
 
-    observed_generation: Count | None = Field(default=None, description="Generation of the spec that this is about.")
+    observed_generation: ObservedGeneration | None = Field(
+        default=None, description="Generation of the spec that this is about; -1: nobody has looked yet."
+    )
     phase: PhaseText | None = Field(
         default=None, description="Where it stands, for people; automation reads conditions."
     )
