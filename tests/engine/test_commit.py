@@ -105,11 +105,13 @@ async def test_a_crash_at_any_write_never_leaves_the_status_below_the_route(
     assert world.api.status(key) == decision.status
 
 
-async def test_the_finalizer_comes_before_the_first_status() -> None:
+async def test_bug_a_status_of_nothing_came_with_the_finalizer_and_looked_like_a_rollout_done() -> None:
     world, key = await at_five()
     world.api.objects[key] = replace(world.api.objects[key], finalizer=False, status=None)
-    await committed(world, key, Decision(RolloutStatus(phase=Phase.PREFLIGHT), AddFinalizer()))
-    assert whats(world) == ["finalizer", "status"]
+    done = await committed(world, key, Decision(RolloutStatus(), AddFinalizer()))
+    assert whats(world) == ["finalizer"]
+    assert done.changed, "the first status is decided on at once"
+    assert world.api.objects[key].status is None
 
 
 async def test_letting_go_writes_status_then_route_owner_then_finalizer() -> None:

@@ -263,7 +263,7 @@ def plan(spec: RolloutSpec, state: State, decision: Decision) -> list[Write]:
         status.append(lambda s: replace(s, status=new))
     match intent:
         case AddFinalizer():
-            return [lambda s: replace(s, finalizer=True), *status]
+            return [lambda s: replace(s, finalizer=True)]
         case DropFinalizer():
             return [*status, lambda s: replace(s, gone=True)]
         case ShapeRoute(weight):

@@ -119,8 +119,8 @@ class Act:
             case None:
                 await self.status()
             case AddFinalizer():
+                # No status with it: nothing has been decided yet, and one that says so would look like a rollout done.
                 self.stored(await self.commit.rollouts.add_finalizer(self.obj))
-                await self.status()
             case DropFinalizer():
                 return await self.let_go()
             case ShapeRoute(weight):
