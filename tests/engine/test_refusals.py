@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from modelrollout.core.status import Condition
 from modelrollout.errors import Denied, RolloutError, SpecError
 from modelrollout.runtime.queue import Priority
 from tests.engine.api import Write
-from tests.engine.world import World, quick, running
+from tests.engine.world import World, build, quick, running
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)
@@ -75,6 +76,43 @@ async def test_bug_a_refused_write_was_told_in_the_log_only(
     world.api.fault = None
     await world.until(lambda: world.api.weight(spec.key) == 10_000, limit=61)
     await world.until(lambda: condition(world, spec.key).status == "True", limit=5)
+    assert condition(world, spec.key, ConditionType.STALLED).status == "False"
+    await world.stop()
+
+
+async def test_bug_a_refused_write_of_a_blocking_rollout_was_reconciling_beside_stalled() -> None:
+    spec = replace(quick("fraud"), blocking=True)
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    assert condition(world, spec.key, ConditionType.RECONCILING).status == "True"
+    world.api.fault = refusing(spec.key, Denied(WORDS), "route")
+    await world.until(lambda: condition(world, spec.key, ConditionType.STALLED).status == "True", limit=60)
+    told = condition(world, spec.key, ConditionType.RECONCILING)
+    assert (told.status, told.reason) == ("False", Reason.DENIED)
+    world.api.fault = None
+    await world.until(lambda: condition(world, spec.key, ConditionType.READY).status == "True", limit=90)
+    assert condition(world, spec.key, ConditionType.RECONCILING).status == "False"
+    await world.stop()
+
+
+async def test_bug_a_rollout_whose_very_first_write_is_refused_had_no_status_for_ever() -> None:
+    spec = quick("fraud")
+    world = build()
+    world.api.create(spec)
+    world.metrics.serve(spec)
+    world.api.fault = refusing(spec.key, Denied(WORDS), "finalizer")
+    await world.start()
+    await world.until(lambda: world.api.objects[spec.key].status is not None, limit=60)
+    kinds = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
+    assert [condition(world, spec.key, kind).status for kind in kinds] == ["False", "False", "True"]
+    told = world.api.status(spec.key)
+    assert (told.phase, told.reason, told.message) == (Phase.INVALID, Reason.DENIED, WORDS)
+    assert condition(world, spec.key).message == WORDS
+    await asyncio.sleep(600)
+    assert [write.what for write in mine(world, spec.key)] == ["status"], "told once"
+    world.api.fault = None
+    await world.until(lambda: world.api.weight(spec.key) == 10_000, limit=200)
+    assert [write.what for write in mine(world, spec.key)][1:3] == ["finalizer", "status"]
     assert condition(world, spec.key, ConditionType.STALLED).status == "False"
     await world.stop()
 

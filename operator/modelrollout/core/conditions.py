@@ -126,8 +126,9 @@ def _ready(s: Situation) -> Condition:
 
 
 def _reconciling(s: Situation) -> Condition:
-    # A rollback is short and always told; a rollout is hours and trips GitOps timeouts unless asked for.
-    value = s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s) and not _stuck(s))
+    # A rollback is short and always told; a rollout is hours and trips GitOps timeouts unless asked for. Never beside
+    # Stalled: kstatus takes the first of the two that it finds.
+    value = not _stuck(s) and (s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s)))
     return _made(s, ConditionType.RECONCILING, value, s.status.reason or Reason.IDLE)
 
 

@@ -118,6 +118,7 @@ def _unreadable(before: RolloutStatus, obs: Observation, now: float) -> Decision
     )
     told = {
         ConditionType.READY: "False",
+        ConditionType.RECONCILING: "False",
         ConditionType.STALLED: "True",
         ConditionType.ACCEPTED: "False",
     }

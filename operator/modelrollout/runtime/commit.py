@@ -1,8 +1,8 @@
 """Carries out a decision in the order that survives a crash anywhere (reliability section 4).
 
 Raise: status, then a fresh look at the route, then the route. Lower: the route, then status; with many to lower, all
-their routes, then each status. A finalizer stands before the first status, and that before the first weight. Whatever a
-crash leaves half done is visible in route and status, and the next decision completes it.
+their routes, then each status. A finalizer stands before the first status, unless it is refused, and that before the
+first weight. Whatever a crash leaves half done is visible in route and status, and the next decision completes it.
 """
 
 from __future__ import annotations
@@ -162,12 +162,13 @@ class Act:
             self.announce()
 
     async def refused(self, error: Denied | SpecError) -> None:
-        """Tell in the status what was refused; without a status yet, or if that is refused too, the log must do."""
+        """Tell in the status what was refused; if that is refused too, the log must do."""
         self.commit.refusals.note(self.obj.key, error, self.commit.clock.now())
         old = self.obj.status
-        if old is None:
-            return
-        new = self.commit.refusals.told(self.obj.key, old)
+        # Refused from the first write on, a rollout would have no status for ever, and everybody would wait for it.
+        new = self.commit.refusals.told(
+            self.obj.key, old or self.commit.refusals.first(self.obj.key, self.decision.status)
+        )
         if not significant(old, new):
             return
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from modelrollout.core.model import Key
+from modelrollout.core.model import Key, Phase
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.errors import Denied, RolloutError, SpecError
@@ -56,16 +56,28 @@ class Refusals:
         """Nothing is refused (any more)."""
         self._known.pop(key, None)
 
+    def first(self, key: Key, status: RolloutStatus) -> RolloutStatus:
+        """The decided `status` of a rollout that nothing was written for yet, as that of one that can't begin."""
+        refusal = self._known.get(key)
+        if refusal is None:
+            return status
+        return replace(status, phase=Phase.INVALID, reason=refusal.reason, message=str(refusal.error))
+
     def told(self, key: Key, status: RolloutStatus) -> RolloutStatus:
-        """`status` with a standing refusal in its conditions: not `Ready`, and `Stalled`. All else stays."""
+        """`status` with a standing refusal in its conditions: neither `Ready` nor `Reconciling`, but `Stalled`.
+
+        All else stays. A condition that is `Reconciling` beside it would hide it from GitOps tools.
+        """
         refusal = self._known.get(key)
         if refusal is None:
             return status
 
         def over(condition: Condition) -> Condition:
-            if condition.type not in (ConditionType.READY, ConditionType.STALLED):
+            if condition.type not in (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED):
                 return condition
             value = str(condition.type == ConditionType.STALLED)
+            if condition.type == ConditionType.RECONCILING and condition.status == value:
+                return condition
             return replace(
                 condition, status=value, reason=refusal.reason, message=str(refusal.error), since=refusal.since
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelrollout.core.conditions import rendered
+from modelrollout.core.decide import decide
 from modelrollout.core.model import (
     FULL,
     ZERO,
@@ -13,9 +15,12 @@ from modelrollout.core.model import (
 )
 from modelrollout.core.observation import (
     RouteSeen,
+    SpecProblem,
     WorkloadAbsent,
 )
-from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.reasons import ConditionType, EventReason, Reason
+from modelrollout.core.situation import Situation
+from modelrollout.core.status import RolloutStatus
 from tests.scene import LEGACY, World, make_spec, reasons, started
 
 
@@ -131,3 +136,23 @@ def test_blocking_mode_is_in_progress_until_the_end() -> None:
     assert ready is not None
     assert reconciling is not None
     assert (ready.status, reconciling.status) == ("True", "False")
+
+
+def pair(status: RolloutStatus) -> tuple[str, str]:
+    """`Reconciling` and `Stalled`."""
+    found = [status.condition(kind) for kind in (ConditionType.RECONCILING, ConditionType.STALLED)]
+    return tuple(c.status if c else "" for c in found)  # type: ignore[return-value]  # two of them
+
+
+def test_bug_an_unreadable_spec_in_a_blocking_rollout_was_reconciling_beside_stalled() -> None:
+    world = started(100, blocking=True)
+    assert pair(world.state) == ("True", "False")
+    obs = replace(world.observe(), problem=SpecProblem("InvalidSpec", "spec.steps: is empty"), generation=2)
+    assert pair(decide(None, world.state, obs, world.now).status) == ("False", "True")
+
+
+def test_bug_a_revert_of_a_disputed_route_was_reconciling_beside_stalled() -> None:
+    world = started(100)
+    disputed = replace(world.state, phase=Phase.ROLLING_BACK, reason=Reason.ROUTE_CONFLICT)
+    s = Situation(world.spec, disputed, world.observe(), world.now)
+    assert pair(rendered(s)) == ("False", "True")
