@@ -88,6 +88,23 @@ async def test_a_decision_that_always_changes_something_is_slowed_down() -> None
     await world.stop()
 
 
+async def test_bug_a_moment_gone_by_that_changes_nothing_was_looked_at_without_a_pause() -> None:
+    spec, looks = quick("fraud"), 0
+
+    def impatient(_: RolloutSpec | None, status: RolloutStatus | None, __: Observation, now: float) -> Decision:
+        nonlocal looks
+        looks += 1
+        assert looks < 1000, "time does not go on"
+        return Decision(status or RolloutStatus(), wake_at=now - 1)
+
+    world = build(decider=impatient)
+    world.api.create(spec)
+    await world.start()
+    await asyncio.sleep(60)
+    assert 50 < looks < 70
+    await world.stop()
+
+
 async def test_an_unreadable_object_is_told_so_once() -> None:
     world = build()
     key = world.api.create(problem="spec.steps: must not be empty")

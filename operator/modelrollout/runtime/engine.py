@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 WORKERS = 16
 SPINS = 20
 """Decisions in a row for one key that each changed something: more is a loop, and is slowed down as a fault."""
+AGAIN = 1.0
+"""Seconds until a look is repeated that was asked for at a moment gone by and found nothing to change."""
 LAPSED = 0.5
 """Seconds after which a look is tried again that began without the right to write."""
 BUG_CAP = 300.0
@@ -207,7 +209,9 @@ class Engine:
             self._spins.pop(key, None)
             self._p.backoff.reset(key)
         if decision.wake_at is not None:
-            self._p.queue.add_after(key, decision.wake_at - self._p.clock.now(), urgent)
+            left = decision.wake_at - self._p.clock.now()
+            # A moment that is over and has changed nothing waits for news, such as the step's first evidence.
+            self._p.queue.add_after(key, left if left > 0 or committed.changed else AGAIN, urgent)
 
     def _failed(self, work: Work, error: Exception) -> str:
         """Say what went wrong, and plan the next try by its class."""
