@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart image
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ image: venv ## the operator's image, without a container engine, and its SBOM: d
 	$(PY) -m e2e.image --out dist/modelrollout.tar
 	$(PY) -m e2e.sbom --out dist/modelrollout.spdx.json
 
+gitops: venv ## play rollouts, and write what Argo CD, kstatus and Flux say of them (a minute; first time two)
+	$(PY) -m e2e.gitops --write
+
 chart: venv ## write the chart's copies of the CRDs and its README
 	$(PY) -m e2e.chart --write
 
@@ -49,7 +52,7 @@ crds-check: venv ## fail when crds/ is not current
 	$(PY) -m modelrollout.api.crd --check crds --docs docs/reference/api.md
 
 unit: venv ## tests that need no server
-	$(PY) -m pytest tests -m "not apiserver"
+	$(PY) -m pytest tests -m "not apiserver and not kstatus"
 
 test: venv lint crds-check ## everything that needs no full cluster, with a real API server
 	@$(PY) -m e2e.cluster prepare
