@@ -1,12 +1,13 @@
 // Command kstatus tells what GitOps tools see in objects: one JSON object a line in, one line of JSON out for each.
 //
-// The health expressions of Flux are read from the file given as argument: a JSON object with `current`, and optionally
-// `failed` and `inProgress`, as in `spec.healthCheckExprs` of a Kustomization. A line that can't be judged is answered
+// The health expressions of Flux are read from the file given as argument: a JSON object, one entry of
+// `spec.healthCheckExprs` of a Kustomization; a field that Flux does not know is refused. A line that can't be judged is answered
 // with `error`; the program ends with 1 when its input or the expressions can't be read.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,11 +44,13 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	var expressions kustomize.HealthCheckExpressions
-	if err := json.Unmarshal(text, &expressions); err != nil {
+	var check kustomize.CustomHealthCheck
+	strict := json.NewDecoder(bytes.NewReader(text))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&check); err != nil {
 		return fmt.Errorf("%s: %w", os.Args[1], err)
 	}
-	flux, err := cel.NewStatusEvaluator(&expressions)
+	flux, err := cel.NewStatusEvaluator(&check.HealthCheckExpressions)
 	if err != nil {
 		return fmt.Errorf("%s: %w", os.Args[1], err)
 	}

@@ -18,6 +18,9 @@ YAML = frozenset({"yaml", "yml"})
 ELSEWHERE = ROOT / "examples" / "rbac.yaml"
 """Objects in a namespace that the same file makes: tests of the operator inside a cluster apply them."""
 
+FLUX = ROOT / "examples" / "flux"
+"""Objects of Flux, whose CRDs are not there; tests/contract/gitops has Flux's own code read them."""
+
 SCENARIOS = ROOT / "examples" / "scenarios"
 """Beside its rollout, files for `modelrollout simulate`: no objects. Its own tests read them."""
 
@@ -33,7 +36,7 @@ class Shown:
 def shown() -> Iterator[Shown]:
     for path in sorted((ROOT / "examples").rglob("*.yaml")):
         text = path.read_text()
-        if path == ELSEWHERE or (path.parent == SCENARIOS and not objects(text)):
+        if path == ELSEWHERE or path.parent == FLUX or (path.parent == SCENARIOS and not objects(text)):
             continue
         yield Shown(str(path.relative_to(ROOT)), text)
     for page in pages():

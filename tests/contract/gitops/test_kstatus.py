@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.gitops.readers import KUSTOMIZATION, View, program, views
+from e2e.gitops.readers import KUSTOMIZATION, Unjudged, View, expressions, program, views
 from e2e.gitops.scripts import stories
 from e2e.gitops.stories import Seen, record
 from e2e.gitops.table import LEAVING, PAGE, UNSEEN, Judged, conditions, differs, explained, judged, page, situation
@@ -121,7 +121,13 @@ def _kstatus(obj: dict[str, Any], tmp_path: Path) -> str:
     return program([obj], tmp_path)[0]["kstatus"]
 
 
-def test_the_example_waits_for_all_of_it() -> None:
+def test_the_example_waits_by_the_expressions_that_are_tested() -> None:
     spec = yaml.safe_load(KUSTOMIZATION.read_text())["spec"]
     assert spec["wait"] is True
-    assert set(spec["healthCheckExprs"][0]) == {"apiVersion", "kind", "current", "failed", "inProgress"}
+    assert spec["healthCheckExprs"] == [expressions()]
+
+
+def test_a_field_that_flux_does_not_know_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2e.gitops.readers.expressions", lambda: expressions() | {"progressing": "true"})
+    with pytest.raises(Unjudged, match="progressing"):
+        program([], tmp_path)
