@@ -14,7 +14,7 @@ from modelrollout.core.observation import (
     WorkloadAbsent,
 )
 from modelrollout.core.reasons import ConditionType, Reason
-from modelrollout.core.situation import Situation
+from modelrollout.core.situation import AT_REST, Situation
 from modelrollout.core.status import Condition, RolloutStatus, SliStatus, Summary
 from modelrollout.core.wording import assessment, burn, ledger, percent, phase_step
 
@@ -111,17 +111,39 @@ def _made(s: Situation, kind: ConditionType, value: bool | None, reason: str, me
     return Condition(kind, text, reason or Reason.NOT_EVALUATED, message, s.now, s.obs.generation)
 
 
+def _unread(s: Situation) -> bool:
+    """Whether the spec can't be read, while the status tells how the last one that could be read ended."""
+    problem = s.obs.problem
+    return s.status.phase in AT_REST and problem is not None and problem.reason == Reason.INVALID_SPEC
+
+
+def _awaited(s: Situation) -> bool:
+    """Whether the spec asks for a revision that has not begun, while the status tells how the last one ended."""
+    backends = (s.spec.legacy.service, s.spec.candidate.service)
+    asked = (s.obs.revision or s.status.revision, backends) == (s.status.revision, s.status.backends)
+    return s.status.phase in AT_REST and not asked and bool(s.status.revision)
+
+
+def _over(s: Situation, phase: Phase) -> bool:
+    """Whether what the spec asks for now has ended in this phase."""
+    return s.status.phase is phase and not _awaited(s) and not _unread(s)
+
+
 def _moving(s: Situation) -> bool:
-    return s.status.phase in (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK)
+    moving = s.status.phase in (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK)
+    return moving or _awaited(s)
 
 
 def _stuck(s: Situation) -> bool:
-    return s.status.phase in (Phase.ROLLED_BACK, Phase.INVALID) or s.status.reason == Reason.ROUTE_CONFLICT
+    over = s.status.phase is Phase.INVALID or _over(s, Phase.ROLLED_BACK)
+    return over or _unread(s) or s.status.reason == Reason.ROUTE_CONFLICT
 
 
 def _ready(s: Situation) -> Condition:
+    if _unread(s) and s.obs.problem:
+        return _made(s, ConditionType.READY, False, Reason.INVALID_SPEC, s.obs.problem.problem)
     bad = _stuck(s) or s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s))
-    reason = Reason.ROLLED_BACK if s.status.phase is Phase.ROLLED_BACK else (s.status.reason or Reason.IDLE)
+    reason = Reason.ROLLED_BACK if _over(s, Phase.ROLLED_BACK) else (s.status.reason or Reason.IDLE)
     return _made(s, ConditionType.READY, not bad, reason, s.status.message)
 
 
@@ -133,14 +155,18 @@ def _reconciling(s: Situation) -> Condition:
 
 
 def _stalled(s: Situation) -> Condition:
+    if _unread(s) and s.obs.problem:
+        return _made(s, ConditionType.STALLED, True, Reason.INVALID_SPEC, s.obs.problem.problem)
     value = _stuck(s)
-    reason = Reason.ROLLED_BACK if s.status.phase is Phase.ROLLED_BACK else s.status.reason
+    reason = Reason.ROLLED_BACK if _over(s, Phase.ROLLED_BACK) else s.status.reason
     return _made(
         s, ConditionType.STALLED, value, reason if value else Reason.IN_PROGRESS, s.status.message if value else ""
     )
 
 
 def _accepted(s: Situation) -> Condition:
+    if _unread(s) and s.obs.problem:
+        return _made(s, ConditionType.ACCEPTED, False, Reason.INVALID_SPEC, s.obs.problem.problem)
     wrong = s.status.phase is Phase.INVALID and s.status.reason in (*_SPEC_REASONS, Reason.ROUTE_NOT_ACCEPTED)
     text = s.status.message if wrong else "; ".join(s.status.notes)
     return _made(s, ConditionType.ACCEPTED, not wrong, s.status.reason if wrong else Reason.ACCEPTED, text)
@@ -231,9 +257,7 @@ def _budget(s: Situation) -> Condition:
 
 def _promoted(s: Situation) -> Condition:
     # What the spec asks for now: while the next revision waits for legacy, `kubectl wait` must not see the last one.
-    backends = (s.spec.legacy.service, s.spec.candidate.service)
-    asked = (s.obs.revision or s.status.revision, backends) == (s.status.revision, s.status.backends)
-    value = s.status.phase is Phase.PROMOTED and asked
+    value = _over(s, Phase.PROMOTED)
     return _made(
         s,
         ConditionType.PROMOTED,
@@ -244,7 +268,7 @@ def _promoted(s: Situation) -> Condition:
 
 
 def _rolled_back(s: Situation) -> Condition:
-    value = s.status.phase is Phase.ROLLED_BACK
+    value = _over(s, Phase.ROLLED_BACK)
     entry = next((r for r in reversed(s.status.rejected) if r.revision == s.status.revision), None)
     reason = entry.reason if value and entry else Reason.NOT_ROLLED_BACK
     return _made(s, ConditionType.ROLLED_BACK, value, reason, s.status.message if value else "")

@@ -15,7 +15,7 @@ from modelrollout.core.observation import Observation, PreflightPassed
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
 from modelrollout.core.route_policy import kept, returned, settled, shape
-from modelrollout.core.situation import Draft, Policy, Situation
+from modelrollout.core.situation import AT_REST, Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
 from modelrollout.core.triggers import rollback_trigger
@@ -108,19 +108,17 @@ def _unreadable(before: RolloutStatus, obs: Observation, now: float) -> Decision
     if obs.deleting:
         return Decision(before, DropFinalizer() if obs.finalizer else None, urgent=True)
     message = obs.problem.problem if obs.problem else "the object can't be read"
-    status = replace(
-        before,
-        observed_generation=obs.generation,
-        leader_epoch=max(obs.epoch, before.leader_epoch),
-        phase=Phase.INVALID,
-        reason=Reason.INVALID_SPEC,
-        message=message,
-    )
+    status = replace(before, observed_generation=obs.generation, leader_epoch=max(obs.epoch, before.leader_epoch))
+    if not before.revision or before.phase not in AT_REST:
+        # At rest the conditions tell: the phase says who has the users, and which revision may not start again.
+        status = replace(status, phase=Phase.INVALID, reason=Reason.INVALID_SPEC, message=message)
     told = {
         ConditionType.READY: "False",
         ConditionType.RECONCILING: "False",
         ConditionType.STALLED: "True",
         ConditionType.ACCEPTED: "False",
+        ConditionType.PROMOTED: "False",
+        ConditionType.ROLLED_BACK: "False",
     }
     others = tuple(c for c in before.conditions if c.type not in told)
     old = {c.type: c for c in before.conditions}

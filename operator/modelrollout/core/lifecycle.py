@@ -20,6 +20,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended, roll_back
 from modelrollout.core.situation import (
+    AT_REST,
     Draft,
     Situation,
     grid_from,
@@ -33,8 +34,6 @@ from modelrollout.core.situation import (
 )
 from modelrollout.core.status import Holds, RolloutStatus
 from modelrollout.core.wording import duration, percent, share
-
-AT_REST = frozenset({Phase.IDLE, Phase.PROMOTED, Phase.ROLLED_BACK})
 
 RELEASE_WAIT = 20.0
 """Seconds that a deletion waits for a legacy without ready endpoints before it lets go."""
@@ -113,7 +112,6 @@ def new_revision(s: Situation) -> Draft | None:
     if s.under_way:
         status = ended(s, status, "Superseded", Reason.SUPERSEDED, f"revision {revision} came")
     legacy_hash = s.obs.legacy.template_hash if isinstance(s.obs.legacy, WorkloadSeen) else ""
-    known = status.is_rejected(revision)
     again = revision == (status.history[-1].revision if status.history else "")
     fresh = RolloutStatus(
         observed_generation=status.observed_generation,
@@ -135,14 +133,8 @@ def new_revision(s: Situation) -> Draft | None:
         conditions=status.conditions,
         handled=status.handled,
     )
-    if known:
-        entry = next(r for r in status.rejected if r.revision == revision)
-        fresh = replace(
-            fresh,
-            phase=Phase.ROLLED_BACK,
-            reason=entry.reason,
-            message=f"revision {revision} was rolled back before ({entry.reason}): a Retry action starts it again",
-        )
+    if status.is_rejected(revision):
+        fresh = _rejected_before(fresh)
     elif _same(s):
         fresh = replace(fresh, phase=Phase.IDLE, reason=Reason.SAME_AS_LEGACY, message="candidate and legacy are equal")
     if not s.exposed:
@@ -161,6 +153,12 @@ def new_revision(s: Situation) -> Draft | None:
         urgent=True,
         wake_at=s.now,
     )
+
+
+def _rejected_before(status: RolloutStatus) -> RolloutStatus:
+    entry = next(r for r in status.rejected if r.revision == status.revision)
+    text = f"revision {status.revision} was rolled back before ({entry.reason}): a Retry action starts it again"
+    return replace(status, phase=Phase.ROLLED_BACK, reason=entry.reason, message=text)
 
 
 def _found_at_full(s: Situation, fresh: RolloutStatus) -> Draft:
@@ -193,6 +191,9 @@ def preflight(s: Situation) -> Draft | None:
     """Everything that must be true before the first request is at stake."""
     if s.status.step is not None or s.status.phase not in (Phase.PREFLIGHT, Phase.INVALID, Phase.PAUSED):
         return None
+    if s.status.is_rejected(s.status.revision):
+        # Asked for again after something that was Invalid, such as a commit that was taken back.
+        return Draft(_rejected_before(s.status), wake_at=s.now)
     return _workloads(s) or _route(s) or _metrics(s) or _budget(s) or _start(s)
 
 

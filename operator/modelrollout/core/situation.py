@@ -23,6 +23,7 @@ from modelrollout.core.status import DecisionRecord, Holds, RolloutStatus, SliSt
 from modelrollout.core.wording import percent
 
 ACTIVE = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
+AT_REST = frozenset({Phase.IDLE, Phase.PROMOTED, Phase.ROLLED_BACK})
 
 RAISE = "Raise"
 """Action of the record of a raise."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision, Move, SetWeight
 from modelrollout.core.invariants import forbidden
-from modelrollout.core.lifecycle import AT_REST
 from modelrollout.core.model import Epoch, Key, RolloutSpec
 from modelrollout.core.observation import Observation
+from modelrollout.core.situation import AT_REST
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import Bug, Conflict, Denied, Gone, SpecError, Throttled, Transient
 from modelrollout.ports import Clock, Journal

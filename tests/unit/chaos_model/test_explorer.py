@@ -18,7 +18,7 @@ from e2e.chaos.model.state import NOW, aged, canonical, key
 from e2e.chaos.model.walk import walk
 from modelrollout.core import decide, lifecycle, steps, triggers
 from modelrollout.core.intents import Move, SetWeight
-from modelrollout.core.lifecycle import finalizer, new_revision
+from modelrollout.core.lifecycle import finalizer, new_revision, preflight
 from modelrollout.core.model import FULL
 from modelrollout.core.observation import EvidenceSeen
 from modelrollout.core.reasons import Reason
@@ -59,11 +59,17 @@ def ordered(*changed: Policy, without: tuple[Policy, ...] = ()) -> tuple[Policy,
 
 
 def forgets_the_rejected(patch: pytest.MonkeyPatch) -> None:
-    def anew(s: Situation) -> Draft | None:
-        draft = new_revision(replace(s, status=replace(s.status, rejected=())))
-        return draft and replace(draft, status=replace(draft.status, rejected=s.status.rejected))
+    def blind(policy: Policy) -> Policy:
+        def anew(s: Situation) -> Draft | None:
+            draft = policy(replace(s, status=replace(s.status, rejected=())))
+            known = s.status.rejected
+            return draft and replace(draft, status=replace(draft.status, rejected=(*known, *draft.status.rejected)))
 
-    patch.setattr(decide, "POLICIES", tuple(anew if p is new_revision else p for p in decide.POLICIES))
+        return anew
+
+    # Each of the two stops a rejected revision by itself.
+    both = (new_revision, preflight)
+    patch.setattr(decide, "POLICIES", tuple(blind(p) if p in both else p for p in decide.POLICIES))
 
 
 def passes_without_evidence(patch: pytest.MonkeyPatch) -> None:

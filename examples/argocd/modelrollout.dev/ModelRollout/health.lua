@@ -16,11 +16,16 @@ local health = {
   Invalid = "Degraded",
 }
 local found = {status = health[status.phase] or "Progressing", message = status.message or status.phase}
+local stalled = nil
 for _, condition in ipairs(status.conditions or {}) do
   if condition.type == "Stalled" and condition.status == "True" then
-    found = {status = "Degraded", message = condition.message}
+    stalled = {status = "Degraded", message = condition.message}
+  elseif condition.type == status.phase and condition.status ~= "True" then
+    -- The phase tells how the last revision ended; the one that is asked for now has not begun.
+    found = {status = "Progressing", message = found.message}
   end
 end
+found = stalled or found
 local annotations = obj.metadata.annotations or {}
 local running = found.status == "Progressing" or found.status == "Suspended"
 if running and status.phase ~= "RollingBack" and annotations["modelrollout.dev/argocd-waits"] == "false" then
