@@ -214,7 +214,7 @@ class World:
 
     def _route(self, weight: Weight, segments: Weight) -> None:
         self.version += 1
-        self.route = RouteSeen(weight, segments, str(self.version), accepted=True)
+        self.route = RouteSeen(weight, segments, str(self.version), accepted=True, generation=self.version)
         self.writes.append(f"route {weight}")
 
     def settle(self, *, rounds: int = 30) -> None:
@@ -238,7 +238,7 @@ class World:
     def edit_route(self, weight: int) -> None:
         """Somebody else changes the weight by hand."""
         self.version += 1
-        self.route = RouteSeen(Weight(weight * 100), ZERO, str(self.version), accepted=True)
+        self.route = RouteSeen(Weight(weight * 100), ZERO, str(self.version), accepted=True, generation=self.version)
 
     def act(self, verb: ActionVerb, *, revision: str | None = None, reason: str = "test") -> str:
         uid = f"uid-{len(self.writes)}-{verb}-{self.now}"

@@ -21,10 +21,12 @@ from modelrollout.core.situation import (
     stay,
     warn,
 )
+from modelrollout.core.status import StepState
 from modelrollout.core.wording import percent
 
 UNFINISHED = 60.0
-"""Seconds after a raise within which a route at the weight before it is our own unfinished work, changed or not."""
+"""Seconds after a raise within which a route at the weight before it is our own unfinished work, although it has been
+changed since: once, since others lower weights too."""
 
 
 def shape(s: Situation) -> Draft | None:
@@ -81,32 +83,43 @@ def kept(s: Situation) -> Draft | None:
         return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
     if wanted > route.weight and not _enough(s, wanted):
         return None
+    own, disputed = _own_raise(s, route), s.status.holds.foreign is not None
+    if not own and disputed and not _own_shape(s, route.weight):
+        return _asked(s, route, wanted)
     if route.weight == ZERO and s.under_way and s.evidence is None and not _own_shape(s, route.weight):
         # Nothing may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
         if isinstance(s.obs.evidence, EvidenceUnreachable):
             return None
         text = f"the route is at 0 %: the evidence is asked for before the candidate gets {percent(wanted)} % again"
         return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
-    if _own_raise(s, route):
-        return restore(anew(s), wanted, f"finishing the step to {percent(wanted)} %", segments=segments)
+    if own:
+        return restore(
+            anew(_doubted(s, route)), wanted, f"finishing the step to {percent(wanted)} %", segments=segments
+        )
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"
         status = noted(s, s.status, RETURN, Reason.PROGRESSING, text, wanted)
         return restore(anew(replace(s, status=status)), wanted, text, segments=segments)
-    text = f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
-    if s.status.holds.foreign is None:
-        return _put_back(s, wanted, text, segments=segments)
-    asked = f"{text} again: put the weights back or send a Resume action; the weight is left as it is"
+    return _put_back(s, wanted, _changed(route, wanted), segments=segments)
+
+
+def _changed(route: RouteSeen, wanted: Weight) -> str:
+    return f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
+
+
+def _asked(s: Situation, route: RouteSeen, wanted: Weight) -> Draft:
+    """The weight of others stays, whichever it is: it was put back once, and they have changed it again."""
+    text = f"{_changed(route, wanted)} again: put the weights back or send a Resume action; the weight is left as it is"
     seen = replace(s, status=replace(s.status, weight=route.weight))
     if s.under_way:
         if s.status.reason != Reason.ROUTE_CONFLICT:
             # What comes in at a weight that nobody promised is not carried on.
             seen = replace(seen, status=replace(seen.status, checkpoints=carried(s)))
-        return paused(seen, Reason.ROUTE_CONFLICT, asked)
-    draft = stay(seen, s.status.phase, Reason.ROUTE_CONFLICT, asked)
+        return paused(seen, Reason.ROUTE_CONFLICT, text)
+    draft = stay(seen, s.status.phase, Reason.ROUTE_CONFLICT, text)
     if s.status.reason == Reason.ROUTE_CONFLICT:
         return draft
-    return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, asked),))
+    return replace(draft, announcements=(warn(EventReason.ROUTE_CONFLICT, text),))
 
 
 def _put_back(s: Situation, wanted: Weight, text: str, *, segments: bool) -> Draft:
@@ -146,14 +159,28 @@ def _own_shape(s: Situation, seen: Weight) -> bool:
 
 
 def _own_raise(s: Situation, seen: RouteSeen) -> bool:
-    """Whether the route is as it was when the raise was decided: by its generation, without one by time and weight."""
+    """Whether the route is as it was when the raise was decided: by its generation, else, once, by time and weight."""
     step = s.status.step
-    if s.under_way and step is not None and step.route and seen.generation == step.route and seen.weight < step.weight:
+    if s.under_way and step is not None and _untouched(step, seen) and seen.weight < step.weight:
         return True
     raised = next((record.at for record in reversed(s.status.decisions) if record.action in (RAISE, RETURN)), None)
     # Not since `step.started`, which each finish moves: who lowers the weight again and again is no crash of ours.
     if not s.under_way or step is None or raised is None or s.now - raised > UNFINISHED:
         return False
+    if s.status.holds.foreign is not None:
+        return False
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO
     return seen.weight in (before, ZERO) and seen.weight < step.weight
+
+
+def _untouched(step: StepState, seen: RouteSeen) -> bool:
+    return step.route != 0 and seen.generation == step.route
+
+
+def _doubted(s: Situation, seen: RouteSeen) -> Situation:
+    """`s` that remembers a put-back when somebody may have lowered what is taken for our own unfinished raise."""
+    step = s.status.step
+    if step is None or seen.generation == 0 or _untouched(step, seen):
+        return s
+    return replace(s, status=replace(s.status, holds=replace(s.status.holds, foreign=s.now)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelrollout.core.model import (
+    ActionVerb,
     Labels,
     Margin,
     Phase,
@@ -16,6 +17,7 @@ from modelrollout.core.model import (
     Weight,
 )
 from modelrollout.core.observation import (
+    EvidencePending,
     EvidenceSeen,
     PreflightPassed,
     SliCheckpoint,
@@ -189,6 +191,50 @@ def test_bug_a_finished_raise_does_not_move_the_moment_from_which_edits_are_fore
     world.edit_route(5)
     world.settle()
     assert EventReason.ROUTE_CONFLICT in reasons(world)
+
+
+def test_bug_who_lowered_the_weight_again_within_a_minute_of_the_raise_was_overruled_for_ever() -> None:
+    """A GitOps tool put Git's weight back at each sync, and each time it was taken for a raise that was cut short."""
+    world = started(5, 25, 100)
+    puts = len(world.writes)
+    world.edit_route(0)
+    world.run(15)
+    assert world.weight == 5, "once it may be our own raise, cut short"
+    world.edit_route(0)
+    world.run(10)
+    assert (world.weight, world.state.phase, world.state.reason) == (0, Phase.PAUSED, Reason.ROUTE_CONFLICT)
+    assert "somebody changed the route from 5 % to 0 % again" in world.state.message
+    world.run(300)
+    assert world.writes[puts:].count("route 500") == 1, "never again without a person"
+    assert world.state.reason == Reason.ROUTE_CONFLICT
+    world.act(ActionVerb.RESUME)
+    world.run(15)
+    assert (world.weight, world.state.phase) == (5, Phase.PROGRESSING)
+
+
+def test_bug_each_raise_gave_a_new_minute_in_which_lowering_was_overruled() -> None:
+    """Steps of ten seconds: every sync met a raise that was younger than a minute."""
+    world = started(5, 25, 50, 100, min_duration=10.0)
+    world.edit_route(0)
+    world.run(10)
+    assert world.weight == 5
+    world.run(10)
+    assert world.weight == 25
+    world.edit_route(5)
+    world.run(120)
+    assert (world.weight, world.state.reason) == (5, Reason.ROUTE_CONFLICT), "also at the weight of the step before"
+
+
+def test_a_disputed_route_at_nothing_stays_disputed_for_who_takes_over() -> None:
+    world = started(5, 25, 100)
+    for _ in range(2):
+        world.edit_route(0)
+        world.run(15)
+    told = len(world.told)
+    world.evidence = EvidencePending()
+    world.run(30)
+    assert (world.state.phase, world.state.reason) == (Phase.PAUSED, Reason.ROUTE_CONFLICT)
+    assert world.told[told:] == []
 
 
 def test_steps_edited_to_fewer_than_the_present_one() -> None:
