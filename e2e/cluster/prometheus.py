@@ -22,7 +22,7 @@ from e2e.cluster import artifacts, remote_write
 from e2e.cluster.remote_write import Sample
 from e2e.cluster.scrape import kubernetes_config, static_config
 
-__all__ = ["Prometheus", "PrometheusFailed", "Result", "binary", "command", "kubernetes_config"]
+__all__ = ["Prometheus", "PrometheusFailed", "Result", "binary", "command", "kubernetes_config", "promtool"]
 
 VERSION = "3.15.0"
 PACKAGE = "github.com/prometheus/prometheus/cmd/prometheus"
@@ -54,6 +54,19 @@ def binary() -> Path:
         ldflags=f"-s -w -X github.com/prometheus/common/version.Version={VERSION}",
         label=f"Prometheus {VERSION}",
         estimate_s=150,
+    )
+
+
+def promtool() -> Path:
+    """The rule checker of the same Prometheus; built on first use (about 100 s on two cores)."""
+    return artifacts.go_binary(
+        "promtool",
+        module_dir=MODULE.with_name("promtool"),
+        package=PACKAGE.replace("cmd/prometheus", "cmd/promtool"),
+        tags=TAGS,
+        ldflags=f"-s -w -X github.com/prometheus/common/version.Version={VERSION}",
+        label=f"promtool {VERSION}",
+        estimate_s=100,
     )
 
 
