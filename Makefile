@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ image: venv ## the operator's image, without a container engine, and its SBOM: d
 
 gitops: venv ## play rollouts, and write what Argo CD, kstatus and Flux say of them (a minute; first time two)
 	$(PY) -m e2e.gitops --write
+
+release-check: venv ## is this a release; then image, chart package, SBOM and their sums in dist/VERSION/ (RELEASE=--trial: though it is none)
+	$(PY) -m e2e.release $(RELEASE)
 
 chart: venv ## write the chart's copies of the CRDs and its README
 	$(PY) -m e2e.chart --write

@@ -103,7 +103,8 @@ def run(*argv: str) -> str:
     """What helm prints. Raises Refused."""
     done = subprocess.run([helm.binary(), *argv], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Refused(done.stderr)
+        # `helm lint` says what is wrong on its standard output.
+        raise Refused(done.stderr + done.stdout)
     return done.stdout
 
 
