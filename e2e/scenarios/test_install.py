@@ -2,81 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.cluster import helm
+from e2e.audited import writes
 from e2e.cluster.embedded import EmbeddedCluster
-from e2e.image import archive
-from e2e.install import source
-from e2e.models import image, records
+from e2e.installed import HOME, SERVED, TEST, Release, prepare
+from e2e.models import records
 from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, ERRORS, hold_at, open_play, steps
-from e2e.stage import ROOT, Stage, until
+from e2e.stage import Stage, until
 
 pytestmark = pytest.mark.timeout(900)
 
-HOME, RELEASE = "modelrollout", "modelrollout"
-SERVED = "serving"
-INSTALL, TEST, UPGRADE, UNINSTALL = tomllib.loads((ROOT / "docs" / "commands.toml").read_text())["helm"]
+SCRAPE = "2s"
+SHARD = "fraud"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[EmbeddedCluster]:
+def release() -> Iterator[Release]:
     """A full cluster with the chart installed as the documentation says; rollouts in one namespace are served."""
-    made = EmbeddedCluster(f"install-{os.getpid()}", ephemeral=True, scrape="2s")
+    made = EmbeddedCluster(f"install-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
     made.up("full")
     try:
-        made.load_image(image.archive())
-        made.load_image(archive(name="registry.example.com/modelrollout", tag="0.1.0"))
-        for namespace in (HOME, SERVED):
-            made.exec(["kubectl", "create", "namespace", namespace])
-        made.exec(["kubectl", "label", "namespace", HOME, "pod-security.kubernetes.io/enforce=restricted"])
-        typed(made, f"{INSTALL} --set networkPolicy.enabled=true")
-        made.exec(["kubectl", "apply", "-f", "-"], input_text=json.dumps(source(made.prometheus_url, "2s")))
-        yield made
+        prepare(made)
+        made.exec(["kubectl", "create", "namespace", SERVED])
+        installed = Release(made)
+        installed.install("--set networkPolicy.enabled=true", scrape=SCRAPE)
+        yield installed
     finally:
         made.down()
 
 
 @pytest.fixture(scope="module")
-def everywhere(cluster: EmbeddedCluster) -> EmbeddedCluster:
+def everywhere(release: Release) -> Release:
     """From now on rollouts of all namespaces are served."""
-    typed(cluster, f"{UPGRADE} --set scope=cluster --set-json 'namespaces=[]'")
-    return cluster
-
-
-def typed(cluster: EmbeddedCluster, command: str) -> str:
-    """What a command line prints; it must succeed."""
-    return cluster.exec(["bash", "-c", f'PATH="{helm.binary().parent}:$PATH"; {command}'], timeout_s=300).stdout
-
-
-def logs(cluster: EmbeddedCluster) -> str:
-    """The last lines of every operator pod."""
-    chosen = "app.kubernetes.io/component=operator"
-    argv = ["kubectl", "-n", HOME, "logs", "-l", chosen, "--tail=15", "--prefix", "--all-containers"]
-    return cluster.exec(argv, check=False).stdout
-
-
-def leader(cluster: EmbeddedCluster) -> str | None:
-    """Name of the pod that holds the Lease."""
-    done = cluster.exec(["kubectl", "-n", HOME, "get", "lease", RELEASE, "-o", "json"], check=False)
-    holder: str = json.loads(done.stdout)["spec"].get("holderIdentity") or "" if done.returncode == 0 else ""
-    return holder.partition("_")[0] or None
+    release.upgrade("--set scope=cluster --set-json 'namespaces=[]'")
+    return release
 
 
 @pytest.fixture
-def stages(cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[Callable[[str], Stage]]:
+def stages(release: Release, tmp_path: Path) -> Iterator[Callable[[str], Stage]]:
     """Make a stage in a namespace of its own, or in the one that is there; removed after the test."""
     made: list[Stage] = []
 
     def make(name: str) -> Stage:
-        stage = Stage(cluster, name, tmp_path / name, told=lambda: logs(cluster))
+        stage = Stage(release.cluster, name, tmp_path / name, told=release.logs)
         if name != SERVED:
             stage.create()
         made.append(stage)
@@ -87,8 +61,8 @@ def stages(cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[Callable[[str],
         stage.remove()
 
 
-def test_the_charts_own_test_passes(cluster: EmbeddedCluster) -> None:
-    assert "Succeeded" in typed(cluster, TEST)
+def test_the_charts_own_test_passes(release: Release) -> None:
+    assert "Succeeded" in release.typed(TEST)
 
 
 def test_a_good_candidate_is_promoted_and_nobody_notices(stages: Callable[[str], Stage]) -> None:
@@ -99,21 +73,16 @@ def test_a_good_candidate_is_promoted_and_nobody_notices(stages: Callable[[str],
 
 
 def test_a_leader_whose_pod_is_deleted_is_replaced_and_the_standby_reverts(
-    everywhere: EmbeddedCluster, stages: Callable[[str], Stage]
+    everywhere: Release, stages: Callable[[str], Stage]
 ) -> None:
-    cluster, stage = everywhere, stages("failover")
+    stage = stages("failover")
     load = open_play(stage, wanted=hold_at(25), slis=[ERRORS])
     stage.wait_weight(25, seconds=90)
-    first = until("somebody leads", lambda: leader(cluster), seconds=20)
-    cluster.exec(["kubectl", "-n", HOME, "delete", "pod", first, "--force", "--grace-period=0"])
+    first = everywhere.led()
+    stage.cluster.exec(["kubectl", "-n", HOME, "delete", "pod", first, "--force", "--grace-period=0"])
     killed = time.monotonic()
     stage.behave(CANDIDATE, errors=0.3)
-
-    def other() -> str | None:
-        now = leader(cluster)
-        return now if now != first else None
-
-    until("the standby leads", other, seconds=25)
+    until("the standby leads", lambda: everywhere.leader() not in (first, None), seconds=25)
     print(f"the standby led {time.monotonic() - killed:.1f} s after its leader's pod was deleted")
     status = stage.wait_phase("RolledBack", seconds=60)
     assert status["incident"]["reason"] in BAD_ANSWERS, status["incident"]
@@ -121,20 +90,52 @@ def test_a_leader_whose_pod_is_deleted_is_replaced_and_the_standby_reverts(
     load.stop()
 
 
-def test_upgrading_and_uninstalling_in_mid_rollout_leaves_the_traffic_where_it_is(
-    everywhere: EmbeddedCluster, stages: Callable[[str], Stage]
+def test_a_shard_takes_a_rollout_over_in_mid_step_and_its_traffic_stays(
+    everywhere: Release, stages: Callable[[str], Stage]
 ) -> None:
-    cluster, stage = everywhere, stages("upgrade")
+    stage, shard = stages("shards"), Release(everywhere.cluster, f"modelrollout-{SHARD}")
+    chosen = f"team={SHARD}"
+    everywhere.upgrade(f"--set-string 'operator.selector=team notin ({SHARD})'")
+    shard.install(f"--set crds.enabled=false --set-string operator.selector={chosen}", namespaces=[stage.namespace])
+    load = open_play(stage, wanted=hold_at(25), slis=[ERRORS])
+    stage.wait_weight(25, seconds=90)
+    for each in (everywhere, shard):
+        assert each.led() in {pod["metadata"]["name"] for pod in each.pods()}
+    with stage.watched_weights() as seen:
+        stage.kubectl("label", "modelrollout", "tumour", chosen)
+        until("the shard shows it", lambda: shown(shard, stage), seconds=60)
+        until("the other shows it no more", lambda: not shown(everywhere, stage), seconds=60)
+        moved = stage.behave(CANDIDATE, errors=0.3)
+        status = stage.wait_phase("RolledBack", seconds=60)
+    assert set(seen) == {25, 0}
+    assert status["incident"]["reason"] in BAD_ANSWERS, status["incident"]
+    later = (w for w in writes(stage.cluster.audit(), home=HOME) if w.namespace == stage.namespace and w.at > moved)
+    assert {write.account for write in later} == {shard.name}
+    load.stop()
+    stage.kubectl("delete", "modelrollouts", "--all", "--timeout=40s")
+    shard.uninstall()
+    everywhere.upgrade("--set-string operator.selector=")
+
+
+def shown(release: Release, stage: Stage) -> bool:
+    """Whether a rollout of the stage is on /metrics of a release."""
+    return f'rollout_namespace="{stage.namespace}"' in release.metrics()
+
+
+def test_upgrading_and_uninstalling_in_mid_rollout_leaves_the_traffic_where_it_is(
+    everywhere: Release, stages: Callable[[str], Stage]
+) -> None:
+    stage = stages("upgrade")
     load = open_play(stage, wanted=hold_at(25), slis=[ERRORS])
     stage.wait_weight(25, seconds=90)
     with stage.watched_weights() as seen:
-        typed(cluster, f"{UPGRADE} --set operator.workers=8")
+        everywhere.upgrade("--set operator.workers=8")
         stage.wait_phase("Progressing", seconds=1)
-        typed(cluster, UNINSTALL)
+        everywhere.uninstall()
         time.sleep(5)
     assert set(seen) == {25}
     assert stage.status()["weight"] == "25"
     assert records.failed(load.stop(), 0, time.time()) == []
-    typed(cluster, INSTALL.replace("{serving}", "{upgrade}"))
-    until("somebody leads again", lambda: leader(cluster), seconds=30)
+    everywhere.install(namespaces=["upgrade"])
+    everywhere.led()
     assert stage.status()["weight"] == "25"
