@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ bench-evidence: venv ## cost of the evidence of 100 and 1000 moving rollouts, wi
 
 bench-scale: venv ## 100, 1000, 5000 rollouts: start, moving, failover, all bad at once, at rest (BENCH="--rollouts 100": 6 minutes)
 	$(PY) -m e2e.scale $(BENCH)
+
+bench-failover: venv ## leaders killed, frozen and upgraded under traffic, on a full cluster (half an hour; BENCH="--times 1")
+	$(PY) -m e2e.failover $(BENCH)
 
 soak: venv ## an operator under churn for two hours: memory, files, series, stuck rollouts (SOAK="--hours 0.1": a trial)
 	$(PY) -m e2e.scale.soak $(SOAK)

@@ -95,8 +95,12 @@ class Release:
         urls = [f"http://{address}:8080/metrics" for address in addresses if address]
         return self.cluster.exec(["curl", "-s", "--max-time", "5", *urls], check=False).stdout
 
-    def signal(self, pod: str, number: int) -> None:
-        """Send a signal to the process of a pod. Only on the embedded cluster, whose processes can be seen."""
+    def signal(self, pod: str, number: int) -> float:
+        """Send a signal to the process of a pod; Unix seconds at which it was sent.
+
+        Only on the embedded cluster, whose processes can be seen.
+        """
         # A container's first process can't be signalled from within; its environment tells whose it is.
         find = f'grep -lzx "POD_NAME={pod}" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3'
-        self.cluster.exec(["bash", "-c", f'pids=$({find}); [ -n "$pids" ] && kill -{number} $pids'])
+        script = f'pids=$({find}); [ -n "$pids" ] && kill -{number} $pids && date +%s.%N'
+        return float(self.cluster.exec(["bash", "-c", script]).stdout)
