@@ -89,10 +89,13 @@ class Release:
         argv = ["kubectl", "-n", HOME, "logs", "-l", self.chosen, f"--tail={lines}", "--prefix", "--all-containers"]
         return self.cluster.exec(argv, check=False).stdout
 
-    def metrics(self) -> str:
-        """/metrics of all its pods, one after the other; a standby's shows no rollouts."""
-        addresses = [pod["status"].get("podIP") for pod in self.pods()]
-        urls = [f"http://{address}:8080/metrics" for address in addresses if address]
+    def addresses(self) -> list[str]:
+        """IP addresses of its pods."""
+        return [address for pod in self.pods() if (address := pod["status"].get("podIP"))]
+
+    def metrics(self, addresses: Sequence[str] = ()) -> str:
+        """/metrics of all its pods, or of those at these addresses; a standby's shows no rollouts."""
+        urls = [f"http://{address}:8080/metrics" for address in addresses or self.addresses()]
         return self.cluster.exec(["curl", "-s", "--max-time", "5", *urls], check=False).stdout
 
     def signal(self, pod: str, number: int) -> float:

@@ -18,11 +18,10 @@ import pytest
 
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.demo import scene
-from e2e.demo.play import PORT, RATE, next_steps
+from e2e.demo.play import RATE, next_steps
 from e2e.demo.story import ACTS, STEPS
-from e2e.install import install
-from e2e.models import image
-from e2e.stage import ROOT, Operator, Stage
+from e2e.installed import Release, prepare
+from e2e.stage import ROOT, Stage
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -86,14 +85,12 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     cluster = EmbeddedCluster(f"tutorial-{os.getpid()}", ephemeral=True)
     cluster.up("full")
     made = Stage(cluster, scene.NAMESPACE, tmp_path / "stage")
-    operator = Operator(cluster, made.directory / "operator.log", port=PORT)
     try:
-        cluster.load_image(image.archive())
-        install(cluster, prometheus=cluster.prometheus_url)
+        prepare(cluster)
         made.create()
         arms = scene.arms(made)
         made.deploy(arms["v2"], arms["v4"])
-        operator.start()
+        Release(cluster).install(namespaces=[scene.NAMESPACE], scrape="1s")
         load = made.load(RATE, duration=900)
         # As in the demo all has been scraped for a while: a rollout that comes before its metrics is Invalid first.
         time.sleep(8)
@@ -102,7 +99,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
         load.stop()
     finally:
-        operator.stop()
         cluster.down()
 
 
