@@ -97,7 +97,6 @@ class Slot:
             await self.deployed(version)
             await self.town.create(SERVICES, self.index, service(self.index, version))
             await self.town.create(SLICES, self.index, endpoints(self.index, version))
-        await self.town.order(self.index, share=0.0)
         await asyncio.sleep(self.rng.uniform(5.0, LEISURE[1]))
         while True:
             await self._life()
@@ -109,6 +108,7 @@ class Slot:
         self._serial += 1
         fresh = self.rng.random() < 0.5
         self._name = f"{name_of(self.index)}-g{self._serial}" if fresh else name_of(self.index)
+        await self.town.follow(self.index, route_name(self._name))
         rest = self.rng.uniform(*LEISURE) / 2
         try:
             await self._begin()

@@ -59,6 +59,7 @@ class Town:
         # Not kept: a connection that is dropped in the end is a traceback of the exporter.
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         self._orders: dict[int, Order] = {}
+        self._followed: dict[int, str] = {}
         self._telling: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock: asyncio.Task[None] | None = None
@@ -111,6 +112,11 @@ class Town:
         """Delete an object of a slot."""
         await self.insist(lambda: self.client.delete(resource, namespace_of(index), name))
 
+    async def follow(self, index: int, route: str) -> None:
+        """The users of a slot are sent by this route from now on: what becomes of its earlier ones is no matter."""
+        self._followed[index] = route
+        await self.order(index, share=self.share(namespace_of(index), route))
+
     async def order(self, index: int, **changes: Any) -> None:
         """Tell the pods of a slot how to be."""
         async with self._telling[index]:  # the one that is told last must be the newest
@@ -147,7 +153,8 @@ class Town:
 
     async def _obey(self, place: Place, route: Body | None) -> None:
         index = index_of(place[2])
-        await self.order(index, share=share_of(route))
+        if place[2] == self._followed.get(index):
+            await self.order(index, share=share_of(route))
         if route is None:
             return
         parents = parents_of(route)

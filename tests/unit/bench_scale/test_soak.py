@@ -9,17 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from e2e.scale.census import Census
 from e2e.scale.counters import ERRORS
 from e2e.scale.exporter import REQUESTS, Order, Shard
-from e2e.scale.fleet import pod_of
+from e2e.scale.fleet import namespace_of, pod_of
 from e2e.scale.process import broken
-from e2e.scale.town import share_of
+from e2e.scale.town import Town, share_of
 from e2e.scale.trend import second_half, trend
 from e2e.scale.verdict import MEMORY, Lag, Sample, Soaked, more, table
+from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.resources import HTTPROUTES, Body, Resource
 
 HOURS = 2.0
 EVERY = 15.0
@@ -182,3 +186,41 @@ def moment(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     monkeypatch.setattr(time, "monotonic", lambda: now)
     return pass_
+
+
+class _Slots(Town):
+    """Two routes of slot 3, and what its pods are told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.patched: list[str] = []
+        self._followed = {}
+        self.mirror = SimpleNamespace(objects={})  # type: ignore[assignment]
+
+    async def order(self, index: int, **changes: Any) -> None:
+        self.told.append(changes["share"])
+
+    async def patch(self, resource: Resource, index: int, name: str, patch: Body, *, part: str = "") -> None:
+        self.patched.append(name)
+
+
+async def test_bug_an_earlier_route_of_a_slot_took_the_users_of_the_present_one_away() -> None:
+    """Its deletion was told late, after an outage of the API server: a candidate at 10 % waited for users for ever."""
+    town, space = _Slots(), namespace_of(3)
+    old, new = (route_name(f"model-3{tail}") for tail in ("", "-g2"))
+    town.mirror.objects[HTTPROUTES, space, new] = split(90, 10)
+    await town.follow(3, new)
+    await town._obey((HTTPROUTES, space, old), None)
+    await town._obey((HTTPROUTES, space, old), split(0, 100))
+    await town._obey((HTTPROUTES, space, new), split(75, 25))
+    await town._obey((HTTPROUTES, space, new), None)
+    assert town.told == [0.1, 0.25, 0.0]
+    assert town.patched == [old, new], "the gateway answers for every route that there is"
+
+
+def split(legacy: int, candidate: int) -> Body:
+    weights = [{"name": f"model-3-v{n}", "weight": w} for n, w in ((1, legacy), (2, candidate))]
+    return {
+        "metadata": {"generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"parentRefs": [{"name": "gw"}], "rules": [{"backendRefs": weights}]},
+    }
