@@ -40,7 +40,7 @@ def run(
     ] = None,
     lease_namespace: Annotated[str | None, typer.Option(help="Namespace of the Lease and of Secrets.")] = None,
     lease_name: Annotated[str | None, typer.Option(help="Name of the Lease that replicas share.")] = None,
-    identity: Annotated[str | None, typer.Option(help="Holder of the Lease; unique per process.")] = None,
+    identity: Annotated[str | None, typer.Option(help="Holder of the Lease; differs between processes.")] = None,
     web: Annotated[str | None, typer.Option(help="<host>:<port> of /livez, /readyz, /metrics; port 0: any.")] = None,
     workers: Annotated[str | None, typer.Option(help="Reconciles at the same time, 2 to 64.")] = None,
     resync: Annotated[str | None, typer.Option(help="Seconds between full lists, 60 to 3600.")] = None,

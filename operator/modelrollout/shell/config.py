@@ -54,7 +54,7 @@ class Settings(BaseModel):
     )
     lease_namespace: Name = Field(description="Namespace of the Lease and of the Secrets that MetricSources name.")
     lease_name: Name = Field(LEASE, description="Name of the Lease that replicas share; each shard has one of its own.")
-    identity: str = Field(min_length=1, max_length=200, description="Holder of the Lease; unique per process.")
+    identity: str = Field(min_length=1, max_length=200, description="Holder of the Lease; differs between processes.")
     web: str = Field("0.0.0.0:8080", description="Address of /livez, /readyz and /metrics; port 0 takes a free one.")
     workers: int = Field(16, ge=2, le=64, description="Reconciles at the same time; one is kept for reverts.")
     resync: float = Field(450.0, ge=60.0, le=3600.0, description="Seconds between full lists of all watched kinds.")
