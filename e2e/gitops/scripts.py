@@ -103,6 +103,25 @@ async def bad_revision_after_promotion(stage: Stage) -> None:
     stage.break_candidate()
 
 
+async def next_waits(stage: Stage) -> None:
+    await stage.phased("Promoted")
+    stage.serve("legacy", 0)
+    stage.deploy("two")
+    await asyncio.sleep(60)
+
+
+async def next_waited(stage: Stage) -> None:
+    await next_waits(stage)
+    stage.serve("legacy", 2)
+    await stage.phased("Progressing")
+
+
+async def broken_spec_after_promotion(stage: Stage) -> None:
+    await stage.phased("Promoted")
+    await broken_spec(stage)
+    await asyncio.sleep(60)
+
+
 async def two_revisions_at_once(stage: Stage) -> None:
     await stage.at(10)
     stage.deploy("two")
@@ -352,6 +371,9 @@ def stories() -> dict[str, Story]:
         Story("promote-at-once", promote_at_once, CURRENT, trusts=True),
         Story("new-revision", new_revision, CURRENT),
         Story("revision-after-promotion", revision_after_promotion, CURRENT),
+        Story("next-revision-waits", next_waits, WAITS, waits="a ready endpoint of legacy"),
+        Story("next-revision-waited", next_waited, CURRENT),
+        Story("broken-spec-after-promotion", broken_spec_after_promotion, FAILED),
         Story("bad-revision-after-promotion", bad_revision_after_promotion, FAILED),
         Story("two-revisions-at-once", two_revisions_at_once, CURRENT),
         Story("bad-one-reverted", bad_one_reverted, CURRENT),

@@ -22,12 +22,14 @@ SAME: Mapping[str, str] = {
 }
 """What kstatus calls a health of Argo CD."""
 UNSEEN, LEAVING = "not seen yet", "being deleted"
-STALLED = "stalled"
+STALLED, NEXT = "stalled", "the next waits"
 RUNNING = (Phase.PREFLIGHT, Phase.PROGRESSING, Phase.PAUSED)
 MODES = {True: "true", False: "false"}
 
 AFTER = """
-Stalled: the condition `Stalled` is true, by a disputed route or a write that was refused.
+Stalled: the condition `Stalled` is true, by a disputed route, a write that was refused, or a spec that can't be read.
+The next waits: the phase still tells how the last revision ended, and the condition of that name is False, because the
+spec asks for a revision that has not begun.
 
 Where they differ:
 
@@ -77,8 +79,10 @@ def situation(obj: Body) -> str:
     if status.get("observedGeneration") != obj["metadata"]["generation"]:
         return UNSEEN
     phase = str(status.get("phase"))
-    known = phase in (Phase.ROLLED_BACK, Phase.INVALID)
-    return f"{phase}, {STALLED}" if conditions(obj).get("Stalled") == "True" and not known else phase
+    known = conditions(obj)
+    if known.get("Stalled") == "True" and phase not in (Phase.ROLLED_BACK, Phase.INVALID):
+        return f"{phase}, {STALLED}"
+    return f"{phase}, {NEXT}" if known.get(phase) == "False" else phase
 
 
 def rows(found: Iterable[Judged]) -> dict[tuple[str, bool], Row]:
@@ -105,13 +109,13 @@ def explained(where: str, blocking: bool, view: View) -> bool:
         return False
     if where == LEAVING:
         return view.kstatus == "Terminating"
-    return not blocking and where in RUNNING and view.kstatus == "Current"
+    return not blocking and (where in RUNNING or where.endswith(NEXT)) and view.kstatus == "Current"
 
 
 def order() -> list[str]:
     """Situations as the page has them."""
     alone = [phase.value for phase in Phase]
-    return [UNSEEN, *(each for phase in alone for each in (phase, f"{phase}, {STALLED}")), LEAVING]
+    return [UNSEEN, *(each for phase in alone for each in (phase, f"{phase}, {STALLED}", f"{phase}, {NEXT}")), LEAVING]
 
 
 def page(found: Sequence[Judged]) -> str:
