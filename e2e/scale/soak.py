@@ -175,9 +175,10 @@ class Soak:
             status = body.get("status") or {}
             if status.get("observedGeneration") != body["metadata"]["generation"]:
                 unread.append(key)
-            if status and key not in phases:
+            # A new object has a status without a phase until the operator has looked at it.
+            if "phase" in status and key not in phases:
                 missing.append(key)
-            elif status:
+            elif "phase" in status:
                 weight = float(status.get("weight") or 0.0) / 100.0
                 if phases[key] != status.get("phase") or abs(shares.get(key, 0.0) - weight) > WEIGHT:
                     other.append(key)

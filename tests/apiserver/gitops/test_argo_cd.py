@@ -147,9 +147,10 @@ def test_without_the_snippet_each_sync_takes_the_weight_and_the_rollout_waits_fo
             assert it.status["reason"] == "RouteConflict"
             assert "somebody changed the route from 5 % to 0 % again" in it.status["message"]
             assert it.condition("Stalled") == "True"
-            asked = len(history.versions)
+            # The gateway's own answer may still come: it is a version of the route, but no generation.
+            asked = history.versions[-1].generation
             it.let_sync(5)
-            assert len(history.versions) == asked, "nobody writes any more"
+            assert history.versions[-1].generation == asked, "nobody changes it any more"
             assert argo.out_of_sync() == [], "the weight is Git's, so Argo CD has nothing to complain of"
             assert history.walk == [0.0, 5.0, 0.0, 5.0, 0.0]
             assert history.moves_by(OURS) == 2

@@ -10,6 +10,7 @@ import pytest
 
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
+from modelrollout.core.status import UNSEEN
 from tests.apiserver.shell.cluster import NAMESPACE, Operator, Stage, wait_until
 from tests.contract.kube.test_selector import OBJECTS, SELECTORS
 
@@ -33,7 +34,7 @@ def serves(operator: Operator, name: str) -> bool:
 
 
 def looked_at(stage: Stage, name: str) -> bool:
-    return bool(stage.get("modelrollout", name).get("status"))
+    return bool(stage.get("modelrollout", name)["status"]["observedGeneration"] != UNSEEN)
 
 
 def test_each_shard_has_its_own_rollouts_and_a_label_moves_one(server: ApiServer, tmp_path: Path) -> None:
