@@ -109,7 +109,8 @@ def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[V
         if weight > allowed + MARGIN:
             phase = status.phase if status else "no status"
             yield Violation("I2", f"{when}: raised to {weight:g} %, the record allows {allowed:g} % ({phase})")
-        if status is not None and status.is_rejected(status.revision):
+        # The list itself is asked, not the operator's own reading of it.
+        if status is not None and status.revision in {r.revision for r in status.rejected}:
             yield Violation("I3", f"{when}: raised the rejected revision {status.revision} to {weight:g} %")
         if weight > seen.highest:
             yield from _evidenced(run, version, weight)

@@ -38,6 +38,7 @@ def workloads() -> dict[str, Workload]:
         Workload("pause-resume", _pause_resume, ("Promoted",)),
         Workload("new-revision", _new_revision, ("Promoted",)),
         Workload("back-to-first", _back_to_first, ("Promoted",), brief=True),
+        Workload("back-to-rejected", _back_to_rejected, ("RolledBack",)),
         Workload("retry", _retry, ("Promoted",)),
         Workload("delete", _delete, ()),
         Workload("outage", _outage, ("Promoted",)),
@@ -82,6 +83,17 @@ async def _back_to_first(world: World) -> None:
     await _at(world, 10)
     world.deploy("two")
     await asyncio.sleep(8)
+    world.deploy("one")
+
+
+async def _back_to_rejected(world: World) -> None:
+    await _at(world, 10)
+    world.act("Abort")
+    await world.until(lambda: world.phase == "RolledBack")
+    rejected = world.revision
+    world.deploy("two")
+    await world.until(lambda: world.revision != rejected)
+    await _at(world, 10)
     world.deploy("one")
 
 

@@ -127,6 +127,11 @@ class World:
         return str(((self.rollout or {}).get("status") or {}).get("phase", ""))
 
     @property
+    def revision(self) -> str:
+        """That the status is about; empty before the first one."""
+        return str(((self.rollout or {}).get("status") or {}).get("revision", ""))
+
+    @property
     def told_at(self) -> float:
         """When the rollout was written last, epoch seconds."""
         log = self.server.store.log(ROLLOUTS)

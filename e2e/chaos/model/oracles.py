@@ -89,7 +89,9 @@ def i03_no_resurrection(change: Change) -> str | None:
     status, revision = change.before.status, change.observation.revision
     if not grown or status is None:
         return None
-    rejected = status.is_rejected(revision or status.revision) or status.phase is Phase.ROLLING_BACK
+    # The list itself is asked, not the operator's own reading of it.
+    known = {entry.revision for entry in status.rejected}
+    rejected = (revision or status.revision) in known or status.phase is Phase.ROLLING_BACK
     retried = any(action.verb is ActionVerb.RETRY for action in change.observation.actions)
     return None if not rejected or retried else f"I3: raises {revision or status.revision}, which was rolled back"
 
