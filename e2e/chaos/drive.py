@@ -108,7 +108,8 @@ class Driver:
         self.workload = workloads()[plan.workload]
         self.run = Run(plan, self.workload)
         self._waiting = sorted(plan.faults, key=lambda fault: fault.at)
-        self._failing: list[tuple[Fail, float, int]] = []
+        self._failing: list[tuple[Fail, str, float, int]] = []
+        """Each with the target of its write, until when, and how often more."""
         self._parted: tuple[str, float] | None = None
         self._count = 0
         self._mending = False
@@ -198,7 +199,7 @@ class Driver:
                 world.restart_later(sent.sender)
                 return Die(applied=after)
             case Fail(span=span):
-                self._failing.append((fault, now + MINUTE, 3 if span is Span.THRICE else 1))
+                self._failing.append((fault, sent.target, now + MINUTE, 3 if span is Span.THRICE else 1))
             case Blurred(blur=blur, kinds=kinds, seconds=seconds):
                 world.views.blurred(blur, frozenset(kinds), lag=LAG)
                 self._later(seconds, world.views.cleared)
@@ -224,7 +225,15 @@ class Driver:
         return None
 
     def _failed(self, sent: Sent, now: float) -> Mishap | None:
-        for index, (fault, until, left) in enumerate(self._failing):
+        for index, (fault, target, until, left) in enumerate(self._failing):
+            if fault.span is Span.KIND:
+                if now >= until:
+                    del self._failing[index]
+                    return None
+                self._disturbed(until)
+                if sent.writes and sent.target == target:
+                    return MISHAPS[fault.failure]
+                continue
             if fault.span is Span.MINUTE:
                 if now >= until:
                     del self._failing[index]
@@ -234,7 +243,7 @@ class Driver:
                 hit = sent.writes if fault.failure is Failure.CONFLICT else True
                 return MISHAPS[fault.failure] if hit else None
             if sent.writes and not sent.target.startswith("leases"):
-                self._failing[index] = (fault, until, left - 1)
+                self._failing[index] = (fault, target, until, left - 1)
                 if left == 1:
                     del self._failing[index]
                 self._disturbed(now + LASTS.get(fault.failure, 1.0))

@@ -19,6 +19,8 @@ class Span(StrEnum):
     ONCE = "once"
     THRICE = "thrice"
     MINUTE = "minute"
+    KIND = "kind"
+    """For a minute, but for writes of that kind of object alone, as a broken admission webhook does."""
 
 
 class Failure(StrEnum):

@@ -36,4 +36,5 @@ KEPT = (
     "fail-at-50/1/held+60+0@9",
     "abort/1/held+60+0@6",
     "fail-at-100/1/fail+late+once@15",
+    "abort/1/fail+503+kind@9",
 )

@@ -27,6 +27,8 @@ from modelrollout.core.wording import percent
 UNFINISHED = 60.0
 """Seconds after a raise within which a route at the weight before it is our own unfinished work, although it has been
 changed since: once, since others lower weights too."""
+MOMENT = 5.0
+"""Seconds of the weight before that a step may begin with when its raise had to be tried again."""
 
 
 def shape(s: Situation) -> Draft | None:
@@ -94,7 +96,7 @@ def kept(s: Situation) -> Draft | None:
         return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
     if own:
         return restore(
-            anew(_doubted(s, route)), wanted, f"finishing the step to {percent(wanted)} %", segments=segments
+            _afresh(_doubted(s, route)), wanted, f"finishing the step to {percent(wanted)} %", segments=segments
         )
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"
@@ -172,6 +174,16 @@ def _own_raise(s: Situation, seen: RouteSeen) -> bool:
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO
     return seen.weight in (before, ZERO) and seen.weight < step.weight
+
+
+def _afresh(s: Situation) -> Situation:
+    """`s` with the step beginning now, unless it began a moment ago.
+
+    While the API server refuses the route, each try would begin it anew, which asks for other evidence, whose answer
+    is the next try: five status writes a second.
+    """
+    step = s.status.step
+    return s if step is not None and s.now - step.started <= MOMENT else anew(s)
 
 
 def _untouched(step: StepState, seen: RouteSeen) -> bool:

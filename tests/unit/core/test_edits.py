@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from modelrollout.core.intents import SetWeight
 from modelrollout.core.model import (
     ActionVerb,
     Labels,
@@ -176,6 +177,23 @@ def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
     assert world.weight == 25
     assert EventReason.ROUTE_CONFLICT not in reasons(world)
     assert world.step_started == world.now, "until now requests were split by the weight before"
+
+
+def test_bug_a_raise_that_was_refused_again_and_again_began_its_step_anew_with_each_try() -> None:
+    """Each write of the status asked for other evidence, whose answer was the next try: five writes a second."""
+    world = started(5, 25, 100)
+    world.run(55)
+    world.now += 5
+    world.carry_out(world.decide(), upto=1)
+    begun = world.step_started
+    begins = []
+    for later in (0.25, 0.5, 4.0, 6.0):
+        world.now = begun + later
+        decision = world.decide()
+        assert isinstance(decision.intent, SetWeight)
+        assert decision.status.step is not None
+        begins.append(decision.status.step.started - begun)
+    assert begins == [0.0, 0.0, 0.0, 6.0], "requests of long ago were split by the weight before"
 
 
 def test_bug_a_finished_raise_does_not_move_the_moment_from_which_edits_are_foreign() -> None:
