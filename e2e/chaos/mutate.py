@@ -80,7 +80,8 @@ def _run(command: Sequence[str], home: Path) -> tuple[int, str]:
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
     telling = (line for line in lines if line.startswith("VIOLATED") or "fails" in line)
     told = next(telling, lines[-1] if lines else "")
-    return done.returncode, told[:160]
+    # No traceback: its paths are those of a copy that is gone.
+    return done.returncode, told.partition(r"\n")[0].strip()[:160]
 
 
 if __name__ == "__main__":
