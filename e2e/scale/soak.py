@@ -47,9 +47,10 @@ PHASE, SHARE, BUGS = "modelrollout_rollout_phase", "modelrollout_rollout_weight_
 class Soak:
     """One run."""
 
-    def __init__(self, around: World, operator: Operator, seconds: float, out: Path) -> None:
+    def __init__(self, around: World, operator: Operator, seconds: float, out: Path, *, away: float = AWAY) -> None:
+        """`away`: seconds between two restarts of the API server."""
         self._world, self._operator = around, operator
-        self._seconds, self._out = seconds, out
+        self._seconds, self._out, self._away = seconds, out, away
         self._tally = Tally()
         self.seen = Soaked(seconds, waits=self._tally.waits, lives=self._tally.lives, stuck=self._tally.stuck)
         self._lags = {
@@ -77,7 +78,7 @@ class Soak:
 
     async def _watch(self, lives: list[asyncio.Task[None]]) -> None:
         self._begun = time.monotonic()
-        away = min(AWAY, self._seconds / 2)
+        away = min(self._away, self._seconds / 2)
         next_away, next_shown = away, 0.0
         dark = 0.4 * self._seconds
         while (now := self._now()) < self._seconds:
@@ -211,13 +212,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--rollouts", type=int, default=60, help="slots; each has one rollout most of the time")
+    parser.add_argument("--away", type=float, default=AWAY, help="seconds between two restarts of the API server")
     parser.add_argument("--json", type=Path, default=OUT, help="file of all samples, and beside it the log")
     given = parser.parse_args(arguments)
-    if given.hours <= 0 or given.rollouts < 1:
-        parser.error("--hours must be more than 0 and --rollouts 1 or more")
+    if given.hours <= 0 or given.rollouts < 1 or given.away < 2 * AWAY_FOR:
+        parser.error(f"--hours must be more than 0, --rollouts 1 or more and --away {2 * AWAY_FOR:g} or more")
     print(machine(), flush=True)
     try:
-        seen = _soak(given.rollouts, given.hours * 3600.0, given.json)
+        seen = _soak(given.rollouts, given.hours * 3600.0, given.json, given.away)
     except (BuildError, ClusterError, PrometheusFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -230,14 +232,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if shown.missed else 0
 
 
-def _soak(rollouts: int, seconds: float, out: Path) -> Soaked:
+def _soak(rollouts: int, seconds: float, out: Path, away: float) -> Soaked:
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log")
     for old in (log, out.with_suffix(".census.json")):
         old.unlink(missing_ok=True)
     with world(rollouts, 1, audit=False) as around:
         operator = Operator(around.api.kubeconfig, log, "soaked", census=out.with_suffix(".census.json"))
-        soak = Soak(around, operator, seconds, out)
+        soak = Soak(around, operator, seconds, out, away=away)
         try:
             operator.start()
             return asyncio.run(soak.run(rollouts))

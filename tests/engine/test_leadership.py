@@ -6,11 +6,9 @@ import asyncio
 
 import pytest
 
-from modelrollout.core.model import (
-    Epoch,
-    Phase,
-)
+from modelrollout.core.model import Epoch, Key, Phase
 from modelrollout.core.status import RolloutStatus
+from modelrollout.runtime.queue import Priority
 from tests.engine.api import FIRST
 from tests.engine.metrics import Load
 from tests.engine.world import build, phase, quick, running
@@ -71,6 +69,52 @@ async def test_a_new_leader_looks_first_at_rollouts_that_move() -> None:
     world.engine.lead(True)
     order = [(await world.queue.take()).key.name for _ in range(5)]
     assert order == ["c", "e", "a", "b", "d"]
+
+
+async def test_a_new_leader_waits_a_moment_for_its_list_and_reads_nothing_by_itself() -> None:
+    world = build()
+    keys = [world.api.create(quick(name)) for name in ("a", "b")]
+    for obj in world.api.objects.values():
+        world.store.put(obj)
+    world.tasks = [asyncio.create_task(world.engine.run())]
+    world.engine.lead(True, listing=5.0)
+    world.engine.enqueue(keys[0])
+    await asyncio.sleep(2)
+    assert (world.api.reads, world.api.writes) == (0, [])
+    world.store.reconcile(world.api.objects.values(), frozenset(keys), world.store.doubts)
+    world.engine.listed()
+    await world.until(lambda: len(world.api.writes) > 2, limit=0.5)
+    assert world.api.reads == 0
+    await world.stop()
+
+
+async def test_a_new_leader_whose_list_does_not_come_reads_for_itself() -> None:
+    world = build()
+    world.api.create(quick("a"))
+    for obj in world.api.objects.values():
+        world.store.put(obj)
+    world.tasks = [asyncio.create_task(world.engine.run())]
+    world.engine.lead(True, listing=5.0)
+    began = await world.until(lambda: bool(world.api.writes))
+    assert 5.0 <= began < 5.2
+    assert world.api.reads > 0
+    await world.stop()
+
+
+async def test_a_new_leader_does_not_wait_with_what_takes_traffic_off() -> None:
+    world = build()
+    world.api.watch = None
+    for name, there in (("a", Phase.PROGRESSING), ("b", Phase.ROLLING_BACK)):
+        spec = quick(name)
+        world.api.create(spec)
+        world.api.edit(spec.key, status=RolloutStatus(phase=there))
+        world.store.put(world.api.objects[spec.key])
+    world.engine.lead(True, listing=5.0)
+    work = await world.queue.take()
+    assert (work.key.name, work.priority) == ("b", Priority.URGENT)
+    assert world.queue.depth(Priority.NORMAL) == 0
+    world.engine.enqueue(Key("serving", "a"), Priority.URGENT)
+    assert (await world.queue.take()).key.name == "a"
 
 
 async def test_bug_a_new_leader_that_found_prometheus_silent_stayed_blind_long_after_its_return() -> None:

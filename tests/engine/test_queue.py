@@ -148,6 +148,18 @@ async def test_a_closed_queue_hands_out_nothing_and_loses_nothing() -> None:
     assert await taken(queue) is None
 
 
+async def test_what_takes_no_traffic_off_can_be_postponed() -> None:
+    queue = opened()
+    queue.add(A, Priority.URGENT)
+    queue.add(B)
+    queue.add(C, Priority.RESYNC)
+    queue.postpone(5)
+    assert [work.key for work in [await queue.take()]] == [A]
+    assert await taken(queue) is None
+    await asyncio.sleep(5)
+    assert [(await queue.take()).key for _ in range(2)] == [B, C]
+
+
 async def test_a_cancelled_worker_passes_its_wakeup_on() -> None:
     queue = opened()
     first = asyncio.create_task(queue.take())

@@ -91,6 +91,21 @@ def test_a_list_older_than_our_own_write_does_not_undo_it() -> None:
     assert store.peek(obj.key) == written
 
 
+def test_a_list_that_began_after_a_doubt_answers_it() -> None:
+    _, store, [a, b, c] = stage("a", "b", "c")
+    before = frozenset(store)
+    store.doubt(a.key)
+    store.doubt(b.key)
+    raised = store.doubts
+    store.doubt(c.key)
+    store.put(replace(b, resource_version="999"))
+    store.reconcile([a, b, c], before, raised)
+    # The list has another version of b than is known, and began before anybody doubted c.
+    assert [store.doubted(obj.key) for obj in (a, b, c)] == [False, True, True]
+    store.reconcile([a, b, c], before)
+    assert store.doubted(c.key)
+
+
 def test_the_highest_epoch_of_all_without_nonsense() -> None:
     _, store, objects = stage("a", "b", "c")
     assert store.epoch == 0

@@ -18,6 +18,7 @@ from aiohttp import web
 from e2e.chaos.real.ledger import Ledger, Sent, lists
 from e2e.chaos.real.upstream import Upstream
 from e2e.chaos.transport import WRITES, Die, Lose, Refuse, Silence
+from modelrollout.adapters.kube.resources import MANAGER
 
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "te", "upgrade"})
 BIGGEST = 8 << 20
@@ -170,8 +171,10 @@ class Proxy:
         self, request: web.Request, body: bytes, sent: Sent, mishap: Mishap | None
     ) -> web.StreamResponse:
         transport = request.transport
-        # A list without a version is always current; a cache may be behind.
-        asks = request.method == "GET" and lists(request.path)
+        # A list without a version is current, and the operator's own lists build on it. Those that begin a watch are
+        # made as old as a cache's: nothing may depend on what a view shows.
+        own = request.headers.get("User-Agent", "").startswith(MANAGER)
+        asks = request.method == "GET" and lists(request.path) and not own
         stale = self.views if asks and not {"continue", "resourceVersion"} & {*request.query} else None
         try:
             if stale is not None:

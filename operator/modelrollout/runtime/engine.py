@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision, Move, SetWeight
 from modelrollout.core.invariants import forbidden
-from modelrollout.core.model import Epoch, Key, RolloutSpec
+from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec
 from modelrollout.core.observation import Observation
 from modelrollout.core.situation import AT_REST
 from modelrollout.core.status import RolloutStatus
@@ -88,6 +88,7 @@ class Engine:
         self._workers = workers
         self._spins: dict[Key, int] = {}
         self._owed: dict[Key, _Debt] = {}
+        self._awaited = float("-inf")
         self.heartbeat = float("-inf")
 
     async def run(self) -> None:
@@ -97,8 +98,12 @@ class Engine:
             for index in range(self._workers):
                 group.create_task(self._work(urgent_only=index == 0))
 
-    def lead(self, leading: bool) -> None:
-        """Start or stop to hand out work; everything is looked at when leadership is won."""
+    def lead(self, leading: bool, *, listing: float = 0.0) -> None:
+        """Start or stop to hand out work; everything is looked at when leadership is won.
+
+        `listing`: seconds that a full list may take which has just been asked for. Until it is in (`listed`), or they
+        are over, only what takes traffic off is looked at: a look at what is in doubt reads eight objects one by one.
+        """
         self._p.telemetry.leading(leading)
         self._owed.clear()
         if not leading:
@@ -107,19 +112,33 @@ class Engine:
         for key in self._p.store:
             # What an earlier leader wrote last may not have reached the watch yet.
             self._p.store.doubt(key)
+        self._awaited = asyncio.get_running_loop().time() + listing
+        self._p.queue.postpone(listing)
         self._look_at_all()
         self._p.queue.open()
 
+    def listed(self) -> None:
+        """The full list is in: everything is looked at, without a read for what the list has told."""
+        self._awaited = float("-inf")
+        self._look_at_all()
+
     def enqueue(self, key: Key, priority: Priority = Priority.NORMAL) -> None:
         """Look at the key soon."""
-        self._p.queue.add(key, priority)
+        left = self._awaited - asyncio.get_running_loop().time()
+        if left > 0 and priority >= Priority.NORMAL:
+            self._p.queue.add_after(key, left, priority)
+        else:
+            self._p.queue.add(key, priority)
 
     def _look_at_all(self) -> None:
         for key in self._p.store:
-            # A look may ask the API server: a thousand at rest must not stand before one that moves traffic.
             obj = self._p.store.peek(key)
-            resting = obj is not None and obj.status is not None and obj.status.phase in AT_REST
-            self.enqueue(key, Priority.RESYNC if resting else Priority.NORMAL)
+            phase = obj.status.phase if obj is not None and obj.status is not None else None
+            if phase is Phase.ROLLING_BACK or (obj is not None and obj.deleting):
+                self.enqueue(key, Priority.URGENT)
+            else:
+                # A look may ask the API server: a thousand at rest must not stand before one that moves traffic.
+                self.enqueue(key, Priority.RESYNC if phase in AT_REST else Priority.NORMAL)
 
     def forget(self, key: Key) -> None:
         """The rollout is gone: drop everything that is kept about it."""

@@ -91,6 +91,14 @@ class WorkQueue:
             heapq.heapify(self._heap)
         self._arm()
 
+    def postpone(self, delay: float) -> None:
+        """What is ready and takes no traffic off becomes ready `delay` seconds from now instead."""
+        for priority in (Priority.NORMAL, Priority.RESYNC):
+            keys = tuple(self._ready[priority])
+            self._ready[priority].clear()
+            for key in keys:
+                self.add_after(key, delay, priority)
+
     async def take(self, *, urgent_only: bool = False) -> Work:
         """The next key, most urgent class first, oldest first within it. `done` must follow.
 

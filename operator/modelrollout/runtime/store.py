@@ -49,7 +49,8 @@ class Store:
         self._rollouts = rollouts
         self._objects: dict[Key, RolloutObject] = {}
         self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
-        self._doubts: set[Key] = set()
+        self._doubts: dict[Key, int] = {}
+        self._raised = 0
         self.claims = Claims()
 
     def put(self, obj: RolloutObject) -> bool:
@@ -67,12 +68,18 @@ class Store:
         """The object is gone."""
         self._objects.pop(key, None)
         self._specs.pop(key, None)
-        self._doubts.discard(key)
+        self._doubts.pop(key, None)
         self.claims.drop(key)
 
     def doubt(self, key: Key) -> None:
         """The next read must ask the API server: a write conflicted, or its result is unknown."""
-        self._doubts.add(key)
+        self._raised += 1
+        self._doubts[key] = self._raised
+
+    @property
+    def doubts(self) -> int:
+        """How many have been raised so far: tells `reconcile` which ones a list that begins now will answer."""
+        return self._raised
 
     def doubted(self, key: Key) -> bool:
         """Whether the next read asks the API server."""
@@ -88,7 +95,7 @@ class Store:
         except Gone:
             self.forget(key)
             raise
-        self._doubts.discard(key)
+        self._doubts.pop(key, None)
         # A live read is the truth, also when its version looks older (a restored etcd).
         self._objects.pop(key, None)
         self.put(obj)
@@ -105,10 +112,12 @@ class Store:
         uid, spec = self._specs.get(obj.key, ("", None))
         return spec if uid == obj.uid else None
 
-    def reconcile(self, listed: Iterable[RolloutObject], known_before: frozenset[Key]) -> Drift:
+    def reconcile(self, listed: Iterable[RolloutObject], known_before: frozenset[Key], doubts: int = 0) -> Drift:
         """Replace what is known by a complete LIST, keeping own newer writes; says what the watch had missed.
 
-        `known_before`: keys known when the LIST began; what came up since is no ghost.
+        `known_before`: keys known when the LIST began; what came up since is no ghost. `doubts`: how many had been
+        raised when everything that a look reads began to be listed: those are settled. But a rollout that is known in
+        another version than the LIST had stays in doubt, for one of the two is behind.
         """
         missing, stale = [], []
         seen: set[Key] = set()
@@ -120,6 +129,9 @@ class Store:
             elif known.uid != obj.uid or older(known, obj):
                 stale.append(obj.key)
             self.put(obj)
+            agreed = self._objects[obj.key].resource_version == obj.resource_version
+            if agreed and self._doubts.get(obj.key, doubts + 1) <= doubts:
+                del self._doubts[obj.key]
         ghosts = [key for key in self._objects if key not in seen and key in known_before]
         for key in ghosts:
             self.forget(key)

@@ -45,6 +45,8 @@ SILENCE_LIMIT = 900.0
 """Seconds without an event and without a full list after which the process is restarted."""
 ACTIONS_KEPT = 7 * 86400.0
 FIRST_SYNC_PAUSE = 2.0
+LISTING = 5.0
+"""Seconds that a new leader waits for its full list before it reads the objects of each rollout by themselves."""
 
 
 class App:
@@ -55,6 +57,7 @@ class App:
         self._settings = settings
         self._client = client
         self._rng = outside.rng
+        self._give_back = outside.give_back
         clock = self._clock = outside.clock
         cache = ObjectCache()
         reader = Reader(client, cache)
@@ -132,6 +135,7 @@ class App:
         self._synced_at = float("-inf")
         self._watching = False
         self._relist = asyncio.Event()
+        self._newly = False
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: Callable[[], None] = _nothing
         telemetry.watch_queue(queue)
@@ -190,7 +194,8 @@ class App:
             self._failed()
 
     def _led(self, leading: bool) -> None:
-        self._engine.lead(leading)
+        self._engine.lead(leading, listing=LISTING if leading else 0.0)
+        self._newly = leading
         if leading:
             self._relist.set()
 
@@ -221,11 +226,16 @@ class App:
                 log.warning("full list failed: %s", error)
 
     async def _resync(self) -> None:
+        newly = self._newly
         drift, concerned = await self._sync()
+        self._give_back()
         self._synced_at = self._clock.monotonic()
         self._telemetry.resynced(drift, self._clock.now())
         if drift:
             log.warning("the watch had missed %d objects", drift)
+        if newly and self._newly:
+            self._newly = False
+            self._engine.listed()
         for key in (*concerned, *self._store):
             self._engine.enqueue(key, Priority.RESYNC)
         await self._tidy()

@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.credentials import credentials
 from modelrollout.errors import Denied
-from modelrollout.shell import handlers
+from modelrollout.shell import allocator, handlers
 from modelrollout.shell.app import App
 from modelrollout.shell.config import BadSettings, Settings, load
 from modelrollout.shell.logs import configure
@@ -31,6 +31,7 @@ def run(flags: Mapping[str, object]) -> int:
         print(f"modelrollout: {error}", file=sys.stderr)
         return 2
     configure(settings.log_format, settings.log_level)
+    allocator.tame()
     return asyncio.run(serve(settings))
 
 

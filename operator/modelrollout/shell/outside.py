@@ -13,6 +13,7 @@ from modelrollout.adapters.clock import SystemClock
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.ports import Clock, Metrics
+from modelrollout.shell import allocator
 from modelrollout.shell.web import Check, Site
 
 
@@ -46,3 +47,5 @@ class Outside:
     rng: random.Random = field(default_factory=random.Random)
     metrics: Callable[[Sources], Metrics] = PrometheusMetrics
     site: MakeWeb = Site
+    give_back: Callable[[], object] = allocator.trim
+    """Called after each full list, which needs the most memory for a moment."""

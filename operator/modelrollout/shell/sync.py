@@ -79,16 +79,17 @@ class Sync:
         Raises Unusable when a kind is not served or must not be listed, and what the client raises.
         """
         async with self._one_at_a_time:
+            doubts = self._store.doubts
             drift = 0
             concerned: dict[Key, None] = {}
             for resource in WATCHED:
-                missed, keys = await self._list(resource)
+                missed, keys = await self._list(resource, doubts)
                 drift += missed
                 concerned.update(dict.fromkeys(keys))
             await self._labels.load({key.namespace for key in self._store})
             return drift, tuple(concerned)
 
-    async def _list(self, resource: Resource) -> tuple[int, tuple[Key, ...]]:
+    async def _list(self, resource: Resource, doubts: int) -> tuple[int, tuple[Key, ...]]:
         scopes = self._namespaces if resource.namespaced and self._namespaces else ("",)
         before = frozenset(self._store)
         rollouts: list[RolloutObject] = []
@@ -124,7 +125,8 @@ class Sync:
             drift += missed
             concerned.extend(keys)
         if resource is ROLLOUT_KIND:
-            found = self._store.reconcile(rollouts, before)
+            # The last kind: with it everything has been read that a look at a rollout reads.
+            found = self._store.reconcile(rollouts, before, doubts)
             concerned.extend((*found.missing, *found.stale, *found.ghosts))
         if resource is SOURCE_KIND:
             await self._take_sources(sources)

@@ -16,6 +16,7 @@ from e2e.chaos.real.ledger import Sent
 from e2e.chaos.real.proxy import Cut, Hold, Mishap, Proxy
 from e2e.chaos.real.upstream import Upstream
 from e2e.chaos.transport import Die, Lose, Refuse, Silence
+from modelrollout.adapters.kube.resources import MANAGER
 
 STATUS = "/apis/modelrollout.dev/v1alpha1/namespaces/n/modelrollouts/fraud/status"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/n/leases/operator"
@@ -48,9 +49,9 @@ class Bench:
             return answer
         return web.json_response({"metadata": {"resourceVersion": str(100 + len(self.reached))}, "was": "x" * 200})
 
-    async def send(self, path: str, method: str = "PATCH") -> int:
+    async def send(self, path: str, method: str = "PATCH", *, agent: str = "") -> int:
         url = URL(f"http://127.0.0.1:{self.proxy.port}{path}", encoded=True)
-        async with self.session.request(method, url, data=b"{}") as answer:
+        async with self.session.request(method, url, data=b"{}", headers={"User-Agent": agent}) as answer:
             await answer.read()
             return answer.status
 
@@ -192,7 +193,9 @@ async def test_a_write_that_is_held_arrives_when_its_sender_has_given_up(bench: 
     assert bench.proxy.ledger.count == 1
 
 
-async def test_a_second_server_answers_lists_from_its_cache_and_watches_and_nothing_else(bench: Bench) -> None:
+async def test_a_second_server_answers_watches_and_lists_before_them_from_its_cache_and_nothing_else(
+    bench: Bench,
+) -> None:
     app, reached = web.Application(), []
 
     async def second(request: web.Request) -> web.Response:
@@ -212,6 +215,7 @@ async def test_a_second_server_answers_lists_from_its_cache_and_watches_and_noth
         with pytest.raises(aiohttp.ClientError):
             await answer.content.readline()
     assert await bench.send(f"{collection}?limit=500", "GET") == 200
+    assert await bench.send(f"{collection}?limit=100", "GET", agent=f"{MANAGER}/1") == 200
     assert await bench.send(f"{collection}?watch=true", "GET") == 200
     assert await bench.send(f"{collection}/fraud", "GET") == 200
     assert await bench.send(STATUS) == 200
