@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from e2e.chaos import loop
 from e2e.chaos.apiserver.objects import Version
+from e2e.chaos.exchanges import Exchange
 from e2e.chaos.faults import (
     Blocked,
     Blurred,
@@ -20,11 +21,12 @@ from e2e.chaos.faults import (
     Parted,
     Plan,
     Poisoned,
+    Slowed,
     Span,
     Unwell,
 )
-from e2e.chaos.interfere import POISON, edit, poison
-from e2e.chaos.transport import Die, Late, Lose, Mishap, Refuse, Sent, Silence
+from e2e.chaos.interfere import LEASE_SECONDS, POISON, edit, poison
+from e2e.chaos.transport import Die, Drag, Late, Lose, Mishap, Refuse, Sent, Silence
 from e2e.chaos.views import Blur
 from e2e.chaos.workloads import Workload, workloads
 from e2e.chaos.world import Trigger, World
@@ -43,6 +45,10 @@ BELATED = 8.0
 OPERATORS = ("operator", "standby")
 AT_REST = ("Promoted", "RolledBack")
 LINGER = 30.0
+LAST_TRY = 35.0
+"""Seconds after a fault within which what nobody waits for is tried once more: results of actions."""
+DRAG = Drag(4.6)
+"""Just short of what the operator waits for an answer; to read and write the Lease takes too long."""
 MISHAPS: dict[Failure, Mishap] = {
     Failure.CONFLICT: Refuse(409),
     Failure.THROTTLED: Refuse(429, (("Retry-After", "1"),)),
@@ -71,6 +77,8 @@ class Run:
     triggers: list[Trigger] = field(default_factory=list)
     disturbed: float = 0.0
     """When the last fault was over."""
+    silences: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when views told nothing although they stood."""
     rest: float | None = None
     """When the workload's end was reached; None if it never was."""
     end: Body = field(default_factory=dict)
@@ -78,6 +86,12 @@ class Run:
     """What the operator logged as a bug, and what broke in it."""
     answered: list[float] = field(default_factory=list)
     sent: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    """Writes of the operator's processes; none where only the stored objects are seen."""
+    shown: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Rollouts and their phases on the leader's `/metrics` at the end."""
+    stored: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The same as the API server has them."""
     late: list[str] = field(default_factory=list)
     """Operator's writes after the rollout was at rest."""
     patience: float = 0.0
@@ -111,6 +125,7 @@ class Driver:
         self._failing: list[tuple[Fail, str, float, int]] = []
         """Each with the target of its write, until when, and how often more."""
         self._parted: tuple[str, float] | None = None
+        self._slowed: tuple[str, float] | None = None
         self._count = 0
         self._mending = False
         self.world: World
@@ -123,8 +138,8 @@ class Driver:
         self.world = world = World(self.plan.seed, self.workload.spec(), self._meets)
         try:
             await world.begin()
-            if any(isinstance(fault, Parted) for fault in self.plan.faults):
-                skew = next(f.skew for f in self.plan.faults if isinstance(f, Parted))
+            if any(isinstance(fault, Parted | Slowed) for fault in self.plan.faults):
+                skew = next((f.skew for f in self.plan.faults if isinstance(f, Parted)), 0.0)
                 await asyncio.sleep(1)
                 world.start("standby", skew=skew)
             script = asyncio.ensure_future(self.workload.script(world))
@@ -135,6 +150,7 @@ class Driver:
             else:
                 script.cancel()
         finally:
+            self.run.shown = world.shown()
             world.end()
             log.removeHandler(listener)
         self._close()
@@ -155,8 +171,8 @@ class Driver:
     async def _watch(self) -> None:
         # What the last decision still has to say: its Event, results of actions; one of these writes may begin a fault.
         await asyncio.sleep(10)
-        while (left := self.run.disturbed - self.world.clock.now()) > 0:
-            await asyncio.sleep(left + 10)
+        while (left := self.run.disturbed + LAST_TRY - self.world.clock.now()) > 0:
+            await asyncio.sleep(left)
         history = self.world.server.store.history
         before = len(history)
         await asyncio.sleep(QUIET)
@@ -166,6 +182,8 @@ class Driver:
     def _close(self) -> None:
         run, world = self.run, self.world
         run.history = world.server.store.history
+        run.stored = world.stored()
+        run.exchanges = world.exchanges.all
         run.triggers = world.triggers
         run.end = {"rollout": world.rollout, "route": world.route}
         run.answered = world.prometheus.answered
@@ -181,7 +199,8 @@ class Driver:
         if sent.writes and sent.sender.startswith("standby") and not self._mending:
             # It leads, by this plan's partition or by another fault: somebody will mend its clock.
             self._mending = True
-            self._later(SYNCHRONISED, self.world.synchronise)
+            wrong = any(process.clock.skew for process in self.world.processes)
+            self._later(SYNCHRONISED, self.world.synchronise, disturbs=wrong)
         mishap = None
         if sent.writes and not sent.target.startswith("leases"):
             self.run.writes[sent.target] += 1
@@ -189,7 +208,10 @@ class Driver:
             for fault in [f for f in self._waiting if f.at == self._count]:
                 self._waiting.remove(fault)
                 mishap = self._begin(fault, sent, now) or mishap
-        return mishap or self._failed(sent, now)
+        mishap = mishap or self._failed(sent, now)
+        if mishap is None and self._slowed is not None and sent.sender == self._slowed[0] and now < self._slowed[1]:
+            return DRAG
+        return mishap
 
     def _begin(self, fault: Fault, sent: Sent, now: float) -> Mishap | None:
         world = self.world
@@ -202,18 +224,26 @@ class Driver:
                 self._failing.append((fault, sent.target, now + MINUTE, 3 if span is Span.THRICE else 1))
             case Blurred(blur=blur, kinds=kinds, seconds=seconds):
                 world.views.blurred(blur, frozenset(kinds), lag=LAG)
-                self._later(seconds, world.views.cleared)
+                self._later(seconds, world.views.cleared, disturbs=blur is not Blur.SILENT)
                 if blur is Blur.LATE:
                     self._disturbed(now + seconds + LAG)
+                if blur is Blur.SILENT:
+                    self.run.silences.append((now, now + seconds))
             case Edited(edit=what):
                 self._disturbed(now + edit(world, what))
             case Unwell(trouble=trouble, seconds=seconds):
                 world.prometheus.trouble = trouble
                 self._later(seconds, self._well)
-            case Parted(seconds=seconds, held=held):
+            case Parted(seconds=seconds, skew=skew, held=held):
                 self._parted = (sent.sender, now + seconds)
-                self._disturbed(now + seconds + SYNCHRONISED)
+                self._disturbed(now + (seconds if held else LEASE_SECONDS))
+                if skew:
+                    self._disturbed(now + seconds + SYNCHRONISED)
                 return Late(seconds) if held else Silence(applied=False)
+            case Slowed(seconds=seconds):
+                self._slowed = (sent.sender, now + seconds)
+                # The standby is not slow, and in office by then.
+                self._disturbed(now + LEASE_SECONDS)
             case Poisoned(poison=what):
                 poison(world, what)
                 self._disturbed(now)
@@ -250,10 +280,11 @@ class Driver:
                 return MISHAPS[fault.failure]
         return None
 
-    def _later(self, seconds: float, what: object) -> None:
+    def _later(self, seconds: float, what: object, *, disturbs: bool = True) -> None:
         assert callable(what)
         asyncio.get_running_loop().call_later(seconds, what)
-        self._disturbed(self.world.clock.now() + seconds)
+        if disturbs:
+            self._disturbed(self.world.clock.now() + seconds)
 
     def _well(self) -> None:
         self.world.prometheus.trouble = None

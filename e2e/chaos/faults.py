@@ -50,6 +50,8 @@ class Edit(StrEnum):
     LEASE_STOLEN = "lease-stolen"
     SLICES_AWAY = "slices-away"
     ABORT = "abort"
+    FORCED_AWAY = "forced-away"
+    """A second rollout comes, and is taken away past its finalizer."""
 
 
 class Poison(StrEnum):
@@ -135,7 +137,15 @@ class Blocked:
     seconds: float
 
 
-Fault = Crash | Fail | Blurred | Edited | Unwell | Parted | Poisoned | Blocked
+@dataclass(frozen=True, slots=True)
+class Slowed:
+    """For some seconds the leader's requests take almost as long as it waits for them; a standby's do not."""
+
+    at: int
+    seconds: float
+
+
+Fault = Crash | Fail | Blurred | Edited | Unwell | Parted | Poisoned | Blocked | Slowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,8 @@ def text(fault: Fault) -> str:
             words = ["poison", poison]
         case Blocked(at, seconds):
             words = ["blocked", f"{seconds:g}"]
+        case Slowed(at, seconds):
+            words = ["slow", f"{seconds:g}"]
     return f"{'+'.join(words)}@{at}"
 
 
@@ -208,5 +220,7 @@ def _fault(part: str) -> Fault:
             return Poisoned(at, Poison(words[0]))
         case "blocked":
             return Blocked(at, float(words[0]))
+        case "slow":
+            return Slowed(at, float(words[0]))
         case _:
             raise ValueError(f"{kind!r} is no kind of fault")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from e2e.chaos.faults import Edit, Poison
-from e2e.chaos.process import SYSTEM
+from e2e.chaos.process import LEASE, SYSTEM
 from e2e.chaos.scene import NAME, NAMESPACE, ROUTE, rollout
 from e2e.chaos.traffic import PODS
 from e2e.chaos.world import World
 from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS
 
-LEASE = "modelrollout-operator"
 POISON = "poison"
+PASSING = f"{POISON}-passing"
+"""A rollout of something that is not there."""
 AWAY = 20.0
+STAYS = 30.0
 LEASE_SECONDS = 18.0
-"""Until a Lease that somebody took and does not renew is free again."""
+"""Until a Lease that nobody renews any more is somebody else's."""
 
 
 def edit(world: World, what: Edit) -> float:
@@ -24,6 +26,11 @@ def edit(world: World, what: Edit) -> float:
         world.serve("candidate", 0)
         world.later(AWAY, lambda: world.serve("candidate", PODS))
         return AWAY + 1.0
+    if what is Edit.FORCED_AWAY:
+        name = _another(world, PASSING)
+        world.people.create(ROLLOUTS, name, rollout(legacy={"deployment": "no"}, candidate={"deployment": "none"}))
+        world.later(STAYS, lambda: _force_away(world, name))
+        return STAYS
     if what in (Edit.LEASE_DELETED, Edit.LEASE_STOLEN):
         _lease(world, what)
         return LEASE_SECONDS
@@ -55,6 +62,17 @@ def _write(world: World, what: Edit) -> None:
             raise AssertionError(what)
 
 
+def _another(world: World, name: str) -> str:
+    while world.people.get(ROLLOUTS, name) is not None:
+        name += "-2"
+    return name
+
+
+def _force_away(world: World, name: str) -> None:
+    world.people.patch(ROLLOUTS, name, {"metadata": {"finalizers": None}})
+    world.people.delete(ROLLOUTS, name)
+
+
 def _lease(world: World, what: Edit) -> None:
     store, place = world.server.store, (SYSTEM, LEASE)
     lease = store.look(LEASES, place)
@@ -71,9 +89,7 @@ def _lease(world: World, what: Edit) -> None:
 def poison(world: World, what: Poison) -> None:
     """Create a second rollout that is wrong in its own way."""
     body = rollout()
-    name = f"{POISON}-{what.value}"
-    while world.people.get(ROLLOUTS, name) is not None:
-        name += "-2"
+    name = _another(world, f"{POISON}-{what.value}")
     body["metadata"] = {"name": name}
     match what:
         case Poison.STORED_GARBAGE:

@@ -37,4 +37,11 @@ KEPT = (
     "abort/1/held+60+0@6",
     "fail-at-100/1/fail+late+once@15",
     "abort/1/fail+503+kind@9",
+    "retry/1/slow+60@3",
+    "abort/1/fail+503+kind@11,metrics+down+60@14",
+    "promote/1/blur+late+modelrollouts+10@4",
+    "promote/1/edit+forced-away@3,blur+silent+modelrollouts+600@8",
+    "delete/1/blur+silent+modelrollouts+600@9,parted+30+0@10",
+    "abort/1/blur+silent+rolloutactions+600@9,parted+30+0@10",
+    "delete/571037/blur+frozen+modelrollouts+10@2,blur+expired+deployments&endpointslices+10@3,edit+lease-deleted@7",
 )

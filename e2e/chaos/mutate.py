@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             continue
         begun = time.monotonic()
         level, how = seen(seeded, args)
-        rows.append({"bug": seeded.name, "file": seeded.file, "level": level, "how": how})
+        files = ", ".join(dict.fromkeys(file for file, _, _ in seeded.edits))
+        rows.append({"bug": seeded.name, "file": files, "level": level, "how": how})
         took = f"({time.monotonic() - begun:.0f} s)"
         if args.json:
             args.json.write_text(json.dumps(rows, indent=1))
@@ -59,8 +60,8 @@ def seen(seeded: Seeded, args: argparse.Namespace) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(prefix="seeded-") as folder:
         home = Path(folder) / "operator"
         shutil.copytree(PACKAGE.parent, home, ignore=shutil.ignore_patterns("__pycache__"))
-        target = home / PACKAGE.name / seeded.file
-        target.write_text(applied(seeded, target.read_text()))
+        for file, text in applied(seeded, PACKAGE).items():
+            (home / PACKAGE.name / file).write_text(text)
         plans = ["--plans", str(args.plans), "--seed", str(args.seed), "--workers", str(args.workers), "--first"]
         for level, command in (("L1", ["e2e.chaos", *plans]), ("L0", ["e2e.chaos.model", "--quick"])):
             code, said = _run(command, home)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import MINUTE, OPERATORS, Run
-from e2e.chaos.faults import Blocked, Blurred, Edit, Edited, Fail, Parted, Poisoned, Span, Unwell
+from e2e.chaos.exchanges import out_of_date, out_of_office
+from e2e.chaos.faults import Blocked, Blurred, Edit, Edited, Fail, Parted, Poisoned, Slowed, Span, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
 from e2e.chaos.reverts import Violation, down_by, in_time, led, zero_after
@@ -50,9 +51,24 @@ def _alone(run: Run) -> Iterator[Violation]:
         yield Violation("I7", f"no end: {status.get('phase')} {status.get('reason')}: {status.get('message')}")
     if run.late and run.end["rollout"] is not None:
         yield Violation("I6", f"writes at rest: {', '.join(run.late)}")
+    if run.rest is not None:
+        yield from _shown(run)
     yield from _walk(run)
     yield from in_time(run)
     yield from _fenced(run)
+    edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
+    if not edits & {Edit.LEASE_DELETED, Edit.LEASE_STOLEN}:
+        yield from (Violation("I5", text) for text in out_of_office(run.exchanges))
+    yield from (Violation("I6", text) for text in out_of_date(run.exchanges))
+
+
+def _shown(run: Run) -> Iterator[Violation]:
+    """`/metrics` agrees with what is stored, two full lists after everything."""
+    for place, phase in run.shown.items():
+        stored = run.stored.get(place)
+        if stored != phase:
+            what = "is gone" if stored is None else f"is stored as {stored or 'without a status'}"
+            yield Violation("I9", f"metrics show {'/'.join(place)} as {phase}, and it {what}")
 
 
 @dataclass(slots=True)
@@ -219,15 +235,19 @@ def _edited_in_the_end(run: Run) -> bool:
 
 
 def _held_up(run: Run) -> bool:
-    """Whether a standstill kept the world from turning bad until the rollout was over: nobody judges it then.
+    """Whether a fault kept the world from turning bad until the rollout was over: nobody judges it then.
 
-    In a cluster only the operator stands still. Here what plays the world does too, and the step it had time for.
+    At a standstill what plays the world stands still too, and the step it had time for; in a cluster only the operator
+    does. A slow API server can take as long for the route as a step lasts here: users come late, and the step counts
+    from its record.
     """
-    if not any(isinstance(fault, Blocked) for fault in run.plan.faults):
+    faults = {type(fault) for fault in run.plan.faults}
+    if not faults & {Blocked, Slowed}:
         return False
+    margin = CONFIRM if Slowed in faults else 0.0
     ours = (v for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is not None)
     ends = [v.at for v in ours if (v.body or {}).get("status", {}).get("phase") == Phase.PROMOTED]
-    return bool(ends) and any(t.evidence and t.at > ends[0] for t in run.triggers)
+    return bool(ends) and any(t.evidence and t.at > ends[0] - margin for t in run.triggers)
 
 
 def _raised(version: Version) -> bool:

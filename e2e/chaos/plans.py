@@ -19,6 +19,7 @@ from e2e.chaos.faults import (
     Plan,
     Poison,
     Poisoned,
+    Slowed,
     Span,
     Unwell,
 )
@@ -55,3 +56,4 @@ def singles(count: int) -> Iterator[Fault]:
         yield Parted(k, HELD, 0.0, held=True)
         yield from (Poisoned(k, what) for what in Poison)
         yield Blocked(k, 30.0)
+        yield Slowed(k, 60.0)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from e2e.chaos.apiserver.server import ApiServer
 from e2e.chaos.clock import SkewedClock
 from e2e.chaos.metrics import ChaosMetrics, Prometheus
-from e2e.chaos.transport import Mishap, Sent, Transport
+from e2e.chaos.transport import Mishap, Sent, Transport, Watcher
 from e2e.chaos.views import Views
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.prom.sources import Sources
@@ -26,7 +26,8 @@ from modelrollout.shell.outside import Outside
 from modelrollout.shell.sync import WATCHED
 from modelrollout.shell.web import Check
 
-SYSTEM = "modelrollout"
+SYSTEM, LEASE = "modelrollout", "modelrollout-operator"
+"""Namespace and name of the Lease."""
 RESYNC = 60.0
 PROBE = 10.0
 PROBES = 3
@@ -77,11 +78,14 @@ class Process:
     latency: Callable[[], float]
     ended: Callable[[Process], None]
     """Told when the process has ended by itself."""
+    watcher: Watcher
     clock: SkewedClock = field(default_factory=SkewedClock)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     dead: bool = False
     probes: Probes | None = None
     app: App | None = None
+    given_back: int = 0
+    """How often it gave free memory back."""
 
     def start(self) -> None:
         """Begin to run."""
@@ -101,6 +105,18 @@ class Process:
             await asyncio.get_running_loop().create_task(self.app.stop())
         self.kill()
 
+    @property
+    def leads(self) -> bool:
+        """Whether it says that it does."""
+        return self.probes is not None and self.probes.registry.get_sample_value("modelrollout_leader") == 1
+
+    def shown(self) -> dict[tuple[str, str], str]:
+        """The rollouts on `/metrics`, by namespace and name, with their phases."""
+        families = self.probes.registry.collect() if self.probes is not None else ()
+        phases = (family for family in families if family.name == "modelrollout_rollout_phase")
+        samples = (each for family in phases for each in family.samples)
+        return {(x.labels["rollout_namespace"], x.labels["rollout"]): x.labels["phase"] for x in samples if x.value}
+
     async def _main(self) -> None:
         transport = Transport(
             self.server,
@@ -109,11 +125,14 @@ class Process:
             alive=lambda: not self.dead,
             kill=self.kill,
             latency=self.latency,
+            watcher=self.watcher,
         )
         client = KubeClient(transport, renew=_no_credentials)  # type: ignore[arg-type]  # takes the official client's place
         flags = {"lease_namespace": SYSTEM, "resync": RESYNC, "allow_loopback_sources": True}
         settings = load({**flags, "identity": self.identity}, {})
-        outside = Outside(clock=self.clock, rng=self.rng, metrics=self._metrics, site=self._site)
+        outside = Outside(
+            clock=self.clock, rng=self.rng, metrics=self._metrics, site=self._site, give_back=self._given_back
+        )
         app = self.app = App(settings, client, outside)
         try:
             await app.start(self._broke)
@@ -137,6 +156,9 @@ class Process:
         if not self.dead:
             self.kill()
             self.ended(self)
+
+    def _given_back(self) -> None:
+        self.given_back += 1
 
     def _metrics(self, sources: Sources) -> Metrics:
         return ChaosMetrics(sources, self.prometheus, self.clock)

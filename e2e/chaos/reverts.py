@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.drive import OPERATORS, Run
 from e2e.chaos.faults import Edit, Edited
+from e2e.chaos.process import RESYNC
 from e2e.chaos.scene import CANDIDATE, NAME, ROUTE, weight_of
-from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, HTTPROUTES, LEASES, ROLLOUTS
+from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, HTTPROUTES, LEASES, ROLLOUTS, Body
 
 REVERT = 2.0
 """Seconds from a trigger that the API itself shows to weight 0."""
 DELETION = 30.0
+LISTED = 1.1 * RESYNC + 1.0
+"""Seconds until everything has been listed, whatever the views show."""
+AT_ONCE = 0.5
+"""Seconds that a new leader's list takes here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,24 @@ def in_time(run: Run) -> Iterator[Violation]:
 
 def led(run: Run, since: float) -> float:
     """When, after `since`, faults were over and somebody led who could act."""
-    calm = max(since, run.disturbed)
+    calm = max(since, run.disturbed, _listed(run, since))
     leases = [v for v in run.history if v.resource is LEASES]
     # Whoever renews the Lease first after the last fault is in office; if nothing was wrong, somebody was all the time.
-    if run.disturbed <= since:
+    if calm <= since:
         return since
     return next((v.at for v in leases if v.at >= calm), calm)
+
+
+def _listed(run: Run, since: float) -> float:
+    """When what came up at `since` has been listed, if views were silent: at the next change of leader, or in turn."""
+    end = max((end for begin, end in run.silences if begin <= since < end), default=since)
+    taken = (v.at for v in run.history if v.resource is LEASES and v.at >= since and holder(v.body) != holder(v.before))
+    return min(end, since + LISTED, next(taken, end) + AT_ONCE)
+
+
+def holder(lease: Body | None) -> str:
+    """Who holds it; empty when nobody does."""
+    return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
 def down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation]:

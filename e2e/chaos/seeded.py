@@ -14,23 +14,33 @@ PACKAGE = Path(__file__).parents[2] / "operator" / "modelrollout"
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """`old` becomes `new` in `file`, at its only occurrence."""
+    """`old` becomes `new` in `file`, at its only occurrence; and so for `more`, where two guards hold one promise."""
 
     name: str
     file: str
     old: str
     new: str
+    more: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def edits(self) -> tuple[tuple[str, str, str], ...]:
+        """Each file, what is there, and what it becomes."""
+        return ((self.file, self.old, self.new), *self.more)
 
 
 class DoesNotFit(ValueError):
     """The code has changed: the pattern must follow it."""
 
 
-def applied(seeded: Seeded, text: str) -> str:
-    """The file's text with the bug in it. Raises DoesNotFit."""
-    if text.count(seeded.old) != 1:
-        raise DoesNotFit(f"{seeded.name}: {seeded.file} has {text.count(seeded.old)} places for it, not 1")
-    return text.replace(seeded.old, seeded.new)
+def applied(seeded: Seeded, package: Path) -> dict[str, str]:
+    """The files' texts with the bug in them. Raises DoesNotFit."""
+    found: dict[str, str] = {}
+    for file, old, new in seeded.edits:
+        text = found.get(file) or (package / file).read_text()
+        if text.count(old) != 1:
+            raise DoesNotFit(f"{seeded.name}: {file} has {text.count(old)} places for it, not 1")
+        found[file] = text.replace(old, new)
+    return found
 
 
 SEEDED = (
@@ -100,7 +110,7 @@ SEEDED = (
     Seeded(
         "nothing is in doubt after a conflict",
         "runtime/store.py",
-        "        self._doubts.add(key)\n",
+        "        self._doubts[key] = self._raised\n",
         "        pass\n",
     ),
     Seeded(
@@ -150,15 +160,16 @@ SEEDED = (
         "    return None\n",
     ),
     Seeded(
-        "a write without an answer counts as not done",
-        "adapters/kube/httproute_patch.py",
-        "    except (Conflict, ApiUnavailable):\n        reader.doubt(HTTPROUTE, view.namespace, view.name)\n",
-        "    except (Conflict, ApiUnavailable):\n",
+        "a leader trusts its Lease for too long",
+        "runtime/leader.py",
+        "RENEW_DEADLINE = 10.0",
+        "RENEW_DEADLINE = 60.0",
     ),
     Seeded(
         "a new leader trusts what it has seen",
         "runtime/engine.py",
-        "            self._p.store.doubt(key)\n        self._look_at_all()",
-        "            pass\n        self._look_at_all()",
+        "            self._p.store.doubt(key)\n        self._awaited = asyncio.get_running_loop().time() + listing\n",
+        "            pass\n",
+        (("shell/app.py", "        if leading:\n            self._relist.set()\n", ""),),
     ),
 )

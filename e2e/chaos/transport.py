@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import aiohttp
@@ -57,7 +57,14 @@ class Die:
     applied: bool
 
 
-Mishap = Refuse | Lose | Silence | Late | Die
+@dataclass(frozen=True, slots=True)
+class Drag:
+    """The request takes `seconds` to the server; if its sender gives up before, it is not carried out."""
+
+    seconds: float
+
+
+Mishap = Refuse | Lose | Silence | Late | Die | Drag
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Sent:
 
     sender: str
     request: Request
+    at: float
+    """Loop time at which it was sent."""
 
     @property
     def writes(self) -> bool:
@@ -78,6 +87,17 @@ class Sent:
         parts = self.request.path.split("/")
         after = parts[parts.index("namespaces") + 2 :] if "namespaces" in parts else parts[4:]
         return "/".join([after[0], *after[2:3]]) if after else ""
+
+
+Answered = Callable[[Wired, str, float], None]
+"""Told of the server's own answer: with the version that the object had before a write, and the loop time."""
+
+
+class Watcher(Protocol):
+    """Sees requests as they are sent."""
+
+    def sending(self, sent: Sent) -> Answered:
+        """Sent just now; whom to tell when the answer has reached the sender."""
 
 
 class Answer:
@@ -97,7 +117,7 @@ class Transport:
     """Stands where `kubernetes.aio.client.ApiClient` does.
 
     `meets` says what happens to a request, `alive` whether its sender still lives, `kill` kills it, `latency` draws
-    the seconds of one way.
+    the seconds of one way. `watcher` is told of each request and of each answer that is the server's own.
     """
 
     def __init__(
@@ -109,6 +129,7 @@ class Transport:
         alive: Callable[[], bool],
         kill: Callable[[], None],
         latency: Callable[[], float],
+        watcher: Watcher,
     ) -> None:
         self.configuration = SimpleNamespace(api_key={}, refresh_api_key_hook=None)
         self.user_agent = ""
@@ -118,6 +139,7 @@ class Transport:
         self._alive = alive
         self._kill = kill
         self._latency = latency
+        self._watcher = watcher
 
     async def param_serialize(
         self,
@@ -150,8 +172,10 @@ class Transport:
         """Nothing is open."""
 
     async def _exchange(self, request: Request) -> Answer:
+        sent = Sent(self._sender, request, asyncio.get_running_loop().time())
+        answered = self._watcher.sending(sent)
         await self._way()
-        mishap = self._meets(Sent(self._sender, request))
+        mishap = self._meets(sent)
         match mishap:
             case Refuse(code, headers):
                 await self._way()
@@ -166,6 +190,9 @@ class Transport:
             case Die(applied=False):
                 self._kill()
                 await _for_ever()
+            case Drag(seconds):
+                await asyncio.sleep(seconds)
+        found = self._server.version(request) if sent.writes else ""
         response = self._server.wire(request)
         match mishap:
             case Lose():
@@ -176,6 +203,7 @@ class Transport:
                 self._kill()
                 await _for_ever()
         await self._way()
+        answered(response, found, asyncio.get_running_loop().time())
         return Answer(response)
 
     async def _way(self) -> None:

@@ -52,7 +52,8 @@ class Views:
     clear: asyncio.Event = field(default_factory=asyncio.Event)
 
     def blurred(self, blur: Blur, kinds: frozenset[str], *, lag: float = 0.0) -> None:
-        """From now on, until `cleared`."""
+        """From now on, until `cleared`. What an earlier blur held back comes now: nobody else would let it go."""
+        self.clear.set()
         self.blur, self.kinds, self.lag = blur, kinds, lag
         self.clear = asyncio.Event()
 

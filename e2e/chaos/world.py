@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from e2e.chaos.apiserver.server import ApiServer
 from e2e.chaos.clock import START, SkewedClock, WorldClock
+from e2e.chaos.exchanges import Exchanges
 from e2e.chaos.metrics import Prometheus, Trouble
 from e2e.chaos.process import Process, task_factory
 from e2e.chaos.scene import CANDIDATE, LEGACY, NAME, NAMESPACE, ROUTE, People, furnish, rollout, weight_of
@@ -47,6 +48,7 @@ class World:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.server = ApiServer(now=self.clock.now)
+        self.exchanges = Exchanges(self.server)
         self.people = People(self.server)
         self.traffic = Traffic(NAMESPACE, LEGACY, CANDIDATE, start=START)
         self.prometheus = Prometheus(self.traffic, self.clock, random.Random(self.rng.random()))
@@ -83,6 +85,7 @@ class World:
             latency=lambda: self.rng.uniform(0.0005, 0.01),
             ended=self._restart,
             clock=SkewedClock(skew),
+            watcher=self.exchanges,
         )
         self.processes.append(process)
         process.start()
@@ -120,6 +123,17 @@ class World:
     def rollout(self) -> Body | None:
         """The ModelRollout as stored."""
         return self.people.get(ROLLOUTS, NAME)
+
+    def stored(self) -> dict[tuple[str, str], str]:
+        """Phases of all rollouts, by namespace and name."""
+        store = self.server.store
+        bodies = {place: store.look(ROLLOUTS, place) or {} for place in store.places(ROLLOUTS)}
+        return {place: str((body.get("status") or {}).get("phase", "")) for place, body in bodies.items()}
+
+    def shown(self) -> dict[tuple[str, str], str]:
+        """What the leader shows of them on `/metrics`; nothing while nobody leads."""
+        leaders = (each for each in self.alive if each.leads)
+        return next((each.shown() for each in leaders), {})
 
     @property
     def phase(self) -> str:

@@ -69,6 +69,8 @@ class Wired:
     code: int
     body: bytes
     headers: Mapping[str, str]
+    version: str = ""
+    """resourceVersion of an object that the body holds."""
 
 
 class ApiServer:
@@ -108,7 +110,14 @@ class ApiServer:
                 return Wired(200, text, {})
         answer = self.handle(request)
         text = answer.body.encode() if isinstance(answer.body, str) else json.dumps(answer.body).encode()
-        return Wired(answer.code, text, answer.headers)
+        metadata = answer.body.get("metadata") or {} if isinstance(answer.body, dict) else {}
+        return Wired(answer.code, text, answer.headers, str(metadata.get("resourceVersion", "")))
+
+    def version(self, request: Request) -> str:
+        """resourceVersion of the object that a request is about; empty when there is none."""
+        target = self._target(request.path)
+        found = None if target is None else self.store.look(target.resource, target.place)
+        return "" if found is None else str(found["metadata"]["resourceVersion"])
 
     def open(self, request: Request) -> Watch | Response:
         """Begin the watch that a request asks for, or refuse it. Needs a running event loop."""
@@ -243,3 +252,10 @@ def _seconds(text: str) -> float | None:
     if not text.isdecimal():
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return float(text) or None
+
+
+def path_of(path: str) -> str:
+    """The path of the object that a path is about: without its subresource."""
+    parts = path.strip("/").split("/")
+    names = parts.index("namespaces") + 4 if "namespaces" in parts else (4 if parts[0] == "api" else 5)
+    return "/".join(parts[:names])

@@ -14,7 +14,7 @@ from e2e.chaos.real.ledger import Sent
 from e2e.chaos.real.members import Members
 from e2e.chaos.real.process import RESTART, Crew, Member
 from e2e.chaos.real.proxy import Cut, Hold, Mishap, Proxy
-from e2e.chaos.transport import Die, Late, Lose
+from e2e.chaos.transport import Die, Drag, Late, Lose
 
 TIMEOUT = 5.0
 CATCH_UP = 2.0
@@ -92,7 +92,7 @@ class Misfortune:
             timeout = failure in (Failure.TIMEOUT, Failure.TIMEOUT_APPLIED)
             self._disturbed(TIMEOUT if timeout else 1.0)
             failed = MISHAPS[failure]
-            assert not isinstance(failed, Late), "the parser lets none through"
+            assert not isinstance(failed, Late | Drag), "the parser lets none through"
             return failed
         return mishap
 

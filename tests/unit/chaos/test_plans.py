@@ -38,5 +38,5 @@ def test_every_family_has_its_share_of_a_short_campaign_and_what_was_kept_comes_
     assert [str(plan) for plan in plans[: len(kept)]] == kept
     assert len(plans) == 200
     singly = Counter(text(p.faults[0]).partition("+")[0] for p in plans[len(kept) :] if len(p.faults) == 1)
-    assert len(singly) == 9
+    assert len(singly) == 10
     assert max(singly.values()) - min(singly.values()) <= 1
