@@ -1,4 +1,4 @@
-"""Puts CRDs and a MetricSource on a cluster, as the Helm chart will."""
+"""Puts CRDs and a MetricSource on a cluster, for an operator that runs beside it; `installed` has the chart do it."""
 
 from __future__ import annotations
 

@@ -71,10 +71,9 @@ class Play:
 
     def upgraded(self) -> Run:
         """`helm upgrade` that replaces both pods; the rollout stays at its weight."""
-        workers = 8 if int(time.time()) % 2 else 12
         with self._at(hold_at(WEIGHT)) as (leader, watched):
             at = time.time()
-            self.release.upgrade(f"--set operator.workers={workers} --set podAnnotations.at=at-{at:.0f}")
+            self.release.upgrade(f"--set podAnnotations.at=at-{at:.0f}")
             self.release.led()
         return self._run("upgraded", leader, at, watched)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
-from lupa.lua51 import LuaRuntime  # type: ignore[import-untyped]  # has no types
 
 from e2e.cluster.artifacts import go_binary
+from e2e.gitops.lua import Scripts
 from modelrollout.adapters.kube.resources import ROLLOUTS, Body
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +43,7 @@ def expressions() -> dict[str, str]:
 
 def views(objects: Sequence[Body], directory: Path) -> list[View]:
     """A view for each object. `directory` is for files. Raises Unjudged."""
-    health = LuaHealth()
+    lua = Scripts()
     answers = program(objects, directory)
     wrong = [
         (answer["error"], obj["metadata"]) for answer, obj in zip(answers, objects, strict=True) if "error" in answer
@@ -52,24 +51,9 @@ def views(objects: Sequence[Body], directory: Path) -> list[View]:
     if wrong:
         raise Unjudged(f"{len(wrong)} of {len(objects)} objects, the first: {wrong[0]}")
     return [
-        View(health.of(obj)["status"], answer["kstatus"], answer["flux"])
+        View(lua.run(HEALTH, obj)["status"], answer["kstatus"], answer["flux"])
         for obj, answer in zip(objects, answers, strict=True)
     ]
-
-
-class LuaHealth:
-    """Our health check in a Lua interpreter with no more libraries than Argo CD gives it."""
-
-    def __init__(self, script: Path = HEALTH) -> None:
-        self._lua = LuaRuntime(unpack_returned_tuples=True, register_eval=False)
-        self._lua.execute("string, io, math, debug, coroutine, package, require = nil")
-        self._lua.execute("os = {date = os.date, time = os.time}")
-        self._script = script.read_text()
-
-    def of(self, obj: Mapping[str, Any]) -> dict[str, str]:
-        """`status` and `message`."""
-        self._lua.globals().obj = self._lua.table_from(obj, recursive=True)
-        return dict(self._lua.execute(self._script).items())
 
 
 def binary() -> Path:

@@ -28,6 +28,16 @@ def failing(percent: float) -> Script:
     return script
 
 
+def acts(verb: str, *, at: float | None = None, phase: str = "", reason: str = "") -> Script:
+    """Somebody creates the action once the candidate has that weight, or the rollout that phase."""
+
+    async def script(stage: Stage) -> None:
+        await (stage.phased(phase, reason=reason) if at is None else stage.at(at))
+        stage.act(verb)
+
+    return script
+
+
 async def abort(stage: Stage) -> None:
     await stage.at(50)
     stage.act("Abort")
@@ -62,29 +72,9 @@ async def pause_resume(stage: Stage) -> None:
     stage.act("Resume")
 
 
-async def pause(stage: Stage) -> None:
-    await stage.at(10)
-    stage.act("Pause")
-
-
 async def spec_paused(stage: Stage) -> None:
     await stage.phased("Paused")
     stage.change(paused=False)
-
-
-async def approve(stage: Stage) -> None:
-    await stage.phased("Paused")
-    stage.act("Approve")
-
-
-async def promote_at_once(stage: Stage) -> None:
-    await stage.at(10)
-    stage.act("Promote")
-
-
-async def abort_while_paused(stage: Stage) -> None:
-    await stage.phased("Paused")
-    stage.act("Abort")
 
 
 async def new_revision(stage: Stage) -> None:
@@ -315,11 +305,6 @@ async def same_as_legacy(stage: Stage) -> None:
     stage.people.patch(DEPLOYMENTS, LEGACY, {"spec": {"template": template}})
 
 
-async def approve_early(stage: Stage) -> None:
-    await stage.phased("Preflight", reason="BudgetExhausted")
-    stage.act("Approve")
-
-
 async def no_gateway(stage: Stage) -> None:
     stage.without_gateway()
 
@@ -363,12 +348,12 @@ def stories() -> dict[str, Story]:
         Story("aborted-and-mended", aborted_and_mended, CURRENT),
         Story("retry", retry, CURRENT),
         Story("pause-resume", pause_resume, CURRENT),
-        Story("pause", pause, WAITS, waits="a Resume action"),
+        Story("pause", acts("Pause", at=10), WAITS, waits="a Resume action"),
         Story("spec-paused", spec_paused, CURRENT, {"paused": True}),
-        Story("approve", approve, CURRENT, APPROVAL),
+        Story("approve", acts("Approve", phase="Paused"), CURRENT, APPROVAL),
         Story("approval-missing", nothing, WAITS, APPROVAL, waits="an Approve action"),
-        Story("abort-while-paused", abort_while_paused, FAILED, APPROVAL),
-        Story("promote-at-once", promote_at_once, CURRENT, trusts=True),
+        Story("abort-while-paused", acts("Abort", phase="Paused"), FAILED, APPROVAL),
+        Story("promote-at-once", acts("Promote", at=10), CURRENT, trusts=True),
         Story("new-revision", new_revision, CURRENT),
         Story("revision-after-promotion", revision_after_promotion, CURRENT),
         Story("next-revision-waits", next_waits, WAITS, waits="a ready endpoint of legacy"),
@@ -410,7 +395,7 @@ def stories() -> dict[str, Story]:
         Story("same-as-legacy", same_as_legacy, CURRENT),
         Story("undecided-for-a-while", nothing, CURRENT, doubt, trusts=True),
         Story("budget-exhausted", nothing, WAITS, broke, waits="the error budget, or an Approve action"),
-        Story("budget-overridden", approve_early, CURRENT, broke),
+        Story("budget-overridden", acts("Approve", phase="Preflight", reason="BudgetExhausted"), CURRENT, broke),
         Story("no-gateway", no_gateway, WAITS, waits="a Gateway that takes the route"),
         Story("gateway-refuses", gateway_refuses, FAILED),
     )

@@ -54,6 +54,27 @@ class Pair:
         assert status["incident"]["message"].startswith("availability: "), status["incident"]
         return took
 
+    def frozen(self, reason: str, text: str = "", *, seconds: float) -> None:
+        """Both get paused for `reason`, with `text` in the message, and keep the weights that they have."""
+        for act in (self.well, self.bad):
+            status = act.stage.wait_phase("Paused", seconds=seconds)
+            assert (status["reason"], text in status["message"]) == (reason, True), status
+        before = self.well.stage.route_weights()
+        time.sleep(5)
+        assert self.well.stage.route_weights() == before
+        assert self.bad.stage.route_weights()[0][1] > 0
+
+    def settled(self, *, turned: float) -> int:
+        """Ends the users: no request of the well one failed, and of the bad one only what its candidate answered.
+
+        Returns how many those were since it `turned` bad.
+        """
+        end = time.time()
+        assert records.failed(self.well.load.stop(), 0, end) == []
+        seen = self.bad.load.stop()
+        assert others_failures(seen, 0, end) == []
+        return len(records.failed(seen, turned, end))
+
 
 def open_pair(stages: Callable[[str], Stage], name: str) -> Pair:
     """Both in mid-step: `well` at `LOW`, held by its time; `bad` at `BAD`."""

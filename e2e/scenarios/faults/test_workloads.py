@@ -97,11 +97,7 @@ def test_kubelet_silent_as_the_candidate_turns_bad(cluster: EmbeddedCluster, pai
     finally:
         cluster.signal("kubelet", signal.SIGCONT)
     pair.promoted(seconds=90)
-    end = time.time()
-    assert records.failed(pair.well.load.stop(), 0, end) == []
-    seen = pair.bad.load.stop()
-    assert others_failures(seen, 0, end) == []
-    print(f"\nno kubelet, at 0 {took:.1f} s after it turned bad; {len(records.failed(seen, turned, end))} harmed")
+    print(f"\nno kubelet, at 0 {took:.1f} s after it turned bad; {pair.settled(turned=turned)} harmed")
 
 
 def test_node_lost_nobody_is_moved_or_blamed_until_it_is_back(cluster: EmbeddedCluster, pair: Pair) -> None:

@@ -111,10 +111,12 @@ def _made(s: Situation, kind: ConditionType, value: bool | None, reason: str, me
     return Condition(kind, text, reason or Reason.NOT_EVALUATED, message, s.now, s.obs.generation)
 
 
-def _unread(s: Situation) -> bool:
-    """Whether the spec can't be read, while the status tells how the last one that could be read ended."""
+def _unread(s: Situation) -> str:
+    """Why the spec can't be read, while the status tells how the last one that could be read ended; else empty."""
     problem = s.obs.problem
-    return s.status.phase in AT_REST and problem is not None and problem.reason == Reason.INVALID_SPEC
+    if problem is None or problem.reason != Reason.INVALID_SPEC or s.status.phase not in AT_REST:
+        return ""
+    return problem.problem or Reason.INVALID_SPEC
 
 
 def _awaited(s: Situation) -> bool:
@@ -136,12 +138,12 @@ def _moving(s: Situation) -> bool:
 
 def _stuck(s: Situation) -> bool:
     over = s.status.phase is Phase.INVALID or _over(s, Phase.ROLLED_BACK)
-    return over or _unread(s) or s.status.reason == Reason.ROUTE_CONFLICT
+    return over or bool(_unread(s)) or s.status.reason == Reason.ROUTE_CONFLICT
 
 
 def _ready(s: Situation) -> Condition:
-    if _unread(s) and s.obs.problem:
-        return _made(s, ConditionType.READY, False, Reason.INVALID_SPEC, s.obs.problem.problem)
+    if problem := _unread(s):
+        return _made(s, ConditionType.READY, False, Reason.INVALID_SPEC, problem)
     bad = _stuck(s) or s.status.phase is Phase.ROLLING_BACK or (s.spec.blocking and _moving(s))
     reason = Reason.ROLLED_BACK if _over(s, Phase.ROLLED_BACK) else (s.status.reason or Reason.IDLE)
     return _made(s, ConditionType.READY, not bad, reason, s.status.message)
@@ -155,8 +157,8 @@ def _reconciling(s: Situation) -> Condition:
 
 
 def _stalled(s: Situation) -> Condition:
-    if _unread(s) and s.obs.problem:
-        return _made(s, ConditionType.STALLED, True, Reason.INVALID_SPEC, s.obs.problem.problem)
+    if problem := _unread(s):
+        return _made(s, ConditionType.STALLED, True, Reason.INVALID_SPEC, problem)
     value = _stuck(s)
     reason = Reason.ROLLED_BACK if _over(s, Phase.ROLLED_BACK) else s.status.reason
     return _made(
@@ -165,8 +167,8 @@ def _stalled(s: Situation) -> Condition:
 
 
 def _accepted(s: Situation) -> Condition:
-    if _unread(s) and s.obs.problem:
-        return _made(s, ConditionType.ACCEPTED, False, Reason.INVALID_SPEC, s.obs.problem.problem)
+    if problem := _unread(s):
+        return _made(s, ConditionType.ACCEPTED, False, Reason.INVALID_SPEC, problem)
     wrong = s.status.phase is Phase.INVALID and s.status.reason in (*_SPEC_REASONS, Reason.ROUTE_NOT_ACCEPTED)
     text = s.status.message if wrong else "; ".join(s.status.notes)
     return _made(s, ConditionType.ACCEPTED, not wrong, s.status.reason if wrong else Reason.ACCEPTED, text)

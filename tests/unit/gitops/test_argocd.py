@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 import pytest
-from lupa.lua51 import LuaRuntime  # type: ignore[import-untyped]  # has no types
 
 from e2e.chaos.campaign import reference
 from e2e.chaos.scene import NAME
+from e2e.gitops.lua import Scripts
 from modelrollout.adapters.kube.resources import ROLLOUTS
 from modelrollout.api.convert import to_action
 from modelrollout.core.model import Phase
@@ -32,22 +32,8 @@ SHOWN = {
 
 
 def run(script: str, obj: Mapping[str, Any]) -> Any:
-    """What a script returns for an object, with no more of Lua's libraries than Argo CD gives."""
-    lua = LuaRuntime(unpack_returned_tuples=True, register_eval=False)
-    lua.execute("string, io, math, debug, coroutine, package, require = nil")
-    lua.execute("os = {date = os.date, time = os.time}")
-    lua.globals().obj = lua.table_from(obj, recursive=True)
-    return plain(lua.execute((SCRIPTS / script).read_text()))
-
-
-def plain(value: Any) -> Any:
-    """Lua's tables as lists and dictionaries."""
-    if not hasattr(value, "items"):
-        return value
-    pairs = dict(value.items())
-    if pairs and set(pairs) == set(range(1, len(pairs) + 1)):
-        return [plain(pairs[i]) for i in range(1, len(pairs) + 1)]
-    return {key: plain(each) for key, each in pairs.items()}
+    """What a script returns for an object."""
+    return Scripts().run(SCRIPTS / script, obj)
 
 
 @cache
