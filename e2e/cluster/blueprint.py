@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.cluster import gateway, helm, images, node, programs, prometheus, scrape
 from e2e.cluster.control_plane import Address, ControlPlane, make_control_plane, write_kubeconfig
 from e2e.cluster.layout import Layout
-from e2e.cluster.plan import Component, Plan, Probe
+from e2e.cluster.plan import MACHINE_PATH, Border, Component, Plan, Probe
 from e2e.cluster.processes import free_ports
 from e2e.cluster.provider import Tier
 from e2e.cluster.sandbox import NODE_IP
@@ -20,15 +19,6 @@ API_PORT = 6443
 PROMETHEUS_PORT = 9090
 ADDRESS = Address(NODE_IP, api_port=API_PORT, etcd_port=2379, etcd_peer_port=2380)
 FAKE_NODES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Border:
-    """What the supervisor inherits from outside: descriptors, and the group its pods live in."""
-
-    cgroup: str
-    host_network_fd: int
-    owner_fd: int
 
 
 def prepare(tier: Tier) -> None:
@@ -57,7 +47,7 @@ def write_plan(layout: Layout, tier: Tier, border: Border, *, scrape_interval: s
     layout.ask_door(door, f"{NODE_IP}:{API_PORT}")
     admin = plane.pki["admin"]
     write_kubeconfig(layout.host_kubeconfig, f"https://127.0.0.1:{door}", ca=plane.pki["ca"].cert, client=admin)
-    components = [*_control_plane(plane), _relay(layout, border, door)]
+    components = [*_control_plane(plane), relay(layout, border, Probe("path", str(layout.doors / f"{door}.open")))]
     if tier != "apiserver":
         components += _controllers(plane)
     if tier == "fake":
@@ -69,7 +59,7 @@ def write_plan(layout: Layout, tier: Tier, border: Border, *, scrape_interval: s
         run_dir=str(layout.path),
         node_tree=str(programs.node_tree()) if tier == "full" else None,
         hostname=node.NODE,
-        path=f"{plane.programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        path=f"{plane.programs}:{MACHINE_PATH}",
         components=components,
         host_network_fd=border.host_network_fd,
         owner_fd=border.owner_fd,
@@ -98,9 +88,10 @@ def _controllers(plane: ControlPlane) -> list[Component]:
     ]
 
 
-def _relay(layout: Layout, border: Border, door: int) -> Component:
+def relay(layout: Layout, border: Border, probe: Probe) -> Component:
+    """The opener of doors to the machine's loopback; `probe` says when it counts as ready."""
     argv = [sys.executable, "-m", "e2e.cluster.relay", str(border.host_network_fd), str(layout.doors)]
-    return Component("relay", argv, probe=Probe("path", str(layout.doors / f"{door}.open")))
+    return Component("relay", argv, probe=probe)
 
 
 def _fake_nodes(layout: Layout, plane: ControlPlane) -> list[Component]:

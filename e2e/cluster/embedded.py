@@ -1,38 +1,24 @@
-"""Provider `embedded`: a cluster in one private set of namespaces, without a container engine.
-
-The supervisor (`supervisor.py`) is PID 1 in there. Killing it or the `unshare` process around it ends every
-process, mount, interface and packet filter rule; cgroups and the run directory are left, and `down` removes them.
-"""
+"""Provider `embedded`: a cluster in one private set of namespaces, without a container engine."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit
 
 from e2e.cluster import gateway
-from e2e.cluster.blueprint import PROMETHEUS_PORT, prepare
+from e2e.cluster.blueprint import PROMETHEUS_PORT, prepare, write_plan
 from e2e.cluster.control_plane import read_audit
-from e2e.cluster.entry import Entered, entry_argv, inner_environment
-from e2e.cluster.layout import Layout, Record
-from e2e.cluster.lifecycle import Steps, clean, follow, launch, say, sweep
+from e2e.cluster.enclosed import Enclosed
+from e2e.cluster.layout import Layout
+from e2e.cluster.lifecycle import Steps
 from e2e.cluster.machine import require_embedded, this_machine
-from e2e.cluster.processes import ClusterError, free_ports
+from e2e.cluster.plan import Border
+from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import Tier, check_name
 from e2e.cluster.sandbox import NODE_IP
 
-WAIT_S = 60.0
-POLL_S = 0.03
 
-
-class EmbeddedCluster:
+class EmbeddedCluster(Enclosed):
     """One cluster on this machine; see `provider.Cluster` for the contract."""
 
     def __init__(self, name: str, *, ephemeral: bool = False, scrape: str = "1s") -> None:
@@ -40,22 +26,8 @@ class EmbeddedCluster:
 
         `scrape`: interval at which Prometheus scrapes, such as "2s", when `up` starts it; found up, it keeps its own.
         """
-        self.name = check_name(name)
-        self._layout = Layout(name)
-        self._ephemeral = ephemeral
+        super().__init__(Layout(check_name(name)), ephemeral=ephemeral)
         self._scrape = scrape
-        self._outer: subprocess.Popen[bytes] | None = None
-        self._owner: int | None = None
-
-    @property
-    def kubeconfig(self) -> Path:
-        """Kubeconfig of an administrator, for programs inside."""
-        return self._layout.control_plane / "admin.kubeconfig"
-
-    @property
-    def host_kubeconfig(self) -> Path:
-        """The same for programs outside."""
-        return self._layout.host_kubeconfig
 
     @property
     def prometheus_url(self) -> str:
@@ -65,86 +37,18 @@ class EmbeddedCluster:
     def up(self, tier: Tier) -> None:
         """Bring it up, or find it up in this tier. Raises ClusterError or BuildError, leaving nothing."""
         require_embedded(this_machine(), tier)
-        sweep()
-        with self._layout.locked():
-            record = self._layout.record()
-            # Incomplete while the lock is ours: the `up` that was at it is dead.
-            if record is not None and record.alive() and record.complete:
-                if record.tier != tier:
-                    raise ClusterError(
-                        f"cluster {self.name} is up with tier {record.tier}; take it down first: "
-                        f"python -m e2e.cluster down --name {self.name}"
-                    )
-                say(f"cluster {self.name} is up already (tier {tier})")
-                return
-            self._end()
-            prepare(tier)
-            steps = Steps()
-            say(f"cluster {self.name}: starting tier {tier}")
-            try:
-                self._outer, self._owner = launch(self._layout, tier, ephemeral=self._ephemeral, scrape=self._scrape)
-                follow(self._layout, self._outer, steps)
-                if tier == "full":
-                    self._add_gateway(steps)
-                self._layout.write_record(dataclasses.replace(self._record(), complete=True))
-            except BaseException:
-                self._end()
-                raise
-            say(f"cluster {self.name}: up after {steps.seconds():.1f} s")
 
-    def down(self) -> None:
-        """Remove every process, mount, cgroup and file of it; also what a killed one left behind."""
-        with self._layout.locked():
-            self._end()
+        def plan(border: Border) -> None:
+            write_plan(self._layout, tier, border, scrape_interval=self._scrape)
 
-    def exec(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        check: bool = True,
-        input_text: str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program inside; see `provider.Cluster`."""
-        done = subprocess.run(
-            self._entry(argv),
-            input=input_text if input_text is not None else "",
-            capture_output=True,
-            text=True,
-            env=self._environment(env),
-            timeout=timeout_s,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise ClusterError(f"`{' '.join(map(str, argv))}` ended with code {done.returncode}: {said}")
-        return done
+        def finish(steps: Steps) -> None:
+            if tier == "full":
+                gateway.install(self)
+                steps.reached("Envoy Gateway installed")
+                gateway.wait_programmed(self)
+                steps.reached("Gateway programmed")
 
-    def run(self, argv: Sequence[str | Path]) -> int:
-        """Run a program inside on this process's own input and output; returns its exit code."""
-        return subprocess.call(self._entry(argv), env=self._environment(None))
-
-    def popen(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | None = None,
-        stderr: int | None = None,
-    ) -> Entered:
-        """Start a program inside; see `provider.Cluster`."""
-        popen = subprocess.Popen(
-            self._entry(argv),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            env=self._environment(env),
-            start_new_session=True,
-        )
-        return Entered(popen)
+        self._bring_up(tier, prepare=lambda: prepare(tier), write_plan=plan, finish=finish)
 
     def load_image(self, archive: Path) -> None:
         """Import an OCI archive into the node."""
@@ -159,104 +63,6 @@ class EmbeddedCluster:
         got = json.loads(self.exec(["kubectl", "get", "service", name, "-n", namespace, "-o", "json"]).stdout)
         return f"http://{got['spec']['clusterIP']}:{port or got['spec']['ports'][0]['port']}"
 
-    def forward(self, url: str) -> str:
-        """A URL on 127.0.0.1 of the machine that reaches `url` inside, until the cluster is down."""
-        self._record()
-        parts = urlsplit(url)
-        target = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-        if self._layout.door_to(target) is None:
-            self._layout.ask_door(free_ports(1)[0], target)
-            _wait(f"a door to {target}", lambda: self._layout.door_to(target) is not None)
-        return f"{parts.scheme}://127.0.0.1:{self._layout.door_to(target)}"
-
-    def logs(self, component: str) -> str:
-        """Log of a component; raises ClusterError that names those there are."""
-        path = self._layout.log(component)
-        if not path.is_file():
-            there = ", ".join(sorted(each.stem for each in self._layout.logs.glob("*.log"))) or "none"
-            raise ClusterError(f"cluster {self.name} has no log of {component!r}; there are: {there}")
-        return path.read_text(errors="replace")
-
-    def stop(self, component: str) -> None:
-        """Take one component away (killed, not restarted) until `start`."""
-        self._component(component)
-        self._layout.hold(component).touch()
-        _wait(f"the end of {component}", lambda: self._component(component).state == "down")
-
-    def start(self, component: str) -> None:
-        """Bring a stopped component back and wait until it is ready."""
-        self._component(component)
-        self._layout.hold(component).unlink(missing_ok=True)
-        _wait(f"{component} to be ready", lambda: self._component(component).state == "ready")
-
-    def signal(self, component: str, number: int) -> None:
-        """Send a signal, such as SIGSTOP and SIGCONT, to a component."""
-        self.exec(["bash", "-c", f"kill -{number} {self._component(component).pid}"])
-
     def audit(self) -> list[dict[str, object]]:
         """Audit events of the API server (metadata level), oldest first."""
         return read_audit(self._layout.control_plane / "audit.jsonl")
-
-    def status(self) -> dict[str, Any] | None:
-        """Tier, addresses and state of every component; None when it is not up."""
-        record = self._layout.record()
-        if record is None or not record.alive():
-            return None
-        return {
-            "name": self.name,
-            "tier": record.tier,
-            "pid": record.init[0],
-            "kubeconfig": str(self.host_kubeconfig),
-            "components": self._layout.state(),
-        }
-
-    def _add_gateway(self, steps: Steps) -> None:
-        gateway.install(self)
-        steps.reached("Envoy Gateway installed")
-        gateway.wait_programmed(self)
-        steps.reached("Gateway programmed")
-
-    def _end(self) -> None:
-        clean(self._layout)
-        if self._outer is not None:
-            self._outer.wait()
-            self._outer = None
-        if self._owner is not None:
-            os.close(self._owner)
-            self._owner = None
-
-    def _record(self) -> Record:
-        record = self._layout.record()
-        if record is None or not record.alive():
-            raise ClusterError(f"cluster {self.name} is not up; start it: python -m e2e.cluster up --name {self.name}")
-        return record
-
-    def _entry(self, argv: Sequence[str | Path]) -> list[str]:
-        return entry_argv(self._record().init[0], argv, Path.cwd())
-
-    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
-        plan = json.loads(self._layout.plan.read_text())
-        # The cluster's own kubectl comes first, then what the caller's PATH says (its virtual environment).
-        programs = cast(str, plan["path"]).split(":")
-        path = ":".join([programs[0], os.environ.get("PATH", ""), *programs[1:]])
-        return inner_environment(path, self.kubeconfig, extra or {})
-
-    def _component(self, name: str) -> _ComponentState:
-        state = self._layout.state()
-        if name not in state:
-            raise ClusterError(f"cluster {self.name} has no component {name!r}; there are: {', '.join(state)}")
-        return _ComponentState(state[name]["state"], state[name]["pid"])
-
-
-@dataclass(frozen=True, slots=True)
-class _ComponentState:
-    state: str
-    pid: int | None
-
-
-def _wait(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not done():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"waited {WAIT_S:.0f} s for {what}")
-        time.sleep(POLL_S)

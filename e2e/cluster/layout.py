@@ -16,6 +16,8 @@ from e2e.cluster.entry import is_running
 from e2e.cluster.provider import Tier
 
 PREFIX = "cluster-"
+KIND_PREFIX = "kind-"
+"""Of the run directories of provider kind's private engines: one name may be up with either provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,12 @@ class Layout:
     """Paths in one cluster's run directory."""
 
     name: str
+    prefix: str = PREFIX
 
     @property
     def path(self) -> Path:
         """The run directory."""
-        return cache_root() / "run" / f"{PREFIX}{self.name}"
+        return cache_root() / "run" / f"{self.prefix}{self.name}"
 
     @property
     def plan(self) -> Path:
@@ -111,7 +114,7 @@ class Layout:
     def _lock_file(self) -> Path:
         locks = cache_root() / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        return locks / f"{PREFIX}{self.name}.lock"
+        return locks / f"{self.prefix}{self.name}.lock"
 
     def ask_door(self, port: int, target: str) -> None:
         """Wish for a door on 127.0.0.1:`port` of the machine to `target` (`host:port`) inside."""
@@ -155,7 +158,8 @@ class Layout:
 def known_clusters() -> list[Layout]:
     """Every cluster with a run directory, up or not."""
     return [
-        Layout(path.name.removeprefix(PREFIX))
-        for path in sorted((cache_root() / "run").glob(f"{PREFIX}*"))
+        Layout(path.name.removeprefix(prefix), prefix)
+        for prefix in (PREFIX, KIND_PREFIX)
+        for path in sorted((cache_root() / "run").glob(f"{prefix}*"))
         if path.is_dir()
     ]

@@ -7,13 +7,14 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from e2e.cluster.artifacts import remove_tree
-from e2e.cluster.blueprint import Border, write_plan
 from e2e.cluster.cgroups import cgroup_name, create_cgroups, machine_hierarchies, remove_cgroups
 from e2e.cluster.entry import children_of, identity, inner_environment, kill_and_wait, processes_naming
 from e2e.cluster.layout import Layout, Record, known_clusters
+from e2e.cluster.plan import Border
 from e2e.cluster.processes import ClusterError, tail
 from e2e.cluster.provider import Tier
 
@@ -44,9 +45,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def launch(layout: Layout, tier: Tier, *, ephemeral: bool, scrape: str) -> tuple[subprocess.Popen[bytes], int | None]:
+def launch(
+    layout: Layout, tier: Tier, *, ephemeral: bool, write_plan: Callable[[Border], None]
+) -> tuple[subprocess.Popen[bytes], int | None]:
     """Start the namespaces with their supervisor; returns the process around them.
 
+    `write_plan` writes the supervisor's plan to the layout.
     With `ephemeral` the second value is a descriptor whose end (by closing it, or by our death) ends the cluster.
     """
     layout.make()
@@ -57,7 +61,7 @@ def launch(layout: Layout, tier: Tier, *, ephemeral: bool, scrape: str) -> tuple
     reading, writing = os.pipe() if ephemeral else (-1, None)
     inherited = [fd for fd in (host_network, reading) if fd >= 0]
     try:
-        write_plan(layout, tier, Border(group, host_network, reading), scrape_interval=scrape)
+        write_plan(Border(group, host_network, reading))
         with layout.log("supervisor").open("ab") as output:
             outer = subprocess.Popen(
                 ["unshare", *UNSHARE, sys.executable, "-m", SUPERVISOR, str(layout.plan)],

@@ -19,7 +19,7 @@ def write_containerd(directory: Path, *, pause_image: str) -> Path:
     """containerd's configuration with its CNI network; returns the configuration file."""
     networks = directory / "cni"
     networks.mkdir(parents=True)
-    (networks / "10-pods.conflist").write_text(json.dumps(_network(), indent=1))
+    (networks / "10-pods.conflist").write_text(json.dumps(pod_network(), indent=1))
     config = directory / "containerd.toml"
     config.write_text(
         f"""version = 2
@@ -52,7 +52,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.tracing.proc
     return config
 
 
-def _network() -> dict[str, Any]:
+def pod_network(*, masquerade: bool = False) -> dict[str, Any]:
+    """CNI configuration of the one node's pods; `masquerade`: what they send elsewhere has the node's address."""
     # Routed, not bridged: a reply from a pod on the same bridge would pass by the Service address translation on
     # kernels that don't filter bridged packets.
     return {
@@ -61,7 +62,7 @@ def _network() -> dict[str, Any]:
         "plugins": [
             {
                 "type": "ptp",
-                "ipMasq": False,
+                "ipMasq": masquerade,
                 "ipam": {
                     "type": "host-local",
                     "dataDir": "/run/cni",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+MACHINE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ProbeKind = Literal["exit", "path", "url", "node", "started"]
 
 
@@ -41,6 +42,15 @@ class Component:
     def once(self) -> bool:
         """Whether it is a task that ends by itself."""
         return self.probe.kind == "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """What the supervisor inherits from outside: descriptors, and the group its pods live in."""
+
+    cgroup: str
+    host_network_fd: int
+    owner_fd: int
 
 
 @dataclass(frozen=True, slots=True)

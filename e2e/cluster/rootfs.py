@@ -35,7 +35,7 @@ def skeleton() -> Path:
 
 def libc_base() -> Path:
     """Tree of the skeleton and the machine's Debian release's C library."""
-    return _debian_base("libc", ["libc6"])
+    return debian_root("libc", ["libc6"])
 
 
 def python_base() -> Path:
@@ -43,7 +43,7 @@ def python_base() -> Path:
 
     `/usr/bin/python3` runs it; there is no shell and no package manager.
     """
-    return _debian_base("python", ["python3-minimal", "libpython3-stdlib", "libstdc++6"])
+    return debian_root("python", ["python3-minimal", "libpython3-stdlib", "libstdc++6"])
 
 
 def python_version() -> str:
@@ -88,7 +88,9 @@ def envoy() -> Path:
     return cached("envoy", key=key, build=build, label="Envoy", estimate_s=10) / "envoy"
 
 
-def _debian_base(name: str, packages: Sequence[str]) -> Path:
+def debian_root(name: str, packages: Sequence[str]) -> Path:
+    """Tree with the skeleton, packages and all that they depend on; their scripts have not run."""
+
     def build(directory: Path) -> None:
         try:
             _unpack(packages, directory)
