@@ -10,7 +10,7 @@ from pathlib import Path
 
 from e2e.cluster import programs, prometheus
 from e2e.cluster.artifacts import BuildError, drop_build_cache
-from e2e.cluster.layout import known_clusters
+from e2e.cluster.layout import KIND_PREFIX, known_clusters
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import TIERS, Cluster
 from e2e.cluster.providers import PROVIDERS, open_cluster
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     forward = commands.add_parser("forward", parents=[shared], help="a loopback URL for a URL inside")
     forward.add_argument("url")
     commands.add_parser("down", parents=[shared], help="remove the cluster and every trace of it")
-    commands.add_parser("list", help="clusters of provider embedded on this machine")
+    commands.add_parser("list", help="clusters in namespaces of this machine")
     commands.add_parser("prepare", help="build what the tests below end to end need, one after the other")
     commands.add_parser("drop-build-cache", help="remove Go's intermediate files; programs stay")
     return parser
@@ -67,7 +67,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "list":
         for layout in known_clusters():
             record = layout.record()
-            print(layout.name, f"up ({record.tier})" if record and record.alive() else "dead")
+            provider = "kind" if layout.prefix == KIND_PREFIX else "embedded"
+            print(layout.name, f"up ({provider}, {record.tier})" if record and record.alive() else f"dead ({provider})")
         return 0
     return _command(open_cluster(arguments.name, provider=arguments.provider), arguments)
 

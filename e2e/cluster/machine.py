@@ -16,8 +16,6 @@ from e2e.cluster.sandbox import PRIVATE
 
 TOOLS = ("unshare", "nsenter", "setpriv", "mount", "ip")
 PACKAGE_TOOLS = ("apt-get", "dpkg-deb")
-ENGINES = ("docker", "podman", "nerdctl")
-KIND_TOOLS = ("kind", "kubectl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """Look at the machine we run on."""
-    asked = (*TOOLS, *PACKAGE_TOOLS, *ENGINES, *KIND_TOOLS)
+    asked = (*TOOLS, *PACKAGE_TOOLS)
     return Machine(
         system=platform.system(),
         root=hasattr(os, "geteuid") and os.geteuid() == 0,
@@ -43,40 +41,43 @@ def this_machine() -> Machine:
 
 def require_embedded(machine: Machine, tier: Tier) -> None:
     """Raise ClusterError that says what the machine lacks for an embedded cluster, and what to do."""
-    if machine.system != "Linux":
-        raise ClusterError("provider embedded needs Linux; use a Linux machine or provider kind")
-    if not machine.root:
+    lacking = lacks(machine, tier)
+    if lacking is not None:
+        raise ClusterError(f"provider embedded {lacking}; or use provider kind, with Docker")
+
+
+def require_kind(machine: Machine, tier: Tier, *, engine: bool) -> None:
+    """Raise ClusterError that says what the machine lacks for a kind cluster; `engine`: it has one that answers."""
+    if tier != "full":
+        raise ClusterError(f"provider kind has tier full only, not {tier}; use provider embedded")
+    lacking = None if engine else lacks(machine, tier)
+    if lacking is not None:
         raise ClusterError(
-            "provider embedded needs root for namespaces, mounts and cgroups: run it with sudo, or use provider "
-            "kind; tests of the API alone need no root (e2e.cluster.apiserver)"
+            f"provider kind needs Docker, which does not answer here; with a container engine of its own it {lacking}"
+        )
+
+
+def lacks(machine: Machine, tier: Tier) -> str | None:
+    """What the machine lacks for a cluster in namespaces, after "it", and what to do; None when it is sound."""
+    if machine.system != "Linux":
+        return "needs Linux; use a Linux machine"
+    if not machine.root:
+        return (
+            "needs root for namespaces, mounts and cgroups: run it with sudo; tests of the API alone need no root "
+            "(e2e.cluster.apiserver)"
         )
     missing = [tool for tool in TOOLS if tool not in machine.tools]
     if missing:
-        raise ClusterError(f"missing {', '.join(missing)}: install the packages util-linux, mount, iproute2")
+        return f"is missing {', '.join(missing)}: install the packages util-linux, mount, iproute2"
     if tier == "full" and any(tool not in machine.tools for tool in PACKAGE_TOOLS):
-        raise ClusterError(
-            "tier full takes containerd and runc from Debian packages, and this machine has no apt-get and dpkg; "
-            "use Debian or Ubuntu, or provider kind"
+        return (
+            "takes containerd and runc from Debian packages, and this machine has no apt-get and dpkg; "
+            "use Debian or Ubuntu"
         )
     for private in PRIVATE:
         if machine.cache.is_relative_to(private):
-            raise ClusterError(
-                f"the cache {machine.cache} lies in {private}, which a cluster sees a private copy of; "
+            return (
+                f"has its cache {machine.cache} in {private}, which a cluster sees a private copy of; "
                 "set MODELROLLOUT_CACHE to a directory elsewhere"
             )
-
-
-def require_kind(machine: Machine, tier: Tier) -> None:
-    """Raise ClusterError that says what the machine lacks for a kind cluster, and what to do."""
-    if tier != "full":
-        raise ClusterError(f"provider kind has tier full only, not {tier}; use provider embedded")
-    if not any(engine in machine.tools for engine in ENGINES):
-        raise ClusterError(
-            f"provider kind needs a container engine ({', '.join(ENGINES)}) and none is installed; "
-            "on Linux as root use provider embedded"
-        )
-    for tool in KIND_TOOLS:
-        if tool not in machine.tools:
-            raise ClusterError(
-                f"provider kind needs the program {tool}; see https://kind.sigs.k8s.io/docs/user/quick-start/"
-            )
+    return None

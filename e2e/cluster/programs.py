@@ -19,6 +19,7 @@ KUBE_NAMES = (
     "kubelet",
     "kubectl",
 )
+KIND = "0.33.0"
 COREDNS = "1.14.7"
 KWOK = "0.8.0"
 GATEWAY_API = "1.6.1"
@@ -36,6 +37,40 @@ NODE_PACKAGES = (
 
 def kubernetes() -> Path:
     """Directory with etcd, the Kubernetes programs and kubectl (one binary under several names)."""
+    binary = kube()
+
+    def link(directory: Path) -> None:
+        for name in KUBE_NAMES:
+            (directory / name).symlink_to(binary)
+
+    return cached("kube-programs", key=[str(binary), *KUBE_NAMES], build=link, label="links", estimate_s=1)
+
+
+def kube() -> Path:
+    """The binary behind KUBE_NAMES: the name it is called by says which program it is."""
+    return go_binary(
+        "kube",
+        module_dir=HERE / "kube",
+        package=".",
+        ldflags=_kubernetes_flags(),
+        label=f"Kubernetes {KUBERNETES}",
+        estimate_s=240,
+    )
+
+
+def kubeadm() -> Path:
+    """kubeadm of the same Kubernetes; quick where that has been built before."""
+    return go_binary(
+        "kubeadm",
+        module_dir=HERE / "go" / "kubeadm",
+        package="k8s.io/kubernetes/cmd/kubeadm",
+        ldflags=_kubernetes_flags(),
+        label=f"kubeadm {KUBERNETES}",
+        estimate_s=60,
+    )
+
+
+def _kubernetes_flags() -> str:
     major, minor, _ = KUBERNETES.split(".")
     version = "k8s.io/component-base/version"
     stamps = {
@@ -46,21 +81,31 @@ def kubernetes() -> Path:
         "k8s.io/client-go/pkg/version.gitVersion": f"v{KUBERNETES}",
     }
     # Without the stamps every component calls itself v0.0.0 and the version skew checks break.
-    flags = " ".join(f"-X {variable}={value}" for variable, value in stamps.items())
-    binary = go_binary(
-        "kube",
-        module_dir=HERE / "kube",
-        package=".",
-        ldflags=f"-s -w {flags}",
-        label=f"Kubernetes {KUBERNETES}",
-        estimate_s=240,
+    return " ".join(["-s -w", *(f"-X {variable}={value}" for variable, value in stamps.items())])
+
+
+def kind() -> Path:
+    """The kind program."""
+    return go_binary(
+        "kind",
+        module_dir=HERE / "go" / "kind",
+        package="sigs.k8s.io/kind",
+        ldflags="-s -w",
+        label=f"kind {KIND}",
+        estimate_s=20,
     )
 
-    def link(directory: Path) -> None:
-        for name in KUBE_NAMES:
-            (directory / name).symlink_to(binary)
 
-    return cached("kube-programs", key=[str(binary), *KUBE_NAMES], build=link, label="links", estimate_s=1)
+def kind_tools() -> Path:
+    """Directory with kind and kubectl, to be put on PATH."""
+    links = {"kind": kind(), "kubectl": kubernetes() / "kubectl"}
+
+    def link(directory: Path) -> None:
+        for name, target in links.items():
+            (directory / name).symlink_to(target)
+
+    key = [f"{name} {target}" for name, target in links.items()]
+    return cached("kind-tools", key=key, build=link, label="links", estimate_s=1)
 
 
 def node_tree() -> Path:

@@ -6,7 +6,8 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, get_args
 
 from e2e.cluster.processes import ClusterError
 
@@ -33,6 +34,12 @@ class Running(Protocol):
 
     def stop(self, grace_s: float = 5.0) -> int:
         """SIGTERM, after the grace period SIGKILL; returns the exit code."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Cluster(Protocol):

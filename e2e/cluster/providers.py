@@ -15,14 +15,23 @@ PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 VARIABLE = "MODELROLLOUT_PROVIDER"
 
 
-def open_cluster(name: str, *, provider: Provider | None = None, ephemeral: bool = False) -> Cluster:
-    """The cluster of that name, up or not, by `provider`, else by $MODELROLLOUT_PROVIDER, else embedded.
+def chosen(provider: Provider | None = None) -> Provider:
+    """`provider`, else that of $MODELROLLOUT_PROVIDER, else embedded. Raises ClusterError for an unknown one."""
+    named = provider or os.environ.get(VARIABLE) or "embedded"
+    for known in PROVIDERS:
+        if named == known:
+            return known
+    raise ClusterError(f"{VARIABLE} is {named!r}; it must be one of {', '.join(PROVIDERS)}")
 
-    With `ephemeral` an embedded cluster ends when this process does. Raises ClusterError for an unknown provider.
+
+def open_cluster(
+    name: str, *, provider: Provider | None = None, ephemeral: bool = False, scrape: str = "1s"
+) -> Cluster:
+    """The cluster of that name, up or not, of the chosen provider.
+
+    With `ephemeral` it ends when this process does, unless it is on the machine's container engine. `scrape`: how often
+    its Prometheus scrapes when `up` makes it. Raises ClusterError for an unknown provider.
     """
-    chosen = provider or os.environ.get(VARIABLE) or "embedded"
-    if chosen not in PROVIDERS:
-        raise ClusterError(f"{VARIABLE} is {chosen!r}; it must be one of {', '.join(PROVIDERS)}")
-    if chosen == "kind":
-        return KindCluster(name)
-    return EmbeddedCluster(name, ephemeral=ephemeral)
+    if chosen(provider) == "kind":
+        return KindCluster(name, ephemeral=ephemeral, scrape=scrape)
+    return EmbeddedCluster(name, ephemeral=ephemeral, scrape=scrape)

@@ -22,17 +22,22 @@ def static_config(targets: Sequence[str], *, scrape_interval: str = "1s") -> str
     )
 
 
-def kubernetes_config(kubeconfig: Path, *, scrape_interval: str = "1s") -> str:
+def kubernetes_config(kubeconfig: Path | None, *, scrape_interval: str = "1s") -> str:
     """YAML that scrapes every pod with a container port named `metrics` or `http`.
+
+    Without a kubeconfig Prometheus runs in a pod and asks with its own service account.
 
     Annotations win: `prometheus.io/port` names the declared port to scrape, `prometheus.io/path` its path,
     `prometheus.io/scrape: "false"` keeps a pod out. A pod that has both names and no annotation is scraped on
     both ports. Labels on each series: `namespace`, `pod`, `container`, and `role` when the pod is labelled
     `modelrollout.dev/role` (else `role`).
     """
+    asked: dict[str, Any] = {"role": "pod"}
+    if kubeconfig is not None:
+        asked["kubeconfig_file"] = str(kubeconfig)
     job = {
         "job_name": "pods",
-        "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(kubeconfig)}],
+        "kubernetes_sd_configs": [asked],
         "relabel_configs": _pod_relabeling(),
     }
     return _document([job], scrape_interval=scrape_interval)

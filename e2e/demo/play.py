@@ -11,9 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from e2e.cluster.embedded import EmbeddedCluster
-from e2e.cluster.kind import KindCluster
-from e2e.cluster.provider import Cluster
+from e2e.cluster.providers import Provider, open_cluster
 from e2e.demo import scene
 from e2e.demo.look import look
 from e2e.demo.scene import NAMESPACE
@@ -28,12 +26,12 @@ LIMIT = 150.0
 """Seconds that one rollout of the demo may take before the demo is a failure."""
 
 
-def play(console: Console, *, provider: str = "embedded") -> int:
+def play(console: Console, *, provider: Provider = "embedded") -> int:
     """Bring everything up, play the three rollouts, print the figures; 0 when each ended as it must."""
     begun = time.monotonic()
     console.print("modelrollout demo: a real Kubernetes, gateway and Prometheus on this machine; warm about 4 minutes,")
     console.print("the first time about 15 minutes more (the parts are built from pinned sources and kept).")
-    cluster: Cluster = KindCluster(NAME) if provider == "kind" else EmbeddedCluster(NAME)
+    cluster = open_cluster(NAME, provider=provider)
     cluster.down()
     cluster.up("full")
     prepare(cluster)

@@ -10,20 +10,12 @@ import pytest
 from e2e.cluster.__main__ import main
 from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.kind import KindCluster
-from e2e.cluster.machine import (
-    ENGINES,
-    KIND_TOOLS,
-    PACKAGE_TOOLS,
-    TOOLS,
-    Machine,
-    require_embedded,
-    require_kind,
-)
+from e2e.cluster.machine import PACKAGE_TOOLS, TOOLS, Machine, require_embedded, require_kind
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.provider import Tier
 from e2e.cluster.providers import open_cluster
 
-EVERYTHING = (*TOOLS, *PACKAGE_TOOLS, *ENGINES, *KIND_TOOLS)
+EVERYTHING = (*TOOLS, *PACKAGE_TOOLS)
 SOUND = Machine(system="Linux", root=True, tools=EVERYTHING, cache=Path("/var/cache/modelrollout"))
 
 
@@ -38,8 +30,7 @@ def without(*missing: str) -> Machine:
 
 def test_a_sound_machine_is_accepted() -> None:
     require_embedded(SOUND, "full")
-    require_kind(SOUND, "full")
-    require_kind(without("docker", "nerdctl"), "full")
+    require_kind(SOUND, "full", engine=False)
     require_embedded(without(*PACKAGE_TOOLS), "fake")
 
 
@@ -49,7 +40,7 @@ def test_a_sound_machine_is_accepted() -> None:
         pytest.param(
             dataclasses.replace(SOUND, system="Darwin"),
             "apiserver",
-            "needs Linux; use a Linux machine or provider kind",
+            "needs Linux; use a Linux machine; or use provider kind",
             id="another system",
         ),
         pytest.param(
@@ -63,7 +54,7 @@ def test_a_sound_machine_is_accepted() -> None:
         pytest.param(
             dataclasses.replace(SOUND, cache=Path("/var/lib/ci/cache")),
             "apiserver",
-            "/var/lib/ci/cache lies in /var/lib, .* set MODELROLLOUT_CACHE",
+            "/var/lib/ci/cache in /var/lib, .* set MODELROLLOUT_CACHE",
             id="cache in a private directory",
         ),
     ],
@@ -77,23 +68,41 @@ def test_embedded_says_what_is_missing(machine: Machine, tier: Tier, message: st
     ("machine", "tier", "message"),
     [
         pytest.param(SOUND, "fake", "has tier full only, not fake; use provider embedded", id="tier"),
-        pytest.param(without(*ENGINES), "full", r"needs a container engine \(docker, ", id="no engine"),
-        pytest.param(without("kind"), "full", "needs the program kind; see https://", id="no kind"),
+        pytest.param(
+            dataclasses.replace(SOUND, system="Darwin"),
+            "full",
+            "needs Docker, which does not answer here; with a container engine of its own it needs Linux",
+            id="another system",
+        ),
+        pytest.param(
+            dataclasses.replace(SOUND, root=False), "full", "does not answer here; .* needs root", id="no root"
+        ),
+        pytest.param(without("dpkg-deb"), "full", "does not answer here; .* no apt-get and dpkg", id="no packages"),
     ],
 )
 def test_kind_says_what_is_missing(machine: Machine, tier: Tier, message: str) -> None:
     with pytest.raises(ClusterError, match=message):
-        require_kind(machine, tier)
+        require_kind(machine, tier, engine=False)
+
+
+def test_with_an_engine_of_the_machine_kind_needs_nothing_else() -> None:
+    require_kind(Machine(system="Darwin", root=False, tools=(), cache=Path("/Users/x/cache")), "full", engine=True)
 
 
 def test_kind_says_what_it_does_not_have() -> None:
+    cluster = KindCluster("demo")
     with pytest.raises(ClusterError, match="does not have an audit log; use provider embedded"):
-        KindCluster("demo").audit()
+        cluster.audit()
+    with pytest.raises(ClusterError, match="does not have a way to stop components; use provider embedded"):
+        cluster.stop("prometheus")
+    with pytest.raises(ClusterError, match="does not have a way to signal components; use provider embedded"):
+        cluster.signal("coredns", 9)
 
 
 def test_the_provider_is_named_by_argument_then_variable_then_embedded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("MODELROLLOUT_PROVIDER", raising=False)
     assert isinstance(open_cluster("demo"), EmbeddedCluster)
     monkeypatch.setenv("MODELROLLOUT_PROVIDER", "kind")
     assert isinstance(open_cluster("demo"), KindCluster)
