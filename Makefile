@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,14 @@ E2E ?= $(sort $(wildcard e2e/scenarios/test_*.py)) e2e/scenarios/rollouts
 
 e2e: venv ## the full cluster, real traffic (about 35 minutes)
 	$(PY) -m pytest $(E2E)
+
+# What the provider does not have is skipped with its reason. E2E_KIND="e2e/scenarios/rollouts": all rollout scenarios.
+E2E_KIND ?= e2e/scenarios/kind e2e/scenarios/test_gateway.py e2e/scenarios/test_install.py
+E2E_KIND_LIMIT ?= 60m
+
+e2e-kind: export MODELROLLOUT_PROVIDER = kind
+e2e-kind: venv ## the operator on a real kind cluster, with the machine's Docker or a private one (15 minutes; first time 10 more)
+	timeout --foreground --signal=INT --kill-after=120s $(E2E_KIND_LIMIT) $(PY) -m pytest $(E2E_KIND)
 
 demo: venv ## three real rollouts on a real local cluster
 	$(PY) -m e2e.demo

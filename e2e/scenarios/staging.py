@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
 from e2e.stage import Operator, Stage
 
 
@@ -24,7 +24,7 @@ def kept(factory: pytest.TempPathFactory, name: str) -> Path:
 
 
 @contextmanager
-def staging(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
+def staging(cluster: Cluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
     """Makes stages in namespaces of their own; they are removed at the end."""
     made: list[Stage] = []
 

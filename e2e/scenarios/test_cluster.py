@@ -7,12 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,9 +21,10 @@ from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.images import build_image, python_base
 from e2e.cluster.layout import Layout
 from e2e.cluster.processes import ClusterError
+from e2e.scenarios.traces import Traces, processes_with, traces, wait_until
 
 # The first use builds everything.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs("embedded")]
 
 SERVER = """
 import http.server, signal, sys
@@ -55,56 +53,6 @@ cluster.up("apiserver")
 print("up", flush=True)
 sys.stdin.read()
 """
-MACHINE_SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
-MACHINE_PATHS = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", "/var/log/containers", "/opt/containerd")
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """Everything on the machine that a cluster could have changed or left."""
-
-    processes: frozenset[str]
-    cgroups: frozenset[str]
-    mounts: frozenset[str]
-    interfaces: frozenset[str]
-    settings: tuple[str, ...]
-    paths: tuple[bool, ...]
-    run_dirs: frozenset[str]
-
-
-def traces(name: str) -> Traces:
-    """What of cluster `name` can be seen on the machine, and the machine's own state."""
-    run_dir = str(Layout(name).path)
-    return Traces(
-        processes=frozenset(_processes_with(run_dir)),
-        cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/modelrollout-{name}-*")),
-        mounts=frozenset(line for line in Path("/proc/mounts").read_text().splitlines() if run_dir in line),
-        interfaces=frozenset(os.listdir("/sys/class/net")),
-        settings=tuple((Path("/proc/sys") / each).read_text() for each in MACHINE_SETTINGS),
-        paths=tuple(Path(each).exists() for each in MACHINE_PATHS),
-        run_dirs=frozenset(each.name for each in (cache_root() / "run").glob(f"cluster-{name}*")),
-    )
-
-
-def _processes_with(run_dir: str) -> Iterator[str]:
-    """Processes that name the run directory or live in a mount namespace of its own that mounts from it."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                environment = (entry / "environ").read_bytes().decode(errors="replace")
-                mounts = (entry / "mounts").read_text()
-            except OSError:
-                continue
-            if any(run_dir in text for text in (command, environment, mounts)):
-                yield f"{entry.name} {command}"
-
-
-def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not so after {timeout_s:.0f} s"
-        time.sleep(0.05)
 
 
 def fetch(cluster: EmbeddedCluster, url: str) -> str:
@@ -380,4 +328,4 @@ def test_the_plain_api_server_serves_crds_audits_and_survives_an_outage() -> Non
         directory = api.kubeconfig.parents[1]
         assert directory.parent == run
     assert not directory.exists()
-    assert list(_processes_with(str(directory))) == []
+    assert list(processes_with(str(directory))) == []

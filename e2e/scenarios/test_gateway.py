@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from e2e.cluster import gateway
-from e2e.cluster.embedded import EmbeddedCluster
 from e2e.cluster.images import build_image, python_base
+from e2e.cluster.provider import Cluster
+from e2e.cluster.providers import open_cluster
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -47,8 +48,8 @@ print(json.dumps(seen))
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[EmbeddedCluster]:
-    one = EmbeddedCluster("test-gateway", ephemeral=True)
+def cluster() -> Iterator[Cluster]:
+    one = open_cluster("test-gateway", ephemeral=True)
     try:
         one.up("full")
         yield one
@@ -57,7 +58,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
 
 
 @pytest.fixture(scope="module")
-def image(cluster: EmbeddedCluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     source = tmp_path_factory.mktemp("arm") / "server.py"
     source.write_text(SERVER)
     layers = [{"/": python_base()}, {"/server.py": source}]
@@ -110,19 +111,19 @@ def route(legacy: int, candidate: int) -> dict[str, Any]:
     }
 
 
-def apply(cluster: EmbeddedCluster, *objects: dict[str, Any]) -> None:
+def apply(cluster: Cluster, *objects: dict[str, Any]) -> None:
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
     cluster.exec(["kubectl", "apply", "-f", "-"], input_text=text)
 
 
-def ask(cluster: EmbeddedCluster, count: int) -> Counter[str]:
+def ask(cluster: Cluster, count: int) -> Counter[str]:
     """Status and body of `count` requests on one connection."""
     done = cluster.exec([sys.executable, "-c", CLIENT, gateway.address(cluster), str(count)])
     return Counter(json.loads(done.stdout))
 
 
 @pytest.fixture(scope="module")
-def arms(cluster: EmbeddedCluster, image: str) -> None:
+def arms(cluster: Cluster, image: str) -> None:
     """Both arms are Available and the route serves them."""
     apply(cluster, *arm("legacy", image), *arm("candidate", image), route(90, 10))
     names = ["deploy/legacy", "deploy/candidate"]
@@ -149,7 +150,7 @@ def assert_split(seen: Counter[str], *, legacy: int, candidate: int) -> None:
 
 
 @pytest.mark.usefixtures("arms")
-def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: EmbeddedCluster) -> None:
+def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: Cluster) -> None:
     assert_split(ask(cluster, 2000), legacy=1800, candidate=200)
     apply(cluster, route(50, 50))
     until(lambda: ask(cluster, 100)["200 candidate"] >= 40)
@@ -157,7 +158,7 @@ def test_requests_are_split_by_weight_and_a_change_is_followed(cluster: Embedded
 
 
 @pytest.mark.usefixtures("arms")
-def test_no_request_fails_while_weights_change(cluster: EmbeddedCluster) -> None:
+def test_no_request_fails_while_weights_change(cluster: Cluster) -> None:
     argv = [sys.executable, "-c", CLIENT, gateway.address(cluster), "6000"]
     with cluster.popen(argv, stdout=subprocess.PIPE) as client:
         changes = 0
@@ -171,7 +172,7 @@ def test_no_request_fails_while_weights_change(cluster: EmbeddedCluster) -> None
     assert seen.total() == 6000
 
 
-def test_prometheus_scrapes_the_gateways_pods(cluster: EmbeddedCluster) -> None:
+def test_prometheus_scrapes_the_gateways_pods(cluster: Cluster) -> None:
     question = f"{cluster.prometheus_url}/api/v1/query?query=up"
     code = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
     answer = json.loads(cluster.exec([sys.executable, "-c", code, question]).stdout)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from e2e.audited import writes
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.providers import open_cluster
 from e2e.installed import HOME, SERVED, TEST, Release, prepare
 from e2e.models import records
-from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, ERRORS, hold_at, open_play, steps
+from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, ERRORS, V2, hold_at, open_play, steps
 from e2e.stage import Stage, until
 
 pytestmark = pytest.mark.timeout(900)
@@ -25,7 +25,7 @@ SHARD = "fraud"
 @pytest.fixture(scope="module")
 def release() -> Iterator[Release]:
     """A full cluster with the chart installed as the documentation says; rollouts in one namespace are served."""
-    made = EmbeddedCluster(f"install-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
+    made = open_cluster(f"install-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
     made.up("full")
     try:
         prepare(made)
@@ -90,6 +90,33 @@ def test_a_leader_whose_pod_is_deleted_is_replaced_and_the_standby_reverts(
     load.stop()
 
 
+def test_an_abort_then_a_deletion_leave_all_users_with_legacy(
+    everywhere: Release, stages: Callable[[str], Stage]
+) -> None:
+    stage = stages("aborted")
+    load = open_play(stage, wanted=hold_at(25), slis=[ERRORS])
+    stage.wait_weight(25, seconds=90)
+    stage.act("Abort", reason="support tickets")
+    status = stage.wait_phase("RolledBack", seconds=30)
+    assert status["incident"]["reason"] == "Aborted", status["incident"]
+    aborted = time.time()
+    time.sleep(3)
+    stage.act("Retry")
+    stage.wait_weight(25, seconds=60)
+    retried = time.time()
+    time.sleep(3)
+    stage.kubectl("delete", "modelrollout", "tumour", "--timeout=30s")
+    deleted = time.time()
+    time.sleep(4)
+    seen = load.stop()
+    assert records.share(seen, V2, aborted + 0.5, aborted + 2.5) == 0.0
+    assert any(r.version == V2 for r in records.within(seen, retried, deleted))
+    assert records.share(seen, V2, deleted + 0.5, deleted + 10) == 0.0
+    assert records.failed(seen, 0, deleted + 10) == []
+    assert stage.route_weights() == [[100, 0]]
+
+
+@pytest.mark.needs("audit")
 def test_a_shard_takes_a_rollout_over_in_mid_step_and_its_traffic_stays(
     everywhere: Release, stages: Callable[[str], Stage]
 ) -> None:

@@ -23,7 +23,7 @@ from e2e.demo.story import ACTS, STEPS
 from e2e.installed import Release, prepare
 from e2e.stage import ROOT, Stage
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs("embedded")]
 
 PAGE = ROOT / "docs" / "tutorial" / "first-rollout.md"
 LISTED: list[str] = tomllib.loads((ROOT / "docs" / "commands.toml").read_text())["demo"]

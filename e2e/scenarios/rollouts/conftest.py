@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
+from e2e.cluster.providers import open_cluster
 from e2e.install import install
 from e2e.models import image
 from e2e.scenarios.staging import kept, staging
@@ -22,9 +23,9 @@ SCRAPE = "2s"
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[EmbeddedCluster]:
+def cluster() -> Iterator[Cluster]:
     """A full cluster of its own; gone with the test run, also when that is killed."""
-    made = EmbeddedCluster(f"e2e-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
+    made = open_cluster(f"e2e-{os.getpid()}", ephemeral=True, scrape=SCRAPE)
     made.up("full")
     try:
         made.load_image(image.archive())
@@ -37,7 +38,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
 class Liar:
     """The proxy before Prometheus."""
 
-    def __init__(self, cluster: EmbeddedCluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.running = cluster.popen(
             [sys.executable, "-m", "e2e.liar", "--upstream", cluster.prometheus_url, "--port", str(LIAR_PORT)],
@@ -63,7 +64,7 @@ class Liar:
 
 
 @pytest.fixture(scope="session")
-def liar_process(cluster: EmbeddedCluster) -> Iterator[Liar]:
+def liar_process(cluster: Cluster) -> Iterator[Liar]:
     liar = Liar(cluster)
     yield liar
     liar.running.stop(grace_s=1)
@@ -83,7 +84,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_operator(cluster: EmbeddedCluster, liar_process: Liar, artifacts: Path) -> Iterator[Operator]:
+def shared_operator(cluster: Cluster, liar_process: Liar, artifacts: Path) -> Iterator[Operator]:
     made = Operator(cluster, artifacts / "operator.log", port=OPERATOR_PORT)
     made.start()
     yield made
@@ -99,7 +100,7 @@ def operator(shared_operator: Operator) -> Iterator[Operator]:
 
 
 @pytest.fixture
-def stages(cluster: EmbeddedCluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
+def stages(cluster: Cluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
     """Make a stage in a namespace of its own; removed after the test."""
     with staging(cluster, operator, artifacts) as make:
         yield make

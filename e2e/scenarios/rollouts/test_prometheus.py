@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
 from e2e.install import source
 from e2e.models import records
 from e2e.scenarios.rollouts.conftest import LIAR_PORT, SCRAPE, Liar
@@ -106,7 +106,8 @@ def _rollout(stage: Stage, name: str, *, paused: bool) -> dict[str, Any]:
     )
 
 
-def test_prometheus_away_for_longer_than_the_hold_pauses_and_goes_on(stages: Stages, cluster: EmbeddedCluster) -> None:
+@pytest.mark.needs("stop", "signal")
+def test_prometheus_away_for_longer_than_the_hold_pauses_and_goes_on(stages: Stages, cluster: Cluster) -> None:
     """Killed at the first step, frozen at the second; both for longer than the hold, whose end must not revert."""
     stage = stages("prom-away")
     analysis = {**QUICK, "noData": {"hold": "12s", "then": "Rollback"}}

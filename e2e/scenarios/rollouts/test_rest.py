@@ -9,11 +9,11 @@ from datetime import datetime
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
 from e2e.scenarios.rollouts.plays import CANDIDATE, hold_at, open_play, steps
 from e2e.stage import Operator, Stage
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs("audit")]
 
 QUIET = 300.0
 OURS = ("modelrollout-operator", "kopf/")
@@ -21,7 +21,7 @@ OURS = ("modelrollout-operator", "kopf/")
 
 
 def test_promoted_and_rolled_back_rollouts_cost_no_write_in_five_minutes(
-    cluster: EmbeddedCluster, operator: Operator, stages: Callable[[str], Stage], capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, operator: Operator, stages: Callable[[str], Stage], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With load going on, so that their metrics keep changing; the Lease is renewed, which is the only write."""
     good, bad = stages("rest-promoted"), stages("rest-back")

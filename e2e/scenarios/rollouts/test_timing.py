@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
 from e2e.models import records
 from e2e.scenarios.rollouts.plays import CANDIDATE, ERRORS, QUICK, V2, hold_at, open_play
 from e2e.stage import Stage, until
@@ -46,7 +46,7 @@ class Parts:
 
 
 def test_last_answer_of_a_bad_candidate_comes_within_8_s_of_its_first_error(
-    cluster: EmbeddedCluster, stages: Callable[[str], Stage], capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, stages: Callable[[str], Stage], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """25 % of 100 requests/s, half of the candidate's answers errors, scrape and tick of 2 s; median of five."""
     assert QUICK["interval"] == f"{TICK:g}s"
@@ -87,7 +87,7 @@ def _parts(first: float, closed: float, last: float) -> Parts:
     return Parts(begun - first, decided - begun, closed - decided, last - closed)
 
 
-def _closed(cluster: EmbeddedCluster, stage: Stage, since: float) -> float:
+def _closed(cluster: Cluster, stage: Stage, since: float) -> float:
     """When the API server had stored the route that the operator closed, epoch seconds."""
 
     def look() -> float | None:

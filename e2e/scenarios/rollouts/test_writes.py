@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.cluster.embedded import EmbeddedCluster
+from e2e.cluster.provider import Cluster
 from e2e.scenarios.rollouts.plays import open_play, steps
 from e2e.stage import Stage
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs("audit")]
 
 
-def test_a_step_costs_two_writes(cluster: EmbeddedCluster, stages: Callable[[str], Stage]) -> None:
+def test_a_step_costs_two_writes(cluster: Cluster, stages: Callable[[str], Stage]) -> None:
     stage = stages("writes")
     open_play(stage, wanted=steps(5, 25, 100))
     stage.wait_phase("Promoted", seconds=90)
     _a_step_costs_two_writes(cluster, stage)
 
 
-def _a_step_costs_two_writes(cluster: EmbeddedCluster, stage: Stage) -> None:
+def _a_step_costs_two_writes(cluster: Cluster, stage: Stage) -> None:
     events = [
         e
         for e in cluster.audit()

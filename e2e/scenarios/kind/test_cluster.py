@@ -1,0 +1,170 @@
+"""Provider kind itself: a node by kubeadm comes up whole, reachable as any provider's, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster import machine_engine, programs
+from e2e.cluster.kind import KindCluster
+from e2e.cluster.layout import KIND_PREFIX, Layout
+from e2e.cluster.processes import ClusterError
+from e2e.cluster.providers import chosen
+from e2e.models import image
+from e2e.scenarios.traces import Traces, traces, wait_until
+from e2e.stage import Stage
+
+# The first use builds everything.
+pytestmark = [
+    pytest.mark.timeout(2400),
+    pytest.mark.skipif(chosen() != "kind", reason="about provider kind: MODELROLLOUT_PROVIDER=kind"),
+]
+private_only = pytest.mark.skipif(
+    machine_engine.answers(), reason="the machine's own engine is used here, and its leftovers are that engine's"
+)
+NAME = "test-kind"
+EPHEMERAL = """
+import sys
+from e2e.cluster.kind import KindCluster
+cluster = KindCluster(sys.argv[1], ephemeral=True)
+cluster.up("full")
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def seen(name: str) -> Traces:
+    return traces(name, KIND_PREFIX)
+
+
+@pytest.fixture(scope="module")
+def before() -> Traces:
+    return seen(NAME)
+
+
+@pytest.fixture(scope="module")
+def cluster(before: Traces) -> Iterator[KindCluster]:
+    made = KindCluster(NAME, ephemeral=True)
+    made.up("full")
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: KindCluster, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A model server behind a Service and a route."""
+    cluster.load_image(image.archive())
+    made = Stage(cluster, "models", tmp_path_factory.mktemp("models"))
+    made.create()
+    made.deploy(made.arm("tumour-v1", "legacy", "good", "v1"))
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "tumour"},
+        "spec": {
+            "parentRefs": [{"name": "public", "namespace": "infra"}],
+            "hostnames": [made.host],
+            "rules": [{"backendRefs": [{"name": "tumour-v1", "port": 8080}]}],
+        },
+    }
+    made.apply(route)
+    return made
+
+
+def fetch(cluster: KindCluster, url: str, *flags: str) -> str:
+    return cluster.exec(["curl", "-s", "--max-time", "5", *flags, url], check=False).stdout
+
+
+def test_the_node_is_one_of_kubeadm_and_of_our_minor_version(cluster: KindCluster) -> None:
+    (node,) = json.loads(cluster.exec(["kubectl", "get", "nodes", "-o", "json"]).stdout)["items"]
+    assert "node-role.kubernetes.io/control-plane" in node["metadata"]["labels"]
+    assert node["status"]["nodeInfo"]["kubeletVersion"].startswith(f"v{programs.KUBERNETES.rpartition('.')[0]}.")
+    pods = cluster.exec(["kubectl", "get", "pods", "-n", "kube-system", "-o", "name"]).stdout
+    assert [name for name in ("etcd", "kube-apiserver", "kube-proxy", "coredns") if f"pod/{name}-" not in pods] == []
+
+
+def test_a_pod_of_a_loaded_image_answers_by_service_by_name_and_through_the_gateway(
+    cluster: KindCluster, stage: Stage
+) -> None:
+    url = cluster.url(f"{stage.namespace}/tumour-v1")
+    wait_until(lambda: fetch(cluster, f"{url}/readyz") != "", f"an answer from {url}")
+    inside = cluster.forward(url)
+    with urllib.request.urlopen(f"{inside}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    address = ["kubectl", "get", "gateway", "public", "-n", "infra", "-o", "jsonpath={.status.addresses[0].value}"]
+    door = f"http://{cluster.exec(address).stdout}/readyz"
+    wait_until(
+        lambda: fetch(cluster, door, "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Host: {stage.host}") == "200",
+        "an answer through the gateway",
+        timeout_s=30,
+    )
+
+
+def test_prometheus_scrapes_the_pod_with_its_labels(cluster: KindCluster, stage: Stage) -> None:
+    query = f'{cluster.prometheus_url}/api/v1/query?query=up{{namespace="{stage.namespace}",role="legacy"}}'
+    quoted = query.replace("{", "%7B").replace("}", "%7D").replace('"', "%22")
+
+    def scraped() -> bool:
+        result = json.loads(fetch(cluster, quoted) or "{}").get("data", {}).get("result", [])
+        return [each["value"][1] for each in result] == ["1"]
+
+    wait_until(scraped, "the pod is up to Prometheus", timeout_s=30)
+
+
+def test_programs_outside_reach_the_api(cluster: KindCluster) -> None:
+    kubectl = [str(programs.kubernetes() / "kubectl"), f"--kubeconfig={cluster.host_kubeconfig}"]
+    done = subprocess.run([*kubectl, "get", "--raw", "/readyz"], capture_output=True, text=True, check=True)
+    assert done.stdout == "ok"
+
+
+def test_up_again_finds_it_and_status_tells(cluster: KindCluster) -> None:
+    cluster.exec(["kubectl", "create", "configmap", "kept"])
+    KindCluster(NAME).up("full")
+    assert cluster.exec(["kubectl", "get", "configmap", "kept", "-o", "name"]).stdout == "configmap/kept\n"
+    status = KindCluster(NAME).status()
+    assert status is not None
+    assert (status["tier"], Path(status["kubeconfig"]).is_file()) == ("full", True)
+
+
+def test_a_component_of_the_control_plane_has_a_log(cluster: KindCluster) -> None:
+    assert "leaderelection" in cluster.logs("kube-scheduler")
+    with pytest.raises(ClusterError, match=r"has no log of 'prometheus'; there are: .*kube-scheduler"):
+        cluster.logs("prometheus")
+
+
+@private_only
+def test_down_leaves_nothing(cluster: KindCluster, before: Traces) -> None:
+    during = seen(NAME)
+    assert during.processes
+    assert during.cgroups
+    cluster.down()
+    assert seen(NAME) == before
+    cluster.down()  # nothing to do, and no error
+
+
+@private_only
+@pytest.mark.parametrize("victim", ["owner", "unshare"])
+def test_killing_what_is_around_it_ends_all_of_it(victim: str) -> None:
+    name = "test-killed"
+    earlier = seen(name)
+    owner = subprocess.Popen([sys.executable, "-c", EPHEMERAL, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"up\n"
+        record = Layout(name, KIND_PREFIX).record()
+        assert record is not None
+        os.kill(owner.pid if victim == "owner" else record.unshare[0], signal.SIGKILL)
+        wait_until(lambda: not seen(name).processes, "the end of every process")
+    finally:
+        owner.kill()
+        owner.communicate()
+        KindCluster(name).down()
+    assert seen(name) == earlier
