@@ -189,7 +189,12 @@ class Enclosed:
             say(f"cluster {self.name}: up after {steps.seconds():.1f} s")
 
     def _end(self) -> None:
-        clean(self._layout)
+        try:
+            clean(self._layout)
+        except KeyboardInterrupt:
+            # Ctrl-C, or a time limit, that comes while it is being removed: the rest goes too.
+            clean(self._layout)
+            raise
         if self._outer is not None:
             self._outer.wait()
             self._outer = None

@@ -43,14 +43,19 @@ def require_embedded(machine: Machine, tier: Tier) -> None:
     """Raise ClusterError that says what the machine lacks for an embedded cluster, and what to do."""
     lacking = lacks(machine, tier)
     if lacking is not None:
-        raise ClusterError(f"provider embedded {lacking}; or use provider kind, with Docker")
+        raise ClusterError(f"provider embedded {lacking}")
 
 
 def require_kind(machine: Machine, tier: Tier, *, engine: bool) -> None:
     """Raise ClusterError that says what the machine lacks for a kind cluster; `engine`: it has one that answers."""
     if tier != "full":
         raise ClusterError(f"provider kind has tier full only, not {tier}; use provider embedded")
-    lacking = None if engine else lacks(machine, tier)
+    if engine:
+        lacking = _lacks_system(machine) or _lacks_packages(machine)
+        if lacking is not None:
+            raise ClusterError(f"provider kind {lacking}")
+        return
+    lacking = lacks(machine, tier)
     if lacking is not None:
         raise ClusterError(
             f"provider kind needs Docker, which does not answer here; with a container engine of its own it {lacking}"
@@ -59,8 +64,9 @@ def require_kind(machine: Machine, tier: Tier, *, engine: bool) -> None:
 
 def lacks(machine: Machine, tier: Tier) -> str | None:
     """What the machine lacks for a cluster in namespaces, after "it", and what to do; None when it is sound."""
-    if machine.system != "Linux":
-        return "needs Linux; use a Linux machine"
+    system = _lacks_system(machine)
+    if system is not None:
+        return system
     if not machine.root:
         return (
             "needs root for namespaces, mounts and cgroups: run it with sudo; tests of the API alone need no root "
@@ -69,11 +75,9 @@ def lacks(machine: Machine, tier: Tier) -> str | None:
     missing = [tool for tool in TOOLS if tool not in machine.tools]
     if missing:
         return f"is missing {', '.join(missing)}: install the packages util-linux, mount, iproute2"
-    if tier == "full" and any(tool not in machine.tools for tool in PACKAGE_TOOLS):
-        return (
-            "takes containerd and runc from Debian packages, and this machine has no apt-get and dpkg; "
-            "use Debian or Ubuntu"
-        )
+    packages = _lacks_packages(machine) if tier == "full" else None
+    if packages is not None:
+        return packages
     for private in PRIVATE:
         if machine.cache.is_relative_to(private):
             return (
@@ -81,3 +85,16 @@ def lacks(machine: Machine, tier: Tier) -> str | None:
                 "set MODELROLLOUT_CACHE to a directory elsewhere"
             )
     return None
+
+
+def _lacks_system(machine: Machine) -> str | None:
+    return None if machine.system == "Linux" else "needs Linux; use a Linux machine"
+
+
+def _lacks_packages(machine: Machine) -> str | None:
+    if all(tool in machine.tools for tool in PACKAGE_TOOLS):
+        return None
+    return (
+        "takes programs and the base of its images from Debian packages, and this machine has no apt-get and dpkg; "
+        "use Debian or Ubuntu"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -51,8 +50,8 @@ class MachineEngine:
 
     @property
     def routed(self) -> bool:
-        """Whether programs reach addresses of pods and Services: on Linux, as root; else by port forwarding only."""
-        return platform.system() == "Linux" and os.geteuid() == 0
+        """Whether programs reach addresses of pods and Services: as root; else by port forwarding only."""
+        return os.geteuid() == 0
 
     def open(self, furnish: Callable[[Steps], None]) -> None:
         """`furnish` the cluster, or find that done. Raises ClusterError or BuildError, leaving nothing."""

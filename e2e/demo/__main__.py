@@ -10,13 +10,14 @@ from rich.console import Console
 from e2e.cluster.__main__ import INTERRUPTED
 from e2e.cluster.artifacts import BuildError
 from e2e.cluster.processes import ClusterError
+from e2e.cluster.providers import PROVIDERS
 from e2e.demo.play import play
 
 
 def main() -> int:
     """Run the demo; errors of the machine are one message."""
     parser = argparse.ArgumentParser(prog="python -m e2e.demo", description=__doc__)
-    parser.add_argument("--provider", choices=["embedded", "kind"], default="embedded")
+    parser.add_argument("--provider", choices=PROVIDERS, help="else $MODELROLLOUT_PROVIDER, else embedded")
     arguments = parser.parse_args()
     try:
         # Where nobody watches (a file, CI), rich would wrap tables at 80 columns.

@@ -26,7 +26,7 @@ LIMIT = 150.0
 """Seconds that one rollout of the demo may take before the demo is a failure."""
 
 
-def play(console: Console, *, provider: Provider = "embedded") -> int:
+def play(console: Console, *, provider: Provider | None = None) -> int:
     """Bring everything up, play the three rollouts, print the figures; 0 when each ended as it must."""
     begun = time.monotonic()
     console.print("modelrollout demo: a real Kubernetes, gateway and Prometheus on this machine; warm about 4 minutes,")

@@ -21,6 +21,8 @@ MACHINE_SETTINGS = (
     "net/ipv4/ip_forward",
 )
 MACHINE_PATHS = (
+    "/run/docker.sock",
+    "/run/docker",
     "/var/lib/kubelet",
     "/var/lib/docker",
     "/lib/modules",

@@ -53,7 +53,7 @@ def asked(calls: Path, *programs: str) -> list[str]:
     return [line for line in calls.read_text().splitlines() if line.startswith(programs)]
 
 
-def test_it_is_used_where_it_answers_and_a_private_one_elsewhere(tmp_path: Path) -> None:
+def test_it_is_used_where_it_answers_and_a_private_one_elsewhere() -> None:
     machine, private = MachineEngine("demo", "modelrollout-demo"), PrivateEngine("demo")
     assert choose(machine, private, answers=True) is machine
     assert choose(machine, private, answers=False) is private

@@ -40,7 +40,7 @@ def test_a_sound_machine_is_accepted() -> None:
         pytest.param(
             dataclasses.replace(SOUND, system="Darwin"),
             "apiserver",
-            "needs Linux; use a Linux machine; or use provider kind",
+            "provider embedded needs Linux; use a Linux machine",
             id="another system",
         ),
         pytest.param(
@@ -85,8 +85,13 @@ def test_kind_says_what_is_missing(machine: Machine, tier: Tier, message: str) -
         require_kind(machine, tier, engine=False)
 
 
-def test_with_an_engine_of_the_machine_kind_needs_nothing_else() -> None:
-    require_kind(Machine(system="Darwin", root=False, tools=(), cache=Path("/Users/x/cache")), "full", engine=True)
+def test_with_an_engine_of_the_machine_kind_needs_no_root_but_what_images_are_made_of() -> None:
+    plain = dataclasses.replace(SOUND, root=False, tools=PACKAGE_TOOLS)
+    require_kind(plain, "full", engine=True)
+    with pytest.raises(ClusterError, match="provider kind needs Linux; use a Linux machine"):
+        require_kind(dataclasses.replace(plain, system="Darwin"), "full", engine=True)
+    with pytest.raises(ClusterError, match=r"provider kind takes .* no apt-get and dpkg; use Debian or Ubuntu"):
+        require_kind(dataclasses.replace(plain, tools=()), "full", engine=True)
 
 
 def test_kind_says_what_it_does_not_have() -> None:
