@@ -333,7 +333,7 @@ async def gateway_refuses(stage: Stage) -> None:
 def stories() -> dict[str, Story]:
     """All of them by name."""
     looks = {"interval": f"{TICK:g}s", "warmup": "5s"}
-    silence = {"analysis": {**looks, "noData": {"hold": "1m", "then": "Rollback"}}}
+    silence = {"analysis": {**looks, "noData": {"hold": "30s", "then": "Rollback"}}}
     brief = {"stepDefaults": {"minDuration": "5s", "maxDuration": "10s"}}
     doubt = {**brief, "analysis": {**looks, "inconclusive": {"hold": "5s", "then": "Pause"}}}
     broke = {"errorBudget": {"minRemaining": "100%"}}

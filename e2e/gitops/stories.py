@@ -15,11 +15,13 @@ from e2e.chaos.transport import Mishap, Refuse, Sent
 from e2e.chaos.world import World
 from e2e.gitops.truth import Truth
 from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, Body
+from modelrollout.runtime.backoff import SLOW
 
-QUIET = 60.0
-"""Seconds without a write to the rollout or its route after which a story is over."""
+QUIET = SLOW - 10.0
+"""Seconds without a write to the rollout or its route after which a story is over: what is refused is tried once more
+after `SLOW`, for ever."""
 LIMIT = 3600.0
-POLL = 5.0
+POLL = 0.5
 
 Script = Callable[["Stage"], Awaitable[None]]
 
