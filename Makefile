@@ -72,7 +72,7 @@ E2E_KIND ?= e2e/scenarios/kind e2e/scenarios/test_gateway.py e2e/scenarios/test_
 E2E_KIND_LIMIT ?= 60m
 
 e2e-kind: export MODELROLLOUT_PROVIDER = kind
-e2e-kind: venv ## the operator on a real kind cluster, with the machine's Docker or a private one (15 minutes; first time 10 more)
+e2e-kind: venv ## the operator on a real kind cluster, with the machine's Docker or a private one (8 minutes; first time 4 more beyond the parts of make e2e)
 	timeout --foreground --signal=INT --kill-after=120s $(E2E_KIND_LIMIT) $(PY) -m pytest $(E2E_KIND)
 
 demo: venv ## three real rollouts on a real local cluster

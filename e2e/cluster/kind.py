@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -101,7 +102,7 @@ class KindCluster:
         self._private = PrivateEngine(name, ephemeral=ephemeral)
         self._machine = MachineEngine(name, self._kind_name)
         self._scrape = scrape
-        self._forwards: list[subprocess.Popen[str]] = []
+        self._forwards = ExitStack()
 
     @property
     def engine(self) -> Engine:
@@ -156,10 +157,7 @@ class KindCluster:
 
     def down(self) -> None:
         """Delete the cluster, its engine when that is private, and what was written for it."""
-        for forward in self._forwards:
-            forward.kill()
-            forward.wait()
-        self._forwards.clear()
+        self._forwards.close()
         if self._is_private():
             self._private.close()
         self._machine.close()
@@ -204,9 +202,8 @@ class KindCluster:
         if self.engine.routed:
             return f"http://{got['spec']['clusterIP']}:{wanted}"
         argv = ["kubectl", "port-forward", "-n", namespace, f"service/{name}", f":{wanted}"]
-        forward = self.engine.popen(argv, stdout=subprocess.PIPE).popen
-        self._forwards.append(forward)
-        found = FORWARDING.search(forward.stdout.readline() if forward.stdout else "")
+        forward = self._forwards.enter_context(self.engine.popen(argv, stdout=subprocess.PIPE))
+        found = FORWARDING.search(forward.popen.stdout.readline() if forward.popen.stdout else "")
         if found is None:
             raise ClusterError(f"kubectl port-forward to {service} said nothing useful; is a pod of it ready?")
         return f"http://{found[1]}"

@@ -45,6 +45,7 @@ class Parts:
         return self.first_tick + self.more_ticks + self.acted + self.gateway
 
 
+@pytest.mark.needs("audit")
 def test_last_answer_of_a_bad_candidate_comes_within_8_s_of_its_first_error(
     cluster: Cluster, stages: Callable[[str], Stage], capsys: pytest.CaptureFixture[str]
 ) -> None:

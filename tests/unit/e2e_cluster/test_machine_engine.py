@@ -19,6 +19,8 @@ first="$1"
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
   "kubectl get nodes"*) echo {NODE} ;;
+  "kubectl get service"*) echo '{{"spec": {{"clusterIP": "10.96.0.7", "ports": [{{"port": 80}}]}}}}' ;;
+  "kubectl port-forward"*) echo "Forwarding from 127.0.0.1:4242 -> 8080"; exec sleep 60 ;;
   "kind create"*) while [ "$1" != --kubeconfig ]; do shift; done; echo made > "$2"; cat > "$CALLS.config" ;;
   "kind get clusters") cat "$CALLS.clusters" 2>/dev/null || true ;;
 esac
@@ -133,6 +135,27 @@ def test_routes_of_another_cluster_are_not_taken_over(calls: Path, monkeypatch: 
     ip.write_text("#!/bin/sh\necho '10.244.0.0/16 via 172.18.0.9 dev br-1'\n")
     with pytest.raises(ClusterError, match=r"route to 10\.244\.0\.0/16 already \(.* via 172\.18\.0\.9 .* take it down"):
         KindCluster("demo").up("full")
+
+
+def test_a_service_is_reached_by_its_address_where_there_are_routes_else_by_forwarding(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = KindCluster("demo")
+    cluster.up("full")
+    assert cluster.url("models/tumour") == "http://10.96.0.7:80"
+    assert asked(calls, "kubectl port-forward") == []
+    monkeypatch.setattr(MachineEngine, "routed", False)
+    assert cluster.url("models/tumour", 9090) == "http://127.0.0.1:4242"
+    assert asked(calls, "kubectl port-forward") == ["kubectl port-forward -n models service/tumour :9090"]
+    cluster.down()
+
+
+def test_without_root_the_machine_gets_no_routes(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MachineEngine, "routed", False)
+    cluster = KindCluster("demo")
+    cluster.up("full")
+    cluster.down()
+    assert asked(calls, "ip ") == []
 
 
 def test_the_cluster_bears_what_a_machine_without_a_capability_and_with_old_cgroups_has(calls: Path) -> None:
