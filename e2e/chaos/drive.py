@@ -159,7 +159,7 @@ class Driver:
     def _over(self) -> bool:
         """Whether the rollout is at its end and nothing that was done to the world is still to be followed."""
         world, now = self.world, self.world.clock.now()
-        if now < self.run.disturbed:
+        if now < max([self.run.disturbed, *(end for _, end in self.run.silences)]):
             return False
         if not self.workload.ends:
             return world.rollout is None
