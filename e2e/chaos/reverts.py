@@ -119,7 +119,8 @@ def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, 
         body = version.body
         if version.resource is DEPLOYMENTS and version.place[1] == CANDIDATE and body is not None:
             before, template = template, body["spec"]["template"]
-            if before is not None and before != template and version.at > since:
+            # Also in the same moment: whoever aborts what is over already may deploy at once.
+            if before is not None and before != template and version.at >= since:
                 return
         elif version.resource is ACTIONS and body is not None and version.at > since:
             if body["spec"]["action"] == "Retry":
