@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from e2e.chaos.apiserver.server import ApiServer, Wired, path_of
+from e2e.chaos.apiserver.server import ApiServer, Wired
 from e2e.chaos.process import LEASE, SYSTEM
 from e2e.chaos.transport import Answered, Sent
 from modelrollout.adapters.kube.resources import LEASES, Body
@@ -20,8 +20,8 @@ class Exchange:
 
     sender: str
     method: str
-    path: str
-    """Of the object, without a subresource."""
+    name: str
+    """Of the object: its plural, namespace and name."""
     target: str
     at: float
     holder: str
@@ -56,8 +56,8 @@ class Exchanges:
             return _unheard
         lease = self._server.store.look(LEASES, (SYSTEM, LEASE))
         holder = "" if lease is None else str(lease["spec"].get("holderIdentity") or "")
-        path, version = path_of(sent.request.path), expected(sent.request.body)
-        exchange = Exchange(sent.sender, sent.request.method, path, sent.target, sent.at, holder, version)
+        name, version = self._server.named(sent.request.path), expected(sent.request.body)
+        exchange = Exchange(sent.sender, sent.request.method, name, sent.target, sent.at, holder, version)
         self.all.append(exchange)
         return exchange.answered
 
@@ -80,16 +80,16 @@ def out_of_office(exchanges: Iterable[Exchange]) -> Iterator[str]:
     for each in exchanges:
         identity = each.sender.partition("#")[0]
         if not each.target.startswith(UNFENCED) and each.holder not in ("", identity):
-            yield f"+{each.at:.2f} s: {each.sender} writes {each.path} while {each.holder} leads"
+            yield f"+{each.at:.2f} s: {each.sender} writes {each.name} while {each.holder} leads"
 
 
 def out_of_date(exchanges: Iterable[Exchange]) -> Iterator[str]:
     """Writes for a version of which an answer had told that same process that it is old."""
     told: dict[tuple[str, str], list[Exchange]] = {}
     for each in exchanges:
-        before = told.setdefault((each.sender, each.path), [])
+        before = told.setdefault((each.sender, each.name), [])
         if each.version and any(_outdates(known, each) for known in before):
-            yield f"+{each.at:.2f} s: {each.sender} writes {each.path} at {each.version}, which it knew to be old"
+            yield f"+{each.at:.2f} s: {each.sender} writes {each.name} at {each.version}, which it knew to be old"
         before.append(each)
 
 

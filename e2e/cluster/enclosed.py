@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from e2e.cluster.entry import Entered, entry_argv, inner_environment
+from e2e.cluster.entry import Runner, entry_argv, inner_environment
 from e2e.cluster.layout import KIND_PREFIX, Layout, Record
 from e2e.cluster.lifecycle import Steps, clean, follow, launch, say, sweep
 from e2e.cluster.plan import Border
@@ -28,7 +28,7 @@ WAIT_S = 60.0
 POLL_S = 0.03
 
 
-class Enclosed:
+class Enclosed(Runner):
     """What providers in namespaces share; see `provider.Cluster` for the contract of each method."""
 
     def __init__(self, layout: Layout, *, ephemeral: bool = False) -> None:
@@ -53,55 +53,6 @@ class Enclosed:
         """Remove every process, mount, cgroup and file of it; also what a killed one left behind."""
         with self._layout.locked():
             self._end()
-
-    def exec(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        check: bool = True,
-        input_text: str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program inside; see `provider.Cluster`."""
-        done = subprocess.run(
-            self._entry(argv),
-            input=input_text if input_text is not None else "",
-            capture_output=True,
-            text=True,
-            env=self._environment(env),
-            timeout=timeout_s,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise ClusterError(f"`{' '.join(map(str, argv))}` ended with code {done.returncode}: {said}")
-        return done
-
-    def run(self, argv: Sequence[str | Path]) -> int:
-        """Run a program inside on this process's own input and output; returns its exit code."""
-        return subprocess.call(self._entry(argv), env=self._environment(None))
-
-    def popen(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | None = None,
-        stderr: int | None = None,
-    ) -> Entered:
-        """Start a program inside; see `provider.Cluster`."""
-        popen = subprocess.Popen(
-            self._entry(argv),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
-            env=self._environment(env),
-            start_new_session=True,
-        )
-        return Entered(popen)
 
     def forward(self, url: str) -> str:
         """A URL on 127.0.0.1 of the machine that reaches `url` inside, until the cluster is down."""

@@ -1,4 +1,4 @@
-"""Running programs of the machine inside a cluster's namespaces, and signalling them from outside."""
+"""Running programs of the machine inside a cluster's namespaces, or beside it, and signalling them from outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -147,3 +148,70 @@ def kill_and_wait(pid: int, start: int, timeout_s: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise ClusterError(f"process {pid} does not end after SIGKILL")
         time.sleep(0.02)
+
+
+class Runner(ABC):
+    """Runs programs where a cluster can be reached; see `provider.Programs` for the contract."""
+
+    apart = True
+    """Whether what `popen` starts is kept from the terminal's Ctrl-C."""
+
+    def exec(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        check: bool = True,
+        input_text: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end."""
+        done = subprocess.run(
+            self._entry(argv),
+            input=input_text if input_text is not None else "",
+            capture_output=True,
+            text=True,
+            env=self._environment(env),
+            timeout=timeout_s,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise ClusterError(f"`{' '.join(map(str, argv))}` ended with code {done.returncode}: {said}")
+        return done
+
+    def run(self, argv: Sequence[str | Path]) -> int:
+        """Run a program on this process's own input and output; returns its exit code."""
+        return subprocess.call(self._entry(argv), env=self._environment(None))
+
+    def popen(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> Entered:
+        """Start a program and leave it running."""
+        popen = subprocess.Popen(
+            self._entry(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            env=self._environment(env),
+            start_new_session=self.apart,
+        )
+        return self._started(popen)
+
+    @abstractmethod
+    def _entry(self, argv: Sequence[str | Path]) -> list[str]:
+        """The command line that runs `argv` there."""
+
+    @abstractmethod
+    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+        """What programs there see, with `extra`."""
+
+    def _started(self, popen: subprocess.Popen[str]) -> Entered:
+        return Entered(popen)

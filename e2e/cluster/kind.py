@@ -25,7 +25,7 @@ from e2e.cluster.lifecycle import Steps
 from e2e.cluster.machine import require_kind, this_machine
 from e2e.cluster.machine_engine import MachineEngine
 from e2e.cluster.processes import ClusterError
-from e2e.cluster.provider import Running, Tier, check_name
+from e2e.cluster.provider import Programs, Running, Tier, check_name
 
 FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 LACKS = {
@@ -37,7 +37,7 @@ LACKS = {
 CREATE_S = 180
 
 
-class Engine(Protocol):
+class Engine(Programs, Protocol):
     """A container engine, and the place beside it where programs run; see `provider.Cluster` for what is shared."""
 
     @property
@@ -61,28 +61,6 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Remove the cluster and what was written for it; also what a killed one left behind."""
-
-    def exec(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        check: bool = True,
-        input_text: str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-    ) -> subprocess.CompletedProcess[str]: ...
-
-    def popen(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | None = None,
-        stderr: int | None = None,
-    ) -> Running: ...
-
-    def run(self, argv: Sequence[str | Path]) -> int: ...
 
     def forward(self, url: str) -> str: ...
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from e2e.cluster import node_image, programs
 from e2e.cluster.artifacts import cache_root
-from e2e.cluster.entry import Entered
+from e2e.cluster.entry import Entered, Runner
 from e2e.cluster.lifecycle import Steps, say
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.reach import POD_RANGE, route_argv
@@ -31,8 +31,10 @@ def answers() -> bool:
         return False
 
 
-class MachineEngine:
+class MachineEngine(Runner):
     """The machine's engine as cluster `name` uses it. What it leaves behind when it is killed, `close` removes."""
+
+    apart = False
 
     def __init__(self, name: str, kind_name: str) -> None:
         self.name, self._kind_name = name, kind_name
@@ -104,48 +106,6 @@ class MachineEngine:
     def _delete(self) -> None:
         self.exec(["kind", "delete", "cluster", "--name", self._kind_name])
 
-    def exec(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        check: bool = True,
-        input_text: str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program of the machine with KUBECONFIG set; see `provider.Cluster`."""
-        done = subprocess.run(
-            [str(part) for part in argv],
-            input=input_text if input_text is not None else "",
-            capture_output=True,
-            text=True,
-            env=self._environment(env),
-            timeout=timeout_s,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise ClusterError(f"`{' '.join(map(str, argv))}` ended with code {done.returncode}: {said}")
-        return done
-
-    def run(self, argv: Sequence[str | Path]) -> int:
-        """Run a program on this process's own input and output; returns its exit code."""
-        return subprocess.call([str(part) for part in argv], env=self._environment(None))
-
-    def popen(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | None = None,
-        stderr: int | None = None,
-    ) -> Entered:
-        """Start a program of the machine; see `provider.Cluster`."""
-        argv = [str(part) for part in argv]
-        environment = self._environment(env)
-        return _Plain(subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, text=True, env=environment))
-
     def forward(self, url: str) -> str:
         """The URL itself: what a program of the machine reaches is reached from the machine."""
         return url
@@ -155,6 +115,12 @@ class MachineEngine:
         if not self.kubeconfig.is_file():
             return None
         return {"name": self.name, "tier": "full", "kubeconfig": str(self.kubeconfig), "engine": ENGINE}
+
+    def _entry(self, argv: Sequence[str | Path]) -> list[str]:
+        return [str(part) for part in argv]
+
+    def _started(self, popen: subprocess.Popen[str]) -> Entered:
+        return _Plain(popen)
 
     def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         path = f"{programs.kind_tools()}:{os.environ.get('PATH', '')}"

@@ -42,32 +42,8 @@ class Running(Protocol):
     ) -> None: ...
 
 
-class Cluster(Protocol):
-    """One named cluster. Everything a test does with it goes through here.
-
-    Addresses (`url`, `prometheus_url`, `kubeconfig`) hold for programs run by `exec` and `popen`; `forward` and
-    `host_kubeconfig` make them reachable from the machine's own network.
-    """
-
-    name: str
-
-    def up(self, tier: Tier) -> None:
-        """Bring it up, or find it up in this tier. Raises ClusterError or BuildError, leaving nothing."""
-
-    def down(self) -> None:
-        """Remove every process, mount, cgroup and file of it; also what a killed one left behind."""
-
-    @property
-    def kubeconfig(self) -> Path:
-        """Kubeconfig of an administrator, for programs inside."""
-
-    @property
-    def host_kubeconfig(self) -> Path:
-        """The same for programs outside."""
-
-    @property
-    def prometheus_url(self) -> str:
-        """Base URL of Prometheus (tier `full`), for programs inside."""
+class Programs(Protocol):
+    """Where programs of the machine run that reach a cluster."""
 
     def exec(
         self,
@@ -97,6 +73,34 @@ class Cluster(Protocol):
 
     def run(self, argv: Sequence[str | Path]) -> int:
         """Run a program as `exec` does, on this process's own input and output; returns its exit code."""
+
+
+class Cluster(Programs, Protocol):
+    """One named cluster. Everything a test does with it goes through here.
+
+    Addresses (`url`, `prometheus_url`, `kubeconfig`) hold for programs run by `exec` and `popen`; `forward` and
+    `host_kubeconfig` make them reachable from the machine's own network.
+    """
+
+    name: str
+
+    def up(self, tier: Tier) -> None:
+        """Bring it up, or find it up in this tier. Raises ClusterError or BuildError, leaving nothing."""
+
+    def down(self) -> None:
+        """Remove every process, mount, cgroup and file of it; also what a killed one left behind."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Kubeconfig of an administrator, for programs inside."""
+
+    @property
+    def host_kubeconfig(self) -> Path:
+        """The same for programs outside."""
+
+    @property
+    def prometheus_url(self) -> str:
+        """Base URL of Prometheus (tier `full`), for programs inside."""
 
     def load_image(self, archive: Path) -> None:
         """Make an OCI archive's images available to pods with `imagePullPolicy: Never` or `IfNotPresent`."""

@@ -113,6 +113,11 @@ class ApiServer:
         metadata = answer.body.get("metadata") or {} if isinstance(answer.body, dict) else {}
         return Wired(answer.code, text, answer.headers, str(metadata.get("resourceVersion", "")))
 
+    def named(self, path: str) -> str:
+        """The object that a path is about, whichever part of it: plural, namespace, name; the path where it is none."""
+        target = self._target(path)
+        return path if target is None else f"{target.resource.plural} {'/'.join(target.place)}"
+
     def version(self, request: Request) -> str:
         """resourceVersion of the object that a request is about; empty when there is none."""
         target = self._target(request.path)
@@ -252,10 +257,3 @@ def _seconds(text: str) -> float | None:
     if not text.isdecimal():
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return float(text) or None
-
-
-def path_of(path: str) -> str:
-    """The path of the object that a path is about: without its subresource."""
-    parts = path.strip("/").split("/")
-    names = parts.index("namespaces") + 4 if "namespaces" in parts else (4 if parts[0] == "api" else 5)
-    return "/".join(parts[:names])

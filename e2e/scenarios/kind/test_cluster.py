@@ -13,23 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster import machine_engine, programs
+from e2e.cluster import programs
 from e2e.cluster.kind import KindCluster
 from e2e.cluster.layout import KIND_PREFIX, Layout
 from e2e.cluster.processes import ClusterError
-from e2e.cluster.providers import chosen
 from e2e.models import image
 from e2e.scenarios.traces import Traces, traces, wait_until
 from e2e.stage import Stage
 
 # The first use builds everything.
-pytestmark = [
-    pytest.mark.timeout(2400),
-    pytest.mark.skipif(chosen() != "kind", reason="about provider kind: MODELROLLOUT_PROVIDER=kind"),
-]
-private_only = pytest.mark.skipif(
-    machine_engine.answers(), reason="the machine's own engine is used here, and its leftovers are that engine's"
-)
+pytestmark = [pytest.mark.timeout(2400), pytest.mark.needs("kind")]
 NAME = "test-kind"
 KILLED = "test-killed"
 OWNER = """
@@ -138,7 +131,7 @@ def test_a_component_of_the_control_plane_has_a_log(cluster: KindCluster) -> Non
         cluster.logs("prometheus")
 
 
-@private_only
+@pytest.mark.needs("private engine")
 def test_down_leaves_nothing(cluster: KindCluster, before: Traces) -> None:
     during = seen(NAME)
     assert during.processes
@@ -151,7 +144,7 @@ def test_down_leaves_nothing(cluster: KindCluster, before: Traces) -> None:
     cluster.down()  # nothing to do, and no error
 
 
-@private_only
+@pytest.mark.needs("private engine")
 def test_killing_the_process_around_it_ends_all_of_it() -> None:
     earlier = seen(KILLED)
     cluster = KindCluster(KILLED, ephemeral=True)
@@ -168,7 +161,7 @@ def test_killing_the_process_around_it_ends_all_of_it() -> None:
     assert seen(KILLED) == earlier
 
 
-@private_only
+@pytest.mark.needs("private engine")
 def test_an_up_that_is_killed_half_way_takes_everything_with_it() -> None:
     earlier = seen(KILLED)
     owner = subprocess.Popen([sys.executable, "-c", OWNER, KILLED])

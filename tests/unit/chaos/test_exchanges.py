@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from e2e.chaos.apiserver.server import ApiServer, Request, Wired, path_of
+from e2e.chaos.apiserver.server import ApiServer, Request, Wired
 from e2e.chaos.exchanges import Exchange, Exchanges, expected, out_of_date, out_of_office
 from e2e.chaos.process import LEASE, SYSTEM
 from e2e.chaos.transport import Sent
-from modelrollout.adapters.kube.resources import LEASES, SERVICES, Body
+from modelrollout.adapters.kube.resources import LEASES, ROLLOUTS, SERVICES, SOURCES, Body
 
 ROUTE = Exchange("a#1", "PATCH", "routes/fraud", "httproutes", at=5.0, holder="a", version="7")
 
@@ -30,7 +30,7 @@ def test_a_write_at_a_version_older_than_its_own_last_write_is_told() -> None:
     assert list(out_of_date([mine, replace(again, version="10")])) == []
     assert list(out_of_date([mine, replace(again, at=5.5)])) == [], "the answer had not come yet"
     assert list(out_of_date([mine, replace(again, sender="a#2")])) == [], "another life knows nothing of it"
-    assert list(out_of_date([mine, replace(again, path="routes/other")])) == []
+    assert list(out_of_date([mine, replace(again, name="routes/other")])) == []
     assert list(out_of_date([mine, replace(again, version="")])) == []
 
 
@@ -49,11 +49,12 @@ def test_the_version_that_a_write_asks_for() -> None:
     assert [expected(body) for body in bodies] == [""] * 4
 
 
-def test_a_path_is_that_of_the_object() -> None:
-    whole = "apis/modelrollout.dev/v1alpha1/namespaces/n/modelrollouts/fraud"
-    assert path_of(f"/{whole}/status") == path_of(f"/{whole}") == whole
-    assert path_of("/api/v1/namespaces/n/services/fraud/status") == "api/v1/namespaces/n/services/fraud"
-    assert path_of("/apis/modelrollout.dev/v1alpha1/metricsources/x/status").endswith("metricsources/x")
+def test_an_object_has_one_name_whichever_part_is_written() -> None:
+    named = ApiServer(now=lambda: 0.0).named
+    rollout, source = ROLLOUTS.path("n", "fraud"), SOURCES.path("", "x")
+    assert named(rollout) == named(f"{rollout}/status") == "modelrollouts n/fraud"
+    assert named(f"{source}/status") == "metricsources /x"
+    assert named("/version") == "/version"
 
 
 def test_answers_and_the_holder_are_taken_down() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelrollout.shell import allocator
+from modelrollout.shell import allocator, main
+from modelrollout.shell.outside import Outside
 
 
 class Library:
@@ -68,7 +69,9 @@ def test_a_system_without_one_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert not allocator.tame()
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library is another one")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's, and this C library is another one"
+)
 def test_the_real_one_gives_back_what_was_freed() -> None:
     library = ctypes.CDLL(None)
     library.malloc.restype = ctypes.c_void_p
@@ -79,3 +82,18 @@ def test_the_real_one_gives_back_what_was_freed() -> None:
         library.free(block)
     assert allocator.trim()
     library.free(last)
+
+
+def test_an_operator_has_few_heaps_before_it_starts_and_gives_back_after_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    async def serve(settings: object) -> int:
+        done.append("serve")
+        return 0
+
+    monkeypatch.setattr(allocator, "tame", lambda: done.append("tame"))
+    monkeypatch.setattr(main, "serve", serve)
+    monkeypatch.setattr(main, "configure", lambda *given: None)
+    assert main.run({"lease_namespace": "default"}) == 0
+    assert done == ["tame", "serve"]
+    assert Outside().give_back is allocator.trim
