@@ -45,4 +45,5 @@ KEPT = (
     "abort/1/blur+silent+rolloutactions+600@9,parted+30+0@10",
     "delete/571037/blur+frozen+modelrollouts+10@2,blur+expired+deployments&endpointslices+10@3,edit+lease-deleted@7",
     "retry/1/blur+silent+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+600@8",
+    "delete/1/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@11",
 )

@@ -40,6 +40,55 @@ def test_a_recreated_object_replaces_the_old_one_whatever_its_version() -> None:
     assert store.peek(obj.key) == reborn
 
 
+async def test_a_list_that_lags_brings_nothing_back_that_was_deleted() -> None:
+    api, store, [obj] = stage("a")
+    del api.objects[obj.key]
+    store.forget(obj.key)
+    store.put(obj)
+    with pytest.raises(Gone):
+        await store.read(obj.key)
+    assert store.peek(obj.key) is None
+
+
+async def test_news_of_the_object_that_a_recreated_one_replaced_are_asked_for() -> None:
+    api, store, [old] = stage("a")
+    reborn = api.objects[old.key] = replace(old, uid="other", resource_version="999")
+    store.put(reborn)
+    store.put(old)
+    assert await store.read(old.key) == reborn
+    assert not store.doubted(old.key)
+
+
+@pytest.mark.parametrize("version", ["1", "999"])
+async def test_a_rollout_that_does_come_back_is_read_once(version: str) -> None:
+    # Of another shard, in a newer version; with a restored etcd, in an older one.
+    api, store, [obj] = stage("a")
+    back = api.objects[obj.key] = replace(obj, resource_version=version)
+    store.forget(obj.key)
+    store.put(back)
+    for _ in range(2):
+        assert await store.read(obj.key) == back
+    assert api.reads == 1
+
+
+async def test_a_rollout_that_was_forgotten_and_is_read_at_once_is_not_read_twice() -> None:
+    api, store, [obj] = stage("a")
+    store.forget(obj.key)
+    for _ in range(2):
+        await store.read(obj.key)
+    assert api.reads == 1
+
+
+def test_only_the_last_that_went_away_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelrollout.runtime.store.GRAVES", 1)
+    _, store, objects = stage("a", "b")
+    for obj in objects:
+        store.forget(obj.key)
+    for obj in objects:
+        store.put(obj)
+    assert [store.doubted(obj.key) for obj in objects] == [False, True]
+
+
 async def test_a_known_object_is_read_from_memory_and_a_doubted_one_from_the_server() -> None:
     api, store, [obj] = stage("a")
     await store.read(obj.key)

@@ -6,6 +6,7 @@ Read-your-writes: what our own write returned counts as seen, so a watch event t
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from modelrollout.runtime.claims import Claims
 
 MAX_EPOCH = 2**30
 """Far beyond what changes of leader count up to, and half of what a Lease can hold."""
+
+GRAVES = 10_000
+"""How many of the rollouts that went away last are remembered: about 1 MiB, and far more than go within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,23 @@ class Store:
         self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
         self._doubts: dict[Key, int] = {}
         self._raised = 0
+        self._graves: OrderedDict[str, None] = OrderedDict()
         self.claims = Claims()
 
     def put(self, obj: RolloutObject) -> bool:
-        """Take in a state; False when it is older than what is known or the same."""
+        """Take in a state; False when it is older than what is known or the same.
+
+        One that comes back after it was forgotten is in doubt: a list that lags brings back what was deleted a moment
+        ago. It may also be true, of a rollout that another shard gave back or of a restored etcd: so it is asked for.
+        """
         known = self._objects.get(obj.key)
         if known is not None and (known == obj or older(obj, known)):
             return False
+        if known is not None and known.uid != obj.uid:
+            self._bury(known.uid)
+        if obj.uid in self._graves:
+            del self._graves[obj.uid]
+            self.doubt(obj.key)
         self._objects[obj.key] = obj
         if obj.spec is not None:
             self._specs[obj.key] = (obj.uid, obj.spec)
@@ -66,10 +80,17 @@ class Store:
 
     def forget(self, key: Key) -> None:
         """The object is gone."""
-        self._objects.pop(key, None)
+        known = self._objects.pop(key, None)
         self._specs.pop(key, None)
         self._doubts.pop(key, None)
         self.claims.drop(key)
+        if known is not None:
+            self._bury(known.uid)
+
+    def _bury(self, uid: str) -> None:
+        self._graves[uid] = None
+        if len(self._graves) > GRAVES:
+            self._graves.popitem(last=False)
 
     def doubt(self, key: Key) -> None:
         """The next read must ask the API server: a write conflicted, or its result is unknown."""
@@ -98,6 +119,7 @@ class Store:
         self._doubts.pop(key, None)
         # A live read is the truth, also when its version looks older (a restored etcd).
         self._objects.pop(key, None)
+        self._graves.pop(obj.uid, None)
         self.put(obj)
         return obj
 
