@@ -34,7 +34,7 @@ POLL = 1.0
 QUIET = 10.0
 """Seconds without a look at any rollout after which the operator counts as at rest."""
 IN_STEP = 1.015
-"""Most judgements a rollout and tick where nobody is behind any more: fifteen of a thousand that are twice in a tick."""
+"""Most judgements a rollout and tick where nobody is behind any more."""
 
 
 class TooSlow(RuntimeError):
