@@ -14,7 +14,7 @@ from modelrollout.core.observation import EvidenceSeen, EvidenceUnreachable
 from modelrollout.core.plan import SliPlan
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime import rounds
-from modelrollout.runtime.behind import CATCH_UPS, ROOM, Behind
+from modelrollout.runtime.behind import CATCH_UPS, FAIR, ROOM, Behind
 from modelrollout.runtime.questions import FEW_ROLLOUTS, Due, Watch, shared_query
 from modelrollout.stats.evidence import EvidenceTracker, Span
 from tests.engine.api import SCRAPE
@@ -156,12 +156,25 @@ def due(name: str, start: float, *, length: float = 600.0) -> Due:
 def test_spans_that_lie_far_apart_are_not_asked_for_together() -> None:
     """The question covers all between: hours for everybody, because of one."""
     dues = [due(f"m{i}", START + 1800.0 * i) for i in range(FEW_ROLLOUTS)]
-    groups = list(Behind().groups("default", reversed(dues)))
-    assert [each for group in groups for each in group] == dues[: sum(map(len, groups))], "the furthest behind first"
+    groups = list(Behind().groups("default", dues))
     for group in groups:
         reach = max(each.span.at for each in group) - min(each.span.at - each.span.window for each in group)
         assert len(group) * reach <= ROOM
         assert 1 < len(group) < FEW_ROLLOUTS
+
+
+def test_the_least_behind_are_asked_for_first_but_the_furthest_have_a_turn() -> None:
+    behind = Behind()
+    dues = [due(f"m{i}", START + ROOM * i) for i in range(3 * FAIR)]
+    order = []
+    for turn in range(3 * FAIR):
+        (chosen,) = next(iter(behind.groups("default", dues)))
+        behind.ended("default", asked=1)
+        order.append(chosen.watch.spec.key.name)
+        dues.remove(chosen)
+        dues.append(due(f"n{turn}", START + ROOM * (100 + turn)))  # another one falls behind meanwhile
+    assert order[:FAIR] == ["m11", "n0", "n1", "m0"]
+    assert order[FAIR - 1 :: FAIR] == ["m0", "m1", "m2"]
 
 
 def test_one_alone_is_asked_for_however_far_it_reaches() -> None:

@@ -14,6 +14,8 @@ from modelrollout.runtime.questions import FEW_ROLLOUTS, Due
 
 CATCH_UPS = 4
 """Groups of one source that are asked for at the same time."""
+FAIR = 4
+"""One group in so many is of the furthest behind."""
 ROOM = 36_000.0
 """Rollouts of a group times seconds of its question: what a thousand share in a tick takes half a minute of each."""
 BUG = "Bug"
@@ -29,15 +31,24 @@ class Behind:
     def __init__(self) -> None:
         self._size: dict[str, int] = defaultdict(lambda: FEW_ROLLOUTS)
         self._open: Counter[str] = Counter()
+        self._begun: Counter[str] = Counter()
 
     def groups(self, name: str, dues: Iterable[Due]) -> Iterator[Sequence[Due]]:
-        """Those that may be begun now, the furthest behind first; the others wait, and come again with newer spans."""
+        """Those that may be begun now; the others wait, and come again with newer spans.
+
+        The least behind first: it is soonest done, it has been raised last, and who has been begun is finished before
+        others are begun. The furthest first would have all of them wait for the end. But every `FAIR`th group is of the
+        furthest, who would wait for ever where the others fall behind again meanwhile.
+        """
         left = sorted(dues, key=lambda due: due.span.start)
         while left and self._open[name] < CATCH_UPS:
-            size = _fitting(left[: self._size[name]])
             self._open[name] += 1
-            yield left[:size]
-            del left[:size]
+            self._begun[name] += 1
+            furthest = self._begun[name] % FAIR == 0
+            ordered = left if furthest else left[::-1]
+            count = _fitting(ordered[: self._size[name]])
+            yield ordered[:count]
+            left = ordered[count:] if furthest else ordered[: count - 1 : -1]
 
     def ended(self, name: str, *, asked: int, failures: Iterable[str] = ()) -> None:
         """A group of so many was answered. `failures`: the kinds of those questions that were not."""
