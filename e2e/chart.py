@@ -13,11 +13,14 @@ from typing import Any
 import yaml
 
 from e2e.cluster import helm
+from e2e.dashboards import DASHBOARDS
+from e2e.dashboards.grafana import text
 from e2e.stage import ROOT
 
 CHART = ROOT / "charts" / "modelrollout"
 CRDS = ROOT / "crds"
 COPIES = CHART / "crds-source"
+MONITORING = CHART / "monitoring"
 IMAGE = "modelrollout.dev/operator"
 
 
@@ -41,15 +44,16 @@ def outdated() -> list[Path]:
     """Generated files that are not as they would be written now, and CRDs that no longer are."""
     wanted = generated()
     wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return wrong + [path for path in sorted(COPIES.glob("*")) if path not in wanted]
+    return wrong + [path for path in sorted((*COPIES.glob("*"), *MONITORING.glob("*.json"))) if path not in wanted]
 
 
 def generated() -> dict[Path, str]:
-    """Text of every generated file: copies of the CRDs, for a chart can't read outside of itself, and the README."""
+    """Text of every generated file: copies of the CRDs (a chart can't read outside of itself), dashboards, README."""
     copies = {COPIES / path.name: path.read_text() for path in sorted(CRDS.glob("*.yaml"))}
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    return {**copies, CHART / "README.md": "\n".join(readme(schema, values)) + "\n"}
+    pages = {MONITORING / f"{each.name}.json": text(each) for each in DASHBOARDS}
+    return {**copies, **pages, CHART / "README.md": "\n".join(readme(schema, values)) + "\n"}
 
 
 def readme(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:

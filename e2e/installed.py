@@ -98,6 +98,13 @@ class Release:
         urls = [f"http://{address}:8080/metrics" for address in addresses or self.addresses()]
         return self.cluster.exec(["curl", "-s", "--max-time", "5", *urls], check=False).stdout
 
+    def asked(self, expression: str) -> list[Any]:
+        """What the cluster's Prometheus answers now."""
+        address = f"{self.cluster.prometheus_url}/api/v1/query"
+        argv = ["curl", "-s", "--max-time", "5", "-G", address, "--data-urlencode", f"query={expression}"]
+        found: list[Any] = json.loads(self.cluster.exec(argv).stdout)["data"]["result"]
+        return found
+
     def signal(self, pod: str, number: int) -> float:
         """Send a signal to the process of a pod; Unix seconds at which it was sent.
 

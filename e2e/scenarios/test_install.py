@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.audited import writes
+from e2e.chart import CHART
 from e2e.cluster.providers import open_cluster
+from e2e.dashboards import DASHBOARDS
 from e2e.installed import HOME, SERVED, TEST, Release, prepare
 from e2e.models import records
 from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, ERRORS, V2, hold_at, open_play, steps
@@ -142,6 +146,37 @@ def test_a_shard_takes_a_rollout_over_in_mid_step_and_its_traffic_stays(
     stage.kubectl("delete", "modelrollouts", "--all", "--timeout=40s")
     shard.uninstall()
     everywhere.upgrade("--set-string operator.selector=")
+
+
+def test_no_panel_is_empty_and_no_alert_asks_for_what_there_is_not(
+    everywhere: Release, stages: Callable[[str], Stage]
+) -> None:
+    everywhere.upgrade("--set-string 'podAnnotations.prometheus\\.io/port=8080'")
+    back, going = stages("panels-back"), stages("panels-going")
+    loads = [open_play(stage, wanted=hold_at(25), slis=[ERRORS], rate=50) for stage in (back, going)]
+    for stage in (back, going):
+        stage.wait_weight(25, seconds=90)
+    back.behave(CANDIDATE, errors=0.3)
+    back.wait_phase("RolledBack", seconds=60)
+    end = time.monotonic() + 60
+    while empty := [what for what in asked_by_people() if not everywhere.asked(what[1])]:
+        assert time.monotonic() < end, empty
+        time.sleep(2)
+    for load in loads:
+        load.stop()
+
+
+def asked_by_people() -> Iterator[tuple[str, str]]:
+    """Who asks, and what: each query of every panel; of an alert its metrics, for it answers only when it fires."""
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels:
+            for expression, _ in panel.queries:
+                filled = expression.replace("$namespace", ".*").replace("$rollout", ".*").replace("$__range", "1h")
+                yield f"{dashboard.name}: {panel.title}", filled
+    rules = yaml.safe_load((CHART / "monitoring" / "rules.yaml").read_text())
+    for rule in rules["groups"][0]["rules"]:
+        for metric in re.findall(r"modelrollout_[a-z_]+", rule["expr"]):
+            yield rule["alert"], metric
 
 
 def shown(release: Release, stage: Stage) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from modelrollout.core.model import Phase
+from modelrollout.runtime.telemetry import Telemetry
 from tests.engine.world import QUICK, World, phase, running, spec_named
 
 pytestmark = pytest.mark.looptime(start=0)
@@ -75,3 +76,10 @@ async def test_free_text_of_users_never_becomes_a_label() -> None:
     await world.until(lambda: world.api.weight(spec.key) == 500)
     assert marker not in text(world)
     await world.stop()
+
+
+def test_the_process_tells_its_memory_time_and_files() -> None:
+    shown = generate_latest(Telemetry().registry).decode()
+    for metric in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
+        (line,) = (line for line in shown.splitlines() if line.startswith(metric))
+        assert float(line.split()[1]) > 0
