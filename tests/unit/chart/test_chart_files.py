@@ -65,12 +65,12 @@ def test_alerts_and_dashboards_ask_for_metrics_that_there_are(name: str) -> None
 def test_every_alert_leads_to_a_runbook_of_its_own() -> None:
     rules = yaml.safe_load((CHART / "monitoring" / "rules.yaml").read_text())["groups"][0]["rules"]
     assert len(rules) > 5
-    pages = [rule["annotations"]["runbook"] for rule in rules]
-    assert len(set(pages)) == len(pages)
-    for page in pages:
-        text = (ROOT / page).read_text()
-        for part in ("**Meaning.**", "**Impact.**"):
-            assert part in text, page
+    runbooks = [rule["annotations"]["runbook"] for rule in rules]
+    assert len(set(runbooks)) == len(runbooks)
+    for each in runbooks:
+        written = (ROOT / each).read_text()
+        assert "**Meaning.**" in written
+        assert "**Impact.**" in written
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.name)
