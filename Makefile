@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover profiles
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ gitops: venv ## play rollouts, and write what Argo CD, kstatus and Flux say of t
 
 release-check: venv ## is this a release; then image, chart package, SBOM and their sums in dist/VERSION/ (RELEASE=--trial: though it is none)
 	$(PY) -m e2e.release $(RELEASE)
+
+profiles: venv ## write the catalogue of SLI profiles into its reference page
+	$(PY) -m modelrollout.catalog.page --write docs/reference/profiles.md
 
 chart: venv ## write the chart's copies of the CRDs and its README
 	$(PY) -m e2e.chart --write

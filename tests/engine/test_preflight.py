@@ -12,7 +12,7 @@ import pytest
 from modelrollout.core.model import Counts, ErrorBudget, Key, Margin, Phase, ProfileRef, RolloutSpec, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, PreflightPassed, PreflightUnknown
 from modelrollout.core.rates import Exposure
-from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
+from modelrollout.ports import ArmsByLabel, ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.preflight import AT_ONCE, RETRY, Found, Preflights
 from modelrollout.stats.sequential import Comparison
 from tests.engine.api import SCRAPE, LoopClock
@@ -81,6 +81,18 @@ async def test_an_unknown_profile_is_told_without_asking() -> None:
     found = await bench.looked(replace(base, slis=(replace(base.slis[0], source=ProfileRef("nosuch", "errors")),)))
     assert isinstance(found.preflight, PreflightFailed)
     assert bench.metrics.asked == []
+
+
+async def test_series_that_others_expose_need_a_label_that_tells_the_arms_apart_and_the_sources_will_do() -> None:
+    bench, base = Bench(), spec_named("m")
+    spec = replace(base, slis=(replace(base.slis[0], source=ProfileRef("traefik", "errors")),))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightFailed)
+    assert "arms must be set for profile traefik/errors, or arms of the MetricSource" in found.preflight.problem
+    assert bench.metrics.asked == []
+    found = await bench.looked(spec, source=SourceSpec("default", ArmsByLabel("service", "old@x", "new@x"), SCRAPE))
+    assert isinstance(found.preflight, PreflightFailed)
+    assert "no series of traefik_service_requests_total with service='old@x' or 'new@x'" in found.preflight.problem
 
 
 @pytest.mark.parametrize("hang", [False, True], ids=["503", "hang"])

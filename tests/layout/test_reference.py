@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
 from modelrollout import errors
+from modelrollout.catalog import builtin
+from modelrollout.catalog.page import main
 from modelrollout.core.model import ActionVerb, BurnAction, Outcome, Phase, Verdict
 from modelrollout.core.observation import Attribution, NoDataCause
 from modelrollout.core.reasons import ROLLBACK_REASONS, ConditionType, EventReason, Reason
@@ -96,9 +97,14 @@ def test_flags_are_documented() -> None:
 
 def test_profiles_are_documented() -> None:
     text = (REFERENCE / "profiles.md").read_text()
-    found = [tomllib.loads(path.read_text()) for path in sorted((PACKAGE / "catalog" / "data").glob("*.toml"))]
-    assert len(found) > 1
-    # Profiles that can't tell the arms apart are for dashboards: they are never named under `slis`.
-    names = [f"{p['server']}/{sli}" for p in found if p.get("arms", True) for sli in p["sli"]]
-    names += [p["server"] for p in found if not p.get("arms", True)]
+    files = list((PACKAGE / "catalog" / "data").glob("*.toml"))
+    profiles = builtin().profiles
+    assert len(files) == len(profiles), "a file is a profile"
+    assert {path.stem for path in files} == set(profiles), "called like its server"
+    names = [f"{server}/{sli}" for server, profile in profiles.items() for sli in profile.slis]
     assert [name for name in names if f"`{name}`" not in text] == []
+    assert main(["--check", str(REFERENCE / "profiles.md")]) == 0
+
+
+def test_every_profile_says_where_its_names_come_from() -> None:
+    assert [server for server, profile in builtin().profiles.items() if not profile.sources] == []

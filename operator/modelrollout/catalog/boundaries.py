@@ -51,15 +51,15 @@ def choose(buckets: Sequence[Series], *, threshold: float, per_second: float) ->
     Lower, so that more requests count as slow, never fewer.
     """
     wanted = threshold * per_second
-    shared = _shared(buckets)
-    lower = [each for each in shared if each <= wanted or math.isclose(each, wanted, rel_tol=SAME)]
+    common = shared(buckets)
+    lower = [each for each in common if each <= wanted or math.isclose(each, wanted, rel_tol=SAME)]
     if not lower:
-        return NoneLower(tuple(each / per_second for each in shared[:2]))
+        return NoneLower(tuple(each / per_second for each in common[:2]))
     best = lower[-1]
     return Chosen(best, best / per_second, math.isclose(best, wanted, rel_tol=SAME))
 
 
-def _shared(buckets: Sequence[Series]) -> list[float]:
+def shared(buckets: Sequence[Series]) -> list[float]:
     """Finite boundaries common to all histograms, ascending. A histogram is the series that differ in `le` only."""
     histograms: dict[tuple[tuple[str, str], ...], set[float]] = {}
     for each in buckets:

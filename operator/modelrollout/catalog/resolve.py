@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from modelrollout.catalog import boundaries
-from modelrollout.catalog.profiles import Catalogue, Counter, Entry, LatencyEntry, Profile, RatioEntry, builtin
+from modelrollout.catalog.profiles import Arms, Catalogue, Counter, Entry, LatencyEntry, Profile, RatioEntry
+from modelrollout.catalog.reading import builtin
 from modelrollout.core.model import Counts, ProfileRef, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, SpecProblem
 from modelrollout.core.plan import SliPlan, Term
@@ -38,16 +39,21 @@ def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...
     entry = _entry(sli, sli.source, catalogue or builtin())
     if isinstance(entry, SpecProblem):
         return entry
-    names = [*entry.total.names]
+    if isinstance(entry, LatencyEntry) and sli.threshold is None:
+        return _problem(sli, "threshold", f"must be set for profile {sli.source}, such as 300ms")
+    if isinstance(entry, RatioEntry) and sli.threshold is not None:
+        return _problem(sli, "threshold", f"has no meaning for profile {sli.source}; remove it")
+    return _with_predictions(sli, metrics_of(entry))
+
+
+def metrics_of(entry: Entry) -> tuple[str, ...]:
+    """All metric names of an entry, those of its total first, each once."""
+    names = [name for each in entry.total for name in each.names]
     if isinstance(entry, LatencyEntry):
-        if sli.threshold is None:
-            return _problem(sli, "threshold", f"must be set for profile {sli.source}, such as 300ms")
-        names += [f"{name}_bucket" for name in entry.histogram]
+        names += [f"{name}_bucket" for name in entry.histogram.names]
     else:
-        if sli.threshold is not None:
-            return _problem(sli, "threshold", f"has no meaning for profile {sli.source}; remove it")
-        names += entry.bad.names
-    return _with_predictions(sli, names)
+        names += [name for each in entry.bad for name in each.names]
+    return tuple(dict.fromkeys(names))
 
 
 def resolve(sli: Sli, series: Sequence[Series], catalogue: Catalogue | None = None) -> Resolved | PreflightFailed:
@@ -81,12 +87,13 @@ def service_view(ref: ProfileRef, *, threshold: float | None = None, catalogue: 
     Raises KeyError for an unknown entry.
     """
     entry = (catalogue or builtin()).profiles[ref.server].slis[ref.sli]
-    total = _selector(entry.total, entry.total.names[0])
+    total = tuple(Term(_selector(each, each.names[0])) for each in entry.total)
     if isinstance(entry, RatioEntry):
-        return SliPlan(ref.sli, (Term(total),), (Term(_selector(entry.bad, (*entry.bad.names, total.metric)[0])),))
+        usual = entry.total[0].names
+        return SliPlan(ref.sli, total, tuple(Term(_selector(each, (*each.names, *usual)[0])) for each in entry.bad))
     boundary = None if threshold is None else threshold * entry.per_second
-    bucket = Term(Selector(f"{entry.histogram[0]}_bucket"), sign=-1, boundary=boundary)
-    return SliPlan(ref.sli, (Term(total),), (Term(total), bucket))
+    bucket = Term(_selector(entry.histogram, f"{entry.histogram.names[0]}_bucket"), sign=-1, boundary=boundary)
+    return SliPlan(ref.sli, total, (*total, bucket))
 
 
 def _with_predictions(sli: Sli, names: Sequence[str]) -> tuple[str, ...]:
@@ -107,11 +114,49 @@ class _Discovery:
         for name in names:
             if name in self._series:
                 return name
-        listed = names[0] if len(names) == 1 else f"any of {', '.join(names)}"
-        return self.failed(
-            f"no series of {listed} from the pods of legacy or candidate. Check that the pods expose it and had "
+        return self.failed(self._absent(names[0] if len(names) == 1 else f"any of {', '.join(names)}"))
+
+    def _absent(self, what: str) -> str:
+        arms = self.sli.arms
+        if arms is not None:
+            return (
+                f"no series of {what} with {arms.label}={arms.legacy!r} or {arms.candidate!r}. Check these values, "
+                "that there were requests, and that the series carry the rollout's namespace in the label namespace"
+            )
+        return (
+            f"no series of {what} from the pods of legacy or candidate. Check that the pods expose it and had "
             "requests, that Prometheus scrapes them, and that the series carry the labels namespace and pod"
         )
+
+    def total(self, counters: Sequence[Counter]) -> tuple[Term, ...] | PreflightFailed:
+        """The counters of a sum, each by the first of its names that exists; one of them must have a series."""
+        there = [self._present(each.names) for each in counters]
+        if not any(there):
+            missing = self.first([name for each in counters for name in each.names])
+            assert isinstance(missing, PreflightFailed)
+            return missing
+        terms = tuple(Term(_selector(each, name or each.names[0])) for each, name in zip(counters, there, strict=True))
+        wrong = self.wrong_label(terms)
+        if wrong is not None:
+            return wrong
+        if not any(_accepts(term.selector, each) for term in terms for each in self.of(term.selector.metric)):
+            return self.failed(self._absent(" and ".join(described(term.selector) for term in terms)))
+        return terms
+
+    def bad(self, counters: Sequence[Counter], total: Selector) -> tuple[Term, ...] | PreflightFailed:
+        """The same of bad events: their children may not exist yet, then the newest name is as good as any."""
+        terms = tuple(
+            Term(_selector(each, self._present(each.names) or (*each.names, total.metric)[0])) for each in counters
+        )
+        return self.wrong_label(terms) or terms
+
+    def _present(self, names: Sequence[str]) -> str | None:
+        return next((name for name in names if name in self._series), None)
+
+    def wrong_label(self, terms: Sequence[Term]) -> PreflightFailed | None:
+        """The first label that is asked for and on no series of a metric that has some."""
+        checked = (self.labels_exist(term.selector) for term in terms if self.of(term.selector.metric))
+        return next((wrong for wrong in checked if wrong is not None), None)
 
     def of(self, metric: str) -> Sequence[Series]:
         """The series of one metric."""
@@ -165,29 +210,28 @@ def _counts(discovery: _Discovery, counts: Counts) -> Resolved | PreflightFailed
 
 
 def _ratio(discovery: _Discovery, entry: RatioEntry) -> Resolved | PreflightFailed:
-    name = discovery.first(entry.total.names)
-    if isinstance(name, PreflightFailed):
-        return name
-    # Children with a bad code may not exist yet; then the newest name is as good as any.
-    there = [each for each in entry.bad.names if discovery.of(each)]
-    bad = _selector(entry.bad, (*there, *entry.bad.names, name)[0])
-    total = _selector(entry.total, name)
-    for selector in (total, bad):
-        wrong = discovery.labels_exist(selector) if discovery.of(selector.metric) else None
-        if wrong is not None:
-            return wrong
-    return Resolved(SliPlan(discovery.sli.name, (Term(total),), (Term(bad),)))
+    total = discovery.total(entry.total)
+    if isinstance(total, PreflightFailed):
+        return total
+    bad = discovery.bad(entry.bad, total[0].selector)
+    if isinstance(bad, PreflightFailed):
+        return bad
+    absent = [term.selector.metric for term in bad if not discovery.of(term.selector.metric)]
+    notes = tuple(
+        f"slis[{discovery.sli.name}]: no series of {name} yet, so no event is bad until one appears" for name in absent
+    )
+    return Resolved(SliPlan(discovery.sli.name, total, bad), notes)
 
 
 def _latency(discovery: _Discovery, entry: LatencyEntry) -> Resolved | PreflightFailed:
-    name = discovery.first(entry.total.names)
-    if isinstance(name, PreflightFailed):
-        return name
-    bucket = discovery.first([f"{each}_bucket" for each in entry.histogram])
+    total = discovery.total(entry.total)
+    if isinstance(total, PreflightFailed):
+        return total
+    bucket = discovery.first([f"{each}_bucket" for each in entry.histogram.names])
     if isinstance(bucket, PreflightFailed):
         return bucket
-    total = _selector(entry.total, name)
-    wrong = discovery.labels_exist(total)
+    selector = _selector(entry.histogram, bucket)
+    wrong = discovery.labels_exist(selector)
     if wrong is not None:
         return wrong
     threshold = discovery.sli.threshold
@@ -196,13 +240,31 @@ def _latency(discovery: _Discovery, entry: LatencyEntry) -> Resolved | Preflight
     chosen = boundaries.choose(discovery.of(bucket), threshold=threshold, per_second=entry.per_second)
     if isinstance(chosen, boundaries.NoneLower):
         return discovery.failed(chosen.explain(histogram, threshold), Reason.BOUNDARY_MISSING)
-    bad = (Term(total), Term(Selector(bucket), sign=-1, boundary=chosen.boundary))
+    within = Term(selector, sign=-1, boundary=chosen.boundary)
     notes = () if chosen.exact else (f"slis[{discovery.sli.name}]: {chosen.explain(histogram, threshold)}",)
-    return Resolved(SliPlan(discovery.sli.name, (Term(total),), bad), notes)
+    return Resolved(SliPlan(discovery.sli.name, total, (*total, within)), notes)
 
 
 def _selector(counter: Counter, name: str) -> Selector:
     return Selector(name, counter.equal, counter.regex)
+
+
+def described(selector: Selector) -> str:
+    """A selector as people read it: `requests_total{code=~"5.."}`."""
+    parts = [f'{name}="{value}"' for name, value in selector.equal]
+    parts += [f'{name}=~"{pattern}"' for name, pattern in selector.regex]
+    return f"{selector.metric}{{{','.join(parts)}}}" if parts else selector.metric
+
+
+def _accepts(selector: Selector, series: Series) -> bool:
+    """Whether the labels fit; RE2 syntax that is unknown here counts as fitting."""
+    labels = series.labels
+    if any(labels.get(name, "") != value for name, value in selector.equal):
+        return False
+    try:
+        return all(re.fullmatch(pattern, labels.get(name, "")) for name, pattern in selector.regex)
+    except re.error:
+        return True
 
 
 def _accepts_nothing(pattern: str) -> bool:
@@ -216,16 +278,27 @@ def _accepts_nothing(pattern: str) -> bool:
 def _entry(sli: Sli, ref: ProfileRef, catalogue: Catalogue) -> Entry | SpecProblem:
     profile = catalogue.profiles.get(ref.server)
     if profile is None:
-        servers = ", ".join(name for name, each in catalogue.profiles.items() if each.arms)
+        servers = ", ".join(
+            name for name, each in catalogue.profiles.items() if each.slis and each.arms is not Arms.NONE
+        )
         return _problem(sli, "profile", f"names no known server {ref.server!r}; there are: {servers}")
+    if profile.arms is Arms.NONE:
+        return _problem(sli, "profile", f"{profile.server} can't be used to judge a candidate: {profile.hint}")
     entry = profile.slis.get(ref.sli)
     if entry is None:
-        return _problem(sli, "profile", f"{ref.server} has no {ref.sli!r}; it has: {', '.join(profile.slis)}")
-    return entry if profile.arms else _no_arms(sli, profile)
+        return _problem(sli, "profile", _unknown(profile, ref.sli))
+    if profile.arms is Arms.LABEL and sli.arms is None:
+        return _problem(sli, "arms", f"must be set for profile {ref}, or arms of the MetricSource: {profile.hint}")
+    return entry
 
 
-def _no_arms(sli: Sli, profile: Profile) -> SpecProblem:
-    return _problem(sli, "profile", f"{profile.server} can't be used to judge a candidate: {profile.hint}")
+def _unknown(profile: Profile, name: str) -> str:
+    if name in profile.without:
+        return f"{profile.server} has no {name!r}: {profile.without[name]}"
+    known = ", ".join(profile.slis) or "none that judges a candidate"
+    if name in profile.display:
+        return f"{profile.server}/{name} is for dashboards: no events to judge a candidate by; there are: {known}"
+    return f"{profile.server} has no {name!r}; it has: {known}"
 
 
 def _problem(sli: Sli, field: str, text: str) -> SpecProblem:

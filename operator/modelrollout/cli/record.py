@@ -180,10 +180,10 @@ def _stretches(
     from modelrollout.core.observation import SpecProblem
     from modelrollout.errors import SpecError
     from modelrollout.ports import SeriesQuery
-    from modelrollout.runtime.arms import pods_of
+    from modelrollout.runtime.arms import pods_of, told_apart
     from modelrollout.stats.increments import PROCESS_START, UP
 
-    spec = found.spec
+    spec = told_apart(found.spec, source)
     metrics: list[str] = []
     for sli in spec.slis:
         names = alternatives(sli)

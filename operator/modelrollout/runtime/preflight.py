@@ -31,7 +31,7 @@ from modelrollout.core.samples import Series
 from modelrollout.core.wording import duration
 from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
-from modelrollout.runtime.arms import Split, pods_of
+from modelrollout.runtime.arms import Split, pods_of, told_apart
 from modelrollout.runtime.budget import History, counted, history
 from modelrollout.stats.forecast import forecast
 from modelrollout.stats.history import learned, window
@@ -140,7 +140,8 @@ class Preflights:
         at = self._clock.now()
         window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
         queries = []
-        for sli in spec.slis:
+        slis = told_apart(spec, source).slis
+        for sli in slis:
             names = alternatives(sli)
             if isinstance(names, SpecProblem):
                 return Found(PreflightFailed(names.reason, names.problem))
@@ -151,7 +152,7 @@ class Preflights:
         plans: list[SliPlan] = []
         notes: list[str] = []
         seen: list[Series] = []
-        for sli, result in zip(spec.slis, results, strict=True):
+        for sli, result in zip(slis, results, strict=True):
             if isinstance(result, NoAnswer):
                 return _silent(source, result.kind)
             legacy, candidate = Split(result.series).arms(spec, sli, source)

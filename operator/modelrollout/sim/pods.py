@@ -73,8 +73,8 @@ class Pod:
         self._dispersion = dispersion
         self._edges = {
             histogram.name: [
-                *(self._key(stream, f"{histogram.name}_bucket", (("le", f"{x:g}"),)) for x in histogram.bounds),
-                self._key(stream, f"{histogram.name}_bucket", (("le", "+Inf"),)),
+                self._key(stream, f"{histogram.name}_bucket", (("le", le), *histogram.labels))
+                for le in (*(f"{x:g}" for x in histogram.bounds), "+Inf")
             ]
             for stream in streams
             for histogram in stream.histograms
@@ -180,7 +180,9 @@ class Pod:
         counters = self.counters
         for key, value in zip(self._edges[histogram.name], at_most, strict=True):
             counters[key] = counters.get(key, 0.0) + value
-        count = self._key(stream, f"{histogram.name}_count", ())
+        if f"{histogram.name}_count" == stream.metric:
+            return  # the total is this histogram's own count
+        count = self._key(stream, f"{histogram.name}_count", histogram.labels)
         counters[count] = counters.get(count, 0.0) + at_most[-1]
 
     def _add(self, stream: Stream, metric: str, labels: Labels, value: float) -> None:

@@ -6,10 +6,12 @@ SLIs that count the same total share one stream of events: a request is good or 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from modelrollout.catalog.profiles import Counter, LatencyEntry, builtin
+from modelrollout.catalog import builtin
+from modelrollout.catalog.profiles import Arms, Counter, Entry, LatencyEntry
 from modelrollout.core.model import ArmLabels, Counts, RolloutSpec, Selector, Sli
 from modelrollout.errors import SpecError
 from modelrollout.ports import SourceSpec
@@ -17,7 +19,10 @@ from modelrollout.runtime.arms import told_apart
 
 _OPPOSITES = MappingProxyType({"false": "true", "true": "false", "5xx": "2xx", "error": "success", "failed": "ok"})
 """What a label of good events says where that of bad ones says so; "200" or "other" beside anything else."""
-BAD_VALUES = ("500", "503", "false", "error", "5xx", "failed", "failure", "timeout", "429", "404", "true", "bad")
+BAD_VALUES = (
+    *("500", "503", "false", "error", "5xx", "failed", "failure", "timeout", "429", "404", "true", "bad"),
+    *("overloaded", "INTERNAL", "OK", "BACKEND", "/v1/completions", "/", "server", "Internal"),
+)
 """Label values to try where a selector gives a regular expression."""
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 """Boundaries of histograms in multiples of the threshold."""
@@ -40,12 +45,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Response times of good events. `bounds` and `threshold` in the histogram's units, ascending, without +Inf."""
+    """Response times of good events. `bounds` and `threshold` in the histogram's units, ascending, without +Inf.
+    `labels`: on its series beside `le`.
+    """
 
     sli: str
     name: str
     threshold: float
     bounds: tuple[float, ...]
+    labels: Pairs = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +87,29 @@ def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream
                 continue  # nothing of the kind happens to virtual pods
             _put(found, sli, total, _kind(sli, total, bad))
             continue
-        profile = builtin().profiles.get(sli.source.server)
-        entry = profile.slis.get(sli.source.sli) if profile and profile.arms else None
+        entry = _entry(sli)
         if entry is None:
             continue
-        total = _selector(entry.total)
+        total = _selector(entry.total[0])
         if isinstance(entry, LatencyEntry):
             stream = _put(found, sli, total, None)
             threshold = (sli.threshold or 0.0) * entry.per_second
             bounds = tuple(threshold * factor for factor in BUCKETS)
-            histogram = Histogram(sli.name, entry.histogram[0], threshold, bounds)
+            labels = _values(sli, _selector(entry.histogram))
+            histogram = Histogram(sli.name, entry.histogram.names[0], threshold, bounds, labels)
             found[total.metric] = replace(stream, histograms=_merged(stream.histograms, histogram))
         else:
-            bad = _selector(replace(entry.bad, names=entry.bad.names or entry.total.names))
-            _put(found, sli, total, _kind(sli, total, bad))
+            bad = _selector(replace(entry.bad[0], names=entry.bad[0].names or entry.total[0].names))
+            _put(found, sli, total, _kind(sli, total, bad, parts=[_selector(each) for each in entry.total]))
     return tuple(found.values())
+
+
+def _entry(sli: Sli) -> Entry | None:
+    assert not isinstance(sli.source, Counts)
+    profile = builtin().profiles.get(sli.source.server)
+    if profile is None or profile.arms is Arms.NONE or (profile.arms is Arms.LABEL and sli.arms is None):
+        return None
+    return profile.slis.get(sli.source.sli)
 
 
 def _merged(known: tuple[Histogram, ...], new: Histogram) -> tuple[Histogram, ...]:
@@ -117,7 +133,7 @@ def _put(found: dict[str, Stream], sli: Sli, total: Selector, kind: Kind | None)
         same = next((k for k in kinds if (k.metric, k.labels) == (kind.metric, kind.labels)), None)
         kinds = kinds if same else (*kinds, kind)
         for name, bad in kind.labels:
-            if not kind.apart and name not in dict(_values(sli, total)):
+            if kind.metric == total.metric and name not in dict(_values(sli, total)):
                 labels[name] = _OPPOSITES.get(bad, "200" if bad.isdigit() else "other")
     stream = replace(stream, labels=tuple(sorted(labels.items())), kinds=kinds, slis=(*stream.slis, sli.name))
     if sli.labels is not None:
@@ -126,9 +142,11 @@ def _put(found: dict[str, Stream], sli: Sli, total: Selector, kind: Kind | None)
     return stream
 
 
-def _kind(sli: Sli, total: Selector, bad: Selector) -> Kind:
-    apart = bad.metric != total.metric
-    labels = dict(_values(sli, bad)) if apart else {**dict(_values(sli, total)), **dict(_values(sli, bad))}
+def _kind(sli: Sli, total: Selector, bad: Selector, parts: Sequence[Selector] = ()) -> Kind:
+    """The child of bad events. `parts`: the counters that make the total, where there are several."""
+    apart = bad.metric not in {total.metric, *(part.metric for part in parts)}
+    shared = {} if bad.metric != total.metric else dict(_values(sli, total))
+    labels = {**shared, **dict(_values(sli, bad))}
     return Kind(sli.name, bad.metric, tuple(sorted(labels.items())), apart)
 
 

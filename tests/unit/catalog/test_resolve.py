@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve
-from modelrollout.catalog.profiles import Counter, LatencyEntry, Profile, RatioEntry
-from modelrollout.core.model import Counts, Labels, ProfileRef, Selector, Sli
+from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve, service_view
+from modelrollout.catalog.profiles import Arms, Counter, Display, LatencyEntry, Profile, RatioEntry, Unit
+from modelrollout.core.model import ArmLabels, Counts, Labels, ProfileRef, Selector, Sli
 from modelrollout.core.observation import PreflightFailed, SpecProblem
 from modelrollout.core.plan import SliPlan, Term
 from modelrollout.core.rates import Exposure
@@ -173,7 +173,15 @@ def test_metric_of_another_kind_with_the_same_name() -> None:
         (sli("modelrollout/errors", threshold=0.3), "spec.slis[x].threshold has no meaning"),
         (sli("modelrollout/accuracy", threshold=0.3), "spec.slis[x].threshold has no meaning"),
         (counts(REQUESTS, REQUESTS, threshold=0.3), "spec.slis[own].threshold belongs to"),
-        (sli("vllm/errors"), "spec.slis[x].profile names no known server 'vllm'; there are: modelrollout"),
+        (sli("nobody/errors"), "spec.slis[x].profile names no known server 'nobody'; there are: bentoml, cadvisor"),
+        (sli("vllm/queue"), "vllm/queue is for dashboards: no events to judge a candidate by; there are: errors"),
+        (sli("triton/latency", threshold=0.3), "triton has no 'latency': it keeps sums of times"),
+        (sli("kserve/errors"), "kserve has no 'errors': it counts no failures; use istio/errors"),
+        (sli("kube-state-metrics/errors"), "it has: none that judges a candidate"),
+        (
+            sli("traefik/errors"),
+            "spec.slis[x].arms must be set for profile traefik/errors, or arms of the MetricSource",
+        ),
         (sli("modelrollout/ttft"), "it has: errors, latency, accuracy"),
         (sli("envoy-gateway/errors"), "can't tell legacy from candidate; use metrics of the model pods"),
         (sli("envoy-gateway/latency", threshold=0.3), "can't tell legacy from candidate"),
@@ -190,8 +198,8 @@ OLD_AND_NEW = Catalogue.of(
         "srv",
         "",
         {
-            "errors": RatioEntry("", Counter(("new_total", "old_total")), Counter(("new_failed", "old_failed"))),
-            "latency": LatencyEntry("", Counter(("new_total", "old_total")), ("new_ms", "old_ms"), 1000.0),
+            "errors": RatioEntry("", (Counter(("new_total", "old_total")),), (Counter(("new_failed", "old_failed")),)),
+            "latency": LatencyEntry("", (Counter(("new_total", "old_total")),), Counter(("new_ms", "old_ms")), 1000.0),
         },
     )
 )
@@ -265,8 +273,83 @@ def test_counts_whose_bad_metric_has_not_appeared_yet() -> None:
     assert resolve(asked, [series("jobs_total"), series("jobs_failed_total")]) == Resolved(found.plan)
 
 
+DONE, FAILED = Counter(("done_total",)), Counter(("failed_total",), regex=(("why", "crash|full"),))
+INSIDE = Counter(("seen_total",), equal=(("side", "in"),))
+SUMS = Catalogue.of(
+    Profile(
+        "srv",
+        "",
+        {
+            "errors": RatioEntry("", (DONE, FAILED), (FAILED,)),
+            "narrow": RatioEntry("", (INSIDE,), (Counter((), equal=(("code", "5"), ("side", "in"))),)),
+            "latency": LatencyEntry("", (DONE, FAILED), Counter(("t",), regex=(("code", "2.."),)), 1.0),
+        },
+    )
+)
+
+
+def test_a_total_may_be_a_sum_of_which_parts_are_not_there_yet() -> None:
+    asked = sli("srv/errors")
+    assert alternatives(asked, SUMS) == ("done_total", "failed_total")
+    done, failed = Term(Selector("done_total")), Term(Selector("failed_total", regex=FAILED.regex))
+    found = resolve(asked, [series("done_total")], SUMS)
+    assert isinstance(found, Resolved)
+    assert found.plan == SliPlan("x", (done, failed), (failed,))
+    assert found.notes == ("slis[x]: no series of failed_total yet, so no event is bad until one appears",)
+    assert resolve(asked, [series("done_total"), series("failed_total", why="crash")], SUMS) == Resolved(found.plan)
+    only = resolve(asked, [series("failed_total", why="full")], SUMS)
+    assert only == Resolved(found.plan), "every request may have failed"
+    assert "no series of any of done_total, failed_total" in failure(resolve(asked, [], SUMS), "MetricNotFound")
+    wrong = resolve(asked, [series("done_total"), series("failed_total", reason="crash")], SUMS)
+    assert "failed_total has no label why" in failure(wrong, "MetricNotFound")
+
+
+def test_a_total_that_is_there_with_other_labels_only_is_not_found() -> None:
+    """It would be counted as no requests at all."""
+    there = [series("seen_total", side="out", code="5")]
+    words = failure(resolve(sli("srv/narrow"), there, SUMS), "MetricNotFound")
+    assert words.startswith('slis[x]: no series of seen_total{side="in"} from the pods')
+    assert isinstance(resolve(sli("srv/narrow"), [*there, series("seen_total", side="in", code="2")], SUMS), Resolved)
+
+
+def test_a_bucket_may_be_narrowed_so_that_fast_failures_are_bad() -> None:
+    asked = sli("srv/latency", threshold=0.3)
+    buckets = [series("t_bucket", code=code, le=le) for code in ("200", "500") for le in ("0.3", "1", "+Inf")]
+    found = resolve(asked, [series("done_total"), *buckets], SUMS)
+    assert isinstance(found, Resolved)
+    narrowed = Term(Selector("t_bucket", regex=(("code", "2.."),)), sign=-1, boundary=0.3)
+    assert found.plan.bad == (*found.plan.total, narrowed)
+    bare = [series("done_total"), series("t_bucket", le="0.3")]
+    assert "t_bucket has no label code" in failure(resolve(asked, bare, SUMS), "MetricNotFound")
+
+
+def test_dashboards_get_the_newest_names_of_a_sum() -> None:
+    plan = service_view(ProfileRef("srv", "latency"), threshold=0.3, catalogue=SUMS)
+    failed = Term(Selector("failed_total", regex=FAILED.regex))
+    assert plan.total == (Term(Selector("done_total")), failed)
+    assert plan.bad == (*plan.total, Term(Selector("t_bucket", regex=(("code", "2.."),)), sign=-1, boundary=0.3))
+
+
+def test_what_a_label_tells_apart_is_looked_for_by_that_label() -> None:
+    gateway = replace(sli("traefik/errors"), arms=ArmLabels("service", "old@x", "new@x"))
+    assert isinstance(alternatives(gateway), tuple)
+    words = failure(resolve(gateway, []), "MetricNotFound")
+    assert "no series of traefik_service_requests_total with service='old@x' or 'new@x'" in words
+    assert "the rollout's namespace in the label namespace" in words
+
+
+def test_a_metric_to_look_at_is_no_sli() -> None:
+    shown = Display("", Counter(("waiting",)), False, Unit.REQUESTS)
+    known = Catalogue.of(replace(SUMS.profiles["srv"], display={"queue": shown}))
+    words = problem(alternatives(sli("srv/queue"), known))
+    assert "srv/queue is for dashboards: no events to judge a candidate by; there are: errors, narrow, latency" in words
+
+
 def test_every_builtin_entry_can_be_asked_for() -> None:
     for server, profile in builtin().profiles.items():
         for name, entry in profile.slis.items():
             threshold = 0.3 if isinstance(entry, LatencyEntry) else None
-            assert isinstance(alternatives(sli(f"{server}/{name}", threshold=threshold)), tuple) is profile.arms
+            asked = sli(f"{server}/{name}", threshold=threshold)
+            labelled = replace(asked, arms=ArmLabels("a", "b", "c"))
+            assert isinstance(alternatives(asked), tuple) is (profile.arms is Arms.PODS)
+            assert isinstance(alternatives(labelled), tuple) is (profile.arms is not Arms.NONE)

@@ -88,6 +88,31 @@ def test_the_token_is_sent_and_never_shown(way: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["token"]
 
 
+def test_a_profile_of_a_gateway_is_recorded_by_the_label_of_the_source(tmp_path: Path) -> None:
+    text = MANIFEST.read_text().replace("modelrollout/errors", "traefik/errors")
+    assert "traefik/errors" in text
+    manifest = tmp_path / "rollout.yaml"
+    where = ("--start", START, "--end", END, "--out", tmp_path)
+    with says(matrix((1795284001.0, "5"))) as server:
+        manifest.write_text(text)
+        code, _, err = run(manifest, "--prometheus", server.url, *where)
+        assert code == 1
+        assert "arms must be set for profile traefik/errors, or arms of the MetricSource" in err
+        source = {
+            "apiVersion": "modelrollout.dev/v1alpha1",
+            "kind": "MetricSource",
+            "metadata": {"name": "default"},
+            "spec": {
+                "prometheus": {"address": "http://p:9090"},
+                "arms": {"by": "label", "label": {"name": "service", "legacy": "old@x", "candidate": "new@x"}},
+            },
+        }
+        manifest.write_text(f"{text}\n---\n{json.dumps(source)}\n")
+        assert run(manifest, "--prometheus", server.url, *where)[0] == 0
+        (request,) = server.requests
+    assert b"traefik_service_requests_total" in request
+
+
 def test_no_flag_takes_a_token() -> None:
     help_text = CliRunner().invoke(app, ["record", "--help"], env={"COLUMNS": "200"}).stdout
     assert "--token-file" in help_text

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.catalog import resolve
+from modelrollout.catalog import builtin, resolve
+from modelrollout.catalog.profiles import Arms, LatencyEntry
 from modelrollout.catalog.resolve import Resolved
 from modelrollout.core.model import ArmLabels, Counts, Labels, ProfileRef, Selector, Sli
 from modelrollout.core.samples import Series
@@ -64,6 +65,16 @@ def test_two_thresholds_share_a_histogram() -> None:
     assert {0.3, 1.0} <= set(histogram.bounds)
 
 
+def test_bad_events_of_a_sum_are_no_part_of_its_first_counter() -> None:
+    (stream,) = made(asked("nim", "errors"))
+    assert (stream.metric, stream.labels) == ("request_success_total", ())
+    assert [(k.metric, k.apart) for k in stream.kinds] == [("request_failure_total", False)]
+
+
+def test_a_profile_that_needs_a_label_gets_no_stream_without_one() -> None:
+    assert made(replace(asked("traefik", "errors"), arms=None)) == ()
+
+
 def test_profiles_that_cannot_tell_arms_apart_get_no_stream() -> None:
     assert made(Sli("errors", ProfileRef("envoy-gateway", "errors"), allowed=0.01)) == ()
 
@@ -74,12 +85,29 @@ def test_a_pattern_that_no_value_fits_is_refused() -> None:
         made(Sli("odd", counts, allowed=0.01))
 
 
-@pytest.mark.parametrize("sli", [ERRORS, LATENCY, ACCURACY], ids=lambda sli: sli.name)
+def asked(server: str, name: str) -> Sli:
+    profile = builtin().profiles[server]
+    threshold = 0.3 if isinstance(profile.slis[name], LatencyEntry) else None
+    arms = ArmLabels(profile.label, "old", "new") if profile.arms is Arms.LABEL else None
+    return Sli(name, ProfileRef(server, name), 0.01, threshold=threshold, arms=arms)
+
+
+EVERY = [
+    asked(server, name)
+    for server, profile in builtin().profiles.items()
+    if profile.arms is not Arms.NONE
+    for name in profile.slis
+]
+
+
+@pytest.mark.parametrize("sli", EVERY, ids=lambda sli: str(sli.source))
 def test_the_catalogue_finds_what_is_made(sli: Sli) -> None:
     (stream,) = made(sli)
     children = [(stream.metric, stream.labels), *((k.metric, k.labels) for k in stream.kinds)]
     for histogram in stream.histograms:
-        children += [(f"{histogram.name}_bucket", (("le", f"{bound:g}"),)) for bound in histogram.bounds]
+        children += [
+            (f"{histogram.name}_bucket", (("le", f"{bound:g}"), *histogram.labels)) for bound in histogram.bounds
+        ]
     series = [Series.of({"__name__": metric, **dict(labels)}, ((0.0, 1.0),)) for metric, labels in children]
     found = resolve(sli, series)
     assert isinstance(found, Resolved)

@@ -27,7 +27,7 @@ from modelrollout.sim.scenario import (
 )
 from modelrollout.sim.world import HISTORY, START, STOCK, World
 from tests.scene import make_spec
-from tests.unit.sim.test_streams import ACCURACY, ERRORS, LATENCY
+from tests.unit.sim.test_streams import ACCURACY, ERRORS, LATENCY, asked
 
 SPEC = make_spec(slis=(ERRORS, LATENCY))
 OLD, NEW = ArmName.LEGACY, ArmName.CANDIDATE
@@ -135,6 +135,27 @@ def test_series_look_like_those_of_the_adapter() -> None:
     assert {s.labels["__name__"] for s in found} == {"requests_total", "up", "process_start_time_seconds"}
     born = {s.labels["pod"]: s.samples[-1][1] for s in found if s.labels["__name__"] == "process_start_time_seconds"}
     assert max(born.values()) < START
+
+
+def test_a_total_that_is_the_histograms_own_count_is_counted_once() -> None:
+    w = world(spec=make_spec(slis=(asked("vllm", "latency"),)))
+    w.order(Weight(5000), Weight(5000))
+    w.advance(START + 300)
+    name = "vllm:e2e_request_latency_seconds"
+    found = series(w, f"{name}_count", f"{name}_bucket", window=10_000.0, pods="fraud-v8-.+")
+    count = sum(s.samples[-1][1] for s in found if s.labels["__name__"] == f"{name}_count")
+    within = sum(s.samples[-1][1] for s in found if s.labels.get("le") == "+Inf")
+    assert count == within > 1000
+
+
+def test_a_sum_of_successes_and_failures_is_what_was_answered() -> None:
+    w = world(Scenario(scrape=1.0), make_spec(slis=(asked("nim", "errors"),)))
+    w.order(Weight(5000), Weight(5000))
+    w.advance(START + 300)
+    found = series(w, "request_success_total", "request_failure_total", window=10_000.0, pods="fraud-v8-.+")
+    total = sum(s.samples[-1][1] for s in found)
+    truth = w.truth[NEW, "errors"].total
+    assert truth * 0.95 < total <= truth, "but for what came after the last scrape"
 
 
 def test_questions_are_narrowed() -> None:
