@@ -9,6 +9,7 @@ import typer
 
 from modelrollout import __version__
 from modelrollout.cli.plan import plan
+from modelrollout.cli.profiles import app as profiles
 from modelrollout.cli.record import record
 from modelrollout.cli.replay import replay
 from modelrollout.cli.simulate import simulate
@@ -76,6 +77,7 @@ app.command()(plan)
 app.command()(record)
 app.command()(replay)
 app.command()(simulate)
+app.add_typer(profiles)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from modelrollout.cli.reader import Address, CaFile, Timeout, TokenFile, open_reader
 from modelrollout.cli.replay import ERROR, USAGE, fail
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from modelrollout.ports import SourceSpec
     from modelrollout.sim.recording import Recording
 
-TOKEN = "MODELROLLOUT_PROMETHEUS_TOKEN"
 WIDEST = 31 * 86400.0
 
 
@@ -39,7 +39,7 @@ def record(
     manifest: Annotated[
         Path, typer.Argument(help="ModelRollout whose SLIs are recorded; its MetricSource may be in the same file.")
     ],
-    prometheus: Annotated[str, typer.Option(help="Address, such as http://localhost:9090.")],
+    prometheus: Address,
     start: Annotated[str, typer.Option(help="2026-11-21T18:25:00Z, epoch seconds, or now-2h.")],
     end: Annotated[str, typer.Option(help="The same forms.")] = "now",
     out: Annotated[
@@ -51,18 +51,15 @@ def record(
     scrape: Annotated[
         float | None, typer.Option(help="Seconds between scrapes. Default: the MetricSource's, else as found.")
     ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help=f"File with a bearer token. Or set {TOKEN}; never on the command line.")
-    ] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="PEM certificates to trust instead of the public ones.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds for one answer.", min=1)] = 30.0,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+    timeout: Timeout = 30.0,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Record the raw samples that a rollout's SLIs are counted from, for `modelrollout replay`.
 
     Exit codes: 0 recorded, 1 it can't be, 2 usage.
     """
-    from modelrollout.adapters.prom.ranges import RangeReader
     from modelrollout.cli.manifest import load
     from modelrollout.errors import MetricsUnavailable, SpecError
 
@@ -70,7 +67,7 @@ def record(
     try:
         found = load(manifest)
         target = _target(out, found.spec.key.name, output, force=force)
-        reader = RangeReader(prometheus, token=_token(token_file), ca=_text(ca_file, "--ca-file"), timeout=timeout)
+        reader = open_reader(prometheus, token_file=token_file, ca_file=ca_file, timeout=timeout)
     except SpecError as error:
         fail(f"{error.field}: {error}" if error.field else str(error))
     try:
@@ -104,21 +101,6 @@ def _range(start: str, end: str) -> tuple[float, float]:
     if until - begin > WIDEST:
         fail(f"--start and --end are {(until - begin) / 86400:.0f} days apart; record at most 31 days at once", USAGE)
     return begin, until
-
-
-def _token(path: Path | None) -> str | None:
-    return _text(path, "--token-file") if path is not None else os.environ.get(TOKEN) or None
-
-
-def _text(path: Path | None, flag: str) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        fail(f"{flag}: {path}: {error.strerror or type(error).__name__}")
-    except UnicodeDecodeError:
-        fail(f"{flag}: {path}: is no text")
 
 
 def _target(out: Path | None, name: str, output: Format, *, force: bool) -> Path:

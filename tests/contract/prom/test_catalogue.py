@@ -4,17 +4,21 @@ counts of a known increase with a first error in it, and those after a restart.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
 from e2e.cluster.prometheus import Prometheus
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve
 from modelrollout.catalog.profiles import Arms
+from modelrollout.cli.main import app
 from modelrollout.core.model import ArmLabels, Key, ProfileRef, Sli
 from modelrollout.ports import Answer, ArmsByPod, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of
@@ -217,3 +221,42 @@ def test_every_alternative_name_is_chosen_somewhere() -> None:
             histogram = getattr(entry, "histogram", None)
             for each in histogram.names if histogram else ():
                 assert f"{each}_bucket" in named, f"{server}/{name}: {each}"
+
+
+def checked(prometheus: Prometheus, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and answer of `profiles check` for one server."""
+    result = CliRunner().invoke(
+        app, ["profiles", "check", "--prometheus", prometheus.url, "-o", "json", *arguments], catch_exceptions=False
+    )
+    (found,) = json.loads(result.stdout)["profiles"]
+    assert isinstance(found, dict)
+    return result.exit_code, found
+
+
+@pytest.mark.parametrize("server", [name for name, profile in builtin().profiles.items() if profile.slis])
+def test_check_finds_each_server_fitting_as_a_whole(prometheus: Prometheus, moments: Moments, server: str) -> None:
+    code, found = checked(prometheus, server, "--namespace", server)
+    assert (code, found["fits"]) == (0, True)
+    missing = [each for each in (*found["slis"], *found["display"]) if not each["fits"]]
+    assert missing == []
+    profile = builtin().profiles[server]
+    assert all(each["boundariesSeconds"] for each in found["slis"] if hasattr(profile.slis[each["name"]], "histogram"))
+    if profile.arms is Arms.LABEL:
+        assert {ARMS[server].legacy, ARMS[server].candidate} <= set(found["values"])
+
+
+def test_check_narrows_to_a_deployment_and_says_what_is_missing(prometheus: Prometheus, moments: Moments) -> None:
+    assert checked(prometheus, "vllm", "--namespace", "vllm", "--deployment", "fraud-v8")[0] == 0
+    code, found = checked(prometheus, "vllm", "--namespace", "vllm", "--deployment", "fraud-v9")
+    assert (code, found["fits"], found["series"]) == (1, False, 0)
+    assert found["slis"][0]["reason"] == f"no series of {HTTP}"
+    code, found = checked(prometheus, "vllm", "--namespace", "vllm.old")
+    states = {each["name"]: each["fits"] for each in found["slis"]}
+    assert code == 0
+    assert [name for name, fits in states.items() if not fits] == ["tpot"]
+
+
+def test_check_says_where_series_of_a_gateway_are(prometheus: Prometheus, moments: Moments) -> None:
+    code, found = checked(prometheus, "traefik", "--namespace", "serving")
+    assert code == 1
+    assert "its series carry namespace traefik, none serving" in found["slis"][0]["reason"]
