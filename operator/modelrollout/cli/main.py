@@ -1,89 +1,46 @@
-"""The command line. Nothing heavy is imported before a command needs it."""
+"""The command line: which commands there are. Nothing is imported before a command needs it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
+from typing import ClassVar
 
 import typer
 
-from modelrollout import __version__
-from modelrollout.cli.plan import plan
-from modelrollout.cli.profiles import app as profiles
-from modelrollout.cli.record import record
-from modelrollout.cli.replay import replay
-from modelrollout.cli.simulate import simulate
+from modelrollout.cli.group import Entry, LazyGroup
 
+BEFORE, AFTER, REST = "Before a rollout", "After a rollout", "The rest"
+
+
+class Commands(LazyGroup):
+    """All commands, by what people want."""
+
+    table: ClassVar[Mapping[str, Entry]] = {
+        "plan": Entry("modelrollout.cli.plan:plan", BEFORE, "Say how long it will take and what it can prove."),
+        "simulate": Entry("modelrollout.cli.simulate:simulate", BEFORE, "Play it in a virtual cluster."),
+        "profiles": Entry("modelrollout.cli.profiles:app", BEFORE, "List the profiles of SLIs, and which of them fit."),
+        "record": Entry("modelrollout.cli.record:record", AFTER, "Record the samples of its SLIs from Prometheus."),
+        "replay": Entry("modelrollout.cli.replay:replay", AFTER, "Decide again what was decided, or on recorded data."),
+        "run": Entry("modelrollout.cli.run:run", REST, "Run the operator."),
+        "version": Entry("modelrollout.cli.version:version", REST, "Print the version."),
+    }
+
+
+# Without markup: Rich's pages of help cost 100 ms and boxes that a narrow terminal breaks.
 app = typer.Typer(
     name="modelrollout",
+    cls=Commands,
     help="Progressive delivery of ML models on Kubernetes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
 @app.callback()
 def root() -> None:
     """Progressive delivery of ML models on Kubernetes."""
-
-
-@app.command()
-def run(
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="Credentials file; without it the pod's service account is used.")
-    ] = None,
-    namespace: Annotated[
-        list[str] | None, typer.Option(help="Only serve this namespace; repeat for more. Default: all.")
-    ] = None,
-    selector: Annotated[
-        str | None, typer.Option(help="Only serve ModelRollouts with these labels; for shards.")
-    ] = None,
-    lease_namespace: Annotated[str | None, typer.Option(help="Namespace of the Lease and of Secrets.")] = None,
-    lease_name: Annotated[str | None, typer.Option(help="Name of the Lease that replicas share.")] = None,
-    identity: Annotated[str | None, typer.Option(help="Holder of the Lease; differs between processes.")] = None,
-    web: Annotated[str | None, typer.Option(help="<host>:<port> of /livez, /readyz, /metrics; port 0: any.")] = None,
-    workers: Annotated[str | None, typer.Option(help="Reconciles at the same time, 2 to 64.")] = None,
-    resync: Annotated[str | None, typer.Option(help="Seconds between full lists, 60 to 3600.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="json or plain.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    journal: Annotated[Path | None, typer.Option(help="File for one JSON line per decision.")] = None,
-    allow_loopback_sources: Annotated[
-        bool | None, typer.Option("--allow-loopback-sources", help="Let MetricSources point at this machine.")
-    ] = None,
-) -> None:
-    """Run the operator. Every flag can also be set as MODELROLLOUT_<FLAG>."""
-    from modelrollout.shell.main import run as serve
-
-    flags: dict[str, object] = {
-        "kubeconfig": kubeconfig,
-        "namespace": tuple(namespace or ()),
-        "selector": selector,
-        "lease_namespace": lease_namespace,
-        "lease_name": lease_name,
-        "identity": identity,
-        "web": web,
-        "workers": workers,
-        "resync": resync,
-        "log_format": log_format,
-        "log_level": log_level,
-        "journal": journal,
-        "allow_loopback_sources": allow_loopback_sources,
-    }
-    raise typer.Exit(serve(flags))
-
-
-app.command()(plan)
-app.command()(record)
-app.command()(replay)
-app.command()(simulate)
-app.add_typer(profiles)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 def main() -> None:
