@@ -9,6 +9,7 @@ import typer
 
 from modelrollout.cli.group import Entry, LazyGroup
 
+LOOK, ACT = "See what happens", "Say what shall happen"
 BEFORE, AFTER, REST = "Before a rollout", "After a rollout", "The rest"
 
 
@@ -16,6 +17,18 @@ class Commands(LazyGroup):
     """All commands, by what people want."""
 
     table: ClassVar[Mapping[str, Entry]] = {
+        "list": Entry("modelrollout.cli.reads:list_", LOOK, "List rollouts, a line each."),
+        "get": Entry("modelrollout.cli.reads:get", LOOK, "Show a rollout: steps, SLIs with their numbers, budget."),
+        "explain": Entry("modelrollout.cli.explain:explain", LOOK, "Say what it waits for and what would revert it."),
+        "status": Entry("modelrollout.cli.reads:status", LOOK, "Say in a line how it stands, and in the exit code."),
+        "history": Entry("modelrollout.cli.reads:history", LOOK, "Show its decisions and how revisions ended."),
+        "wait": Entry("modelrollout.cli.wait:wait", LOOK, "Wait until it is promoted, rolled back, paused, ..."),
+        "approve": Entry("modelrollout.cli.verbs:approve", ACT, "Let the step begin that waits for approval."),
+        "pause": Entry("modelrollout.cli.verbs:pause", ACT, "Hold the weight where it is."),
+        "resume": Entry("modelrollout.cli.verbs:resume", ACT, "Go on after a pause."),
+        "promote": Entry("modelrollout.cli.verbs:promote", ACT, "Go to 100 % without further evidence."),
+        "abort": Entry("modelrollout.cli.verbs:abort", ACT, "Send all traffic back to legacy."),
+        "retry": Entry("modelrollout.cli.verbs:retry", ACT, "Start a rejected revision again."),
         "plan": Entry("modelrollout.cli.plan:plan", BEFORE, "Say how long it will take and what it can prove."),
         "simulate": Entry("modelrollout.cli.simulate:simulate", BEFORE, "Play it in a virtual cluster."),
         "profiles": Entry("modelrollout.cli.profiles:app", BEFORE, "List the profiles of SLIs, and which of them fit."),

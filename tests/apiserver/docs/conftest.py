@@ -36,7 +36,7 @@ class Reader:
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("MODELROLLOUT_", "KUBE"))},
             "HOME": str(home),
-            "PATH": f"{programs.kubernetes()}:{os.environ['PATH']}",
+            "PATH": f"{programs.kubernetes()}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         }
 
     def types(self, command: str, text: str = "") -> str:

@@ -56,6 +56,16 @@ READS: dict[str, tuple[str, ...]] = {
     "get lease": (r"\A\S+ \d{4}-\d\d-\d\dT\d\d:\d\d:\S+Z\n\Z",),
     "get deployment fraud-v7": (r"^fraud-v7 +1/1 +1 +1 ",),
     "get endpointslices": (r"^fraud-v7 +IPv4 +8080 +10\.0\.0\.1 ",),
+    "modelrollout list": (
+        r"^NAMESPACE +NAME +PHASE +STEP +WEIGHT +VERDICT +BURN +REASON +CANDIDATE +AGE$",
+        r"^serving +fraud +RolledBack +0/3 +0% +FAIL +\d+x +HardGuard +fraud-v8 ",
+    ),
+    "modelrollout get": (r"^Rollout +serving/fraud$", r"^Phase +RolledBack \(HardGuard\), step 0/3$"),
+    "modelrollout explain": (
+        r"^  - Taken back: fraud-v7 has all traffic\.",
+        r"^    kubectl modelrollout retry fraud -n serving$",
+    ),
+    "modelrollout history": (r"\AREVISIONS$", r" ago +[0-9a-f]{10} +took \S+ +RolledBack +availability"),
     "--show-managed-fields": (r"^    manager: modelrollout-operator$", r"^      f:spec:$", r"^      weight: 100$"),
 }
 """What a read prints, by the part of the command that tells it from the others (or the whole command)."""
