@@ -29,6 +29,7 @@ class Commands(LazyGroup):
         "promote": Entry("modelrollout.cli.verbs:promote", ACT, "Go to 100 % without further evidence."),
         "abort": Entry("modelrollout.cli.verbs:abort", ACT, "Send all traffic back to legacy."),
         "retry": Entry("modelrollout.cli.verbs:retry", ACT, "Start a rejected revision again."),
+        "lint": Entry("modelrollout.cli.lint:lint", BEFORE, "Check manifests as the operator does, offline."),
         "plan": Entry("modelrollout.cli.plan:plan", BEFORE, "Say how long it will take and what it can prove."),
         "simulate": Entry("modelrollout.cli.simulate:simulate", BEFORE, "Play it in a virtual cluster."),
         "profiles": Entry("modelrollout.cli.profiles:app", BEFORE, "List the profiles of SLIs, and which of them fit."),

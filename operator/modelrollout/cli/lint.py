@@ -1,0 +1,153 @@
+"""`modelrollout lint`: manifests checked as the operator checks them, without a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from modelrollout.cli import screen
+from modelrollout.cli.complaints import clean
+from modelrollout.cli.options import ERROR, INVALID, OK
+
+GROUP, VERSION = "modelrollout.dev", "v1alpha1"
+KINDS = ("ModelRollout", "MetricSource", "RolloutAction")
+STDIN = Path("-")
+_NEXT = re.compile(r"; (?=(?:spec|metadata)\b[^ ]*: )")
+_FIELD = re.compile(r"(?P<path>(?:spec|metadata)[^ :]*): (?P<problem>.*)", re.DOTALL)
+
+
+class Output(StrEnum):
+    """Format of what is found."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem. `line`: from 1; `field`: empty when it is not about one."""
+
+    file: str
+    line: int
+    kind: str
+    name: str
+    field: str
+    problem: str
+
+
+def lint(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML manifests; - reads stdin.")],
+    output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Check manifests as the operator does, offline, and name the line of each problem.
+
+    Objects of other kinds are left out; unknown fields are problems. Exit codes: 0 nothing is wrong, 5 something is,
+    1 a file can't be read or holds no object of ours, 2 usage.
+    """
+    found: list[Finding] = []
+    checked = 0
+    for file in files:
+        name = "stdin" if file == STDIN else str(file)
+        try:
+            text = (sys.stdin.buffer.read() if file == STDIN else file.read_bytes()).decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = (error.strerror or type(error).__name__) if isinstance(error, OSError) else "is no UTF-8 text"
+            fail(f"{name}: {why}; name a manifest that can be read")
+        count, problems = check(name, text)
+        checked += count
+        found += problems
+    if output is Output.JSON:
+        screen.put(json.dumps({"objects": checked, "problems": [asdict(each) for each in found]}, indent=2) + "\n")
+    else:
+        screen.put(
+            "".join(f"{sentence(each)}\n" for each in found) or f"nothing is wrong in {checked} of our objects\n"
+        )
+    if not checked and not found:
+        fail(f"no {', '.join(KINDS)} in {', '.join(map(str, files))}; name their manifests")
+    raise typer.Exit(INVALID if found else OK)
+
+
+def sentence(found: Finding) -> str:
+    """`rollout.yaml:12: ModelRollout "fraud": spec.steps[0].weight: must be ...`."""
+    which = f"{found.kind} {json.dumps(found.name)}: " if found.kind else ""
+    field = f"{found.field}: " if found.field else ""
+    return clean(f"{found.file}:{found.line}: {which}{field}{found.problem}")
+
+
+def check(file: str, text: str) -> tuple[int, list[Finding]]:
+    """How many objects of ours there are, and what is wrong with them."""
+    import yaml
+
+    from modelrollout.cli.lines import documents
+
+    found: list[Finding] = []
+    count = 0
+    try:
+        for document in documents(text):
+            if not ours(document.value):
+                continue
+            count += 1
+            kind, name = str(document.value.get("kind")), named(document.value)
+            for field, problem in problems(document.value):
+                found.append(Finding(file, document.line(field), kind, name, field, problem))
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or "nested too deeply"
+        found.append(Finding(file, mark.line + 1 if mark else 1, "", "", "", f"is no YAML: {what}"))
+    return count, found
+
+
+def ours(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is of our group, or of one of our kinds with another one by mistake."""
+    group = str(obj.get("apiVersion", "")).partition("/")[0]
+    return group == GROUP or (obj.get("kind") in KINDS and group in ("", "v1", "v1alpha1"))
+
+
+def named(obj: Mapping[str, Any]) -> str:
+    """Name, or the one that names are generated from."""
+    meta = obj.get("metadata")
+    return str(meta.get("name") or meta.get("generateName") or "") if isinstance(meta, Mapping) else ""
+
+
+def problems(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Field and problem, each."""
+    from modelrollout.api import v1alpha1
+    from modelrollout.api.convert import to_source, to_spec
+    from modelrollout.api.reading import parse
+    from modelrollout.core.observation import SpecProblem
+
+    if obj.get("apiVersion") != f"{GROUP}/{VERSION}":
+        yield "apiVersion", f"must be {GROUP}/{VERSION}"
+    if not named(obj):
+        yield "metadata.name", "must be set"
+        return
+    placed = {**obj, "metadata": {"namespace": "default", "name": "x", "uid": "x", **obj["metadata"]}}
+    answer: object
+    match obj.get("kind"):
+        case "ModelRollout":
+            answer = to_spec(placed, strict=True)
+        case "MetricSource":
+            answer = to_source(placed, strict=True)
+        case "RolloutAction":
+            answer = parse(v1alpha1.ActionSpec, placed, strict=True)
+        case other:
+            yield "kind", f"{other!r} is not one of {', '.join(KINDS)}"
+            return
+    if isinstance(answer, SpecProblem):
+        for part in _NEXT.split(answer.problem):
+            found = _FIELD.fullmatch(part)
+            yield (found["path"], found["problem"]) if found else ("spec", part)
+
+
+def fail(text: str) -> NoReturn:
+    """Say what is wrong on stderr and end. Raises typer.Exit."""
+    typer.echo(f"error: {text}", err=True)
+    raise typer.Exit(ERROR)
