@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from modelrollout.core.inconclusive import longest_doubt
-from modelrollout.core.model import ZERO, BurnAction, Outcome, Phase, RolloutSpec, Sli, Step, Verdict
+from modelrollout.core.model import BurnAction, Outcome, Phase, RolloutSpec, Sli, Step, Verdict
 from modelrollout.core.observation import NoDataCause
 from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus, SliStatus
@@ -53,23 +53,23 @@ def step_of(spec: RolloutSpec, status: RolloutStatus) -> Step | None:
 
 def _standing(spec: RolloutSpec, status: RolloutStatus, now: float) -> Iterator[str]:
     legacy, candidate = spec.legacy.deployment, spec.candidate.deployment
-    weight = status.weight if status.weight is not None else ZERO
+    weight = "an unknown share" if status.weight is None else f"{percent(status.weight)} %"
     match status.phase:
         case Phase.PROMOTED:
             yield f"Done: {candidate} has all traffic, and its last step is over."
         case Phase.ROLLED_BACK:
             yield f"Taken back: {legacy} has all traffic. Revision {status.revision} of {candidate} is rejected."
         case Phase.ROLLING_BACK:
-            yield f"Going back: {candidate} has {percent(weight)} %, on its way to 0; {legacy} gets all."
+            yield f"Going back: {candidate} has {weight}, on its way to 0; {legacy} gets all."
         case Phase.IDLE:
             yield "At rest: there is nothing to do."
         case Phase.INVALID:
-            yield f"It can't run as it is written. {candidate} keeps {percent(weight)} %; it is never raised so."
+            yield f"It can't run as it is written. {candidate} keeps {weight}; it is never raised so."
         case _:
             place = "before its first step"
             if status.step is not None:
                 place = f"at step {status.step.index + 1} of {status.step.count}"
-            yield f"{candidate} is {place} and has {percent(weight)} % of the traffic, {legacy} has the rest."
+            yield f"{candidate} is {place} and has {weight} of the traffic, {legacy} has the rest."
     incident = status.incident
     if incident is not None and status.phase in (Phase.ROLLED_BACK, Phase.ROLLING_BACK):
         end = (

@@ -71,7 +71,7 @@ def rollouts(server: ApiServer, resources: Resources) -> Iterator[None]:
     stored(resources, "promoted", "promoted")
     stored(resources, "back", "1-errors")
     yield
-    server.kubectl("delete", "mr", "--all", "-n", "default")
+    server.kubectl("delete", "mr", "promoted", "back", "next", "-n", "default", "--ignore-not-found")
     server.kubectl("delete", "mra", "--all", "-n", "default")
 
 

@@ -172,6 +172,15 @@ def test_a_way_back_that_is_blocked_says_by_what() -> None:
     assert list(shown["WHAT IT WAITS FOR"]) == ["legacy has no pods.", WAITS[Reason.ROLLBACK_BLOCKED]]
 
 
+def test_a_share_that_is_not_known_is_not_told_as_zero() -> None:
+    obj, now = scene("7-shared")
+    unknown = {name: value for name, value in obj["status"].items() if name != "weight"}
+    shown = dict(explained({**obj, "status": unknown}, now))
+    assert shown["WHERE IT STANDS"][0] == (
+        "fraud-v8 is at step 2 of 4 and has an unknown share of the traffic, fraud-v7 has the rest."
+    )
+
+
 def test_every_reason_that_can_hold_a_rollout_has_an_explanation() -> None:
     page = (DOCS / "reference" / "reasons.md").read_text()
     holding = re.findall(r"^\| `(\w+)` \| (?:waits|pauses|holds|counts anew|starts over) \|", page, re.MULTILINE)
