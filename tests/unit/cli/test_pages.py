@@ -7,6 +7,7 @@ there are colours.
 from __future__ import annotations
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from modelrollout.cli.explain import explained, text
 from modelrollout.cli.explanation import WAITS
 from modelrollout.cli.fields import Fields, seconds
 from modelrollout.cli.list_report import table
-from modelrollout.cli.screen import as_text
+from modelrollout.cli.screen import as_text, colours
 from modelrollout.core.model import RolloutSpec
 from modelrollout.core.reasons import Reason
 from tests.layout.documents import DOCS, blocks
@@ -100,6 +101,31 @@ def test_colours_change_nothing_but_colours(name: str) -> None:
     for kind in ("get", "explain"):
         bare = ESCAPE.sub("", KINDS[kind](name, 80, True))
         assert [line.rstrip() for line in bare.splitlines()] == KINDS[kind](name, 80, False).splitlines()
+
+
+class Terminal(StringIO):
+    """Text that is shown to somebody."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "wanted"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (StringIO(), {"TERM": "xterm"}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(
+    monkeypatch: pytest.MonkeyPatch, file: StringIO, environment: dict[str, str], wanted: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert colours(file) is wanted
 
 
 EMPTY = {"metadata": {"name": "fraud", "namespace": "serving", "generation": 1}, "status": {"observedGeneration": -1}}
