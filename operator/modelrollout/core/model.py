@@ -1,6 +1,7 @@
 """What the user asked for, as the core sees it: frozen, validated, in plain units.
 
 `api.convert` builds these. Weights are hundredths of a percent of traffic, times seconds, ratios fractions of 1.
+What is said of routers stands in `core.traffic` and can be had from here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,14 @@ from enum import StrEnum
 from typing import NewType
 
 from modelrollout.core.rates import Exposure
+from modelrollout.core.traffic import AdoptRoute as AdoptRoute
+from modelrollout.core.traffic import HeaderMatch as HeaderMatch
+from modelrollout.core.traffic import ManagedRoute as ManagedRoute
+from modelrollout.core.traffic import ParentRef as ParentRef
+from modelrollout.core.traffic import RouteMatch as RouteMatch
+from modelrollout.core.traffic import Router as Router
+from modelrollout.core.traffic import Segment as Segment
+from modelrollout.core.traffic import Traffic as Traffic
 
 Weight = NewType("Weight", int)
 """Share of traffic in hundredths of a percent, 0..10000."""
@@ -41,68 +50,6 @@ class Arm:
     service: str
     model_name: str | None = None
     model_version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderMatch:
-    """Exact match of one request header."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Requests that carry all these headers go to the candidate from the first step on."""
-
-    headers: tuple[HeaderMatch, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ParentRef:
-    """The Gateway (or one listener of it) that a managed route attaches to."""
-
-    name: str
-    namespace: str | None = None
-    section_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RouteMatch:
-    """Path and headers that a managed route serves; an absent path means every path."""
-
-    path_type: str | None = None
-    path_value: str | None = None
-    headers: tuple[HeaderMatch, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ManagedRoute:
-    """An HTTPRoute that the operator creates and owns."""
-
-    parent_refs: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...] = ()
-    matches: tuple[RouteMatch, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptRoute:
-    """Two weights in one rule of an HTTPRoute that others own."""
-
-    name: str
-    rule: str | None = None
-
-
-Router = ManagedRoute | AdoptRoute
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """How requests reach the arms. `settle`: the data plane follows a weight within this time."""
-
-    router: Router
-    segments: tuple[Segment, ...] = ()
-    settle: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Which rollouts want to steer the same backends of the same adopted route: only the eldest may.
+"""Which rollouts want to steer the same backends: only the eldest may.
 
-A managed route has one owner by its name. An adopted one belongs to somebody else, so nothing at it tells that a second
-rollout moves its weights too, and one that was rolled back would get traffic from the other.
+An object that the operator makes has one owner by its name. What others own tells nobody that a second rollout moves
+its weights too, and one that was rolled back would get traffic from the other.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from modelrollout.core.model import AdoptRoute, Key, RolloutSpec
+from modelrollout.core.model import AdoptRoute, Key, ManagedRoute, RolloutSpec
 
 Place = tuple[str, str]
+"""Namespace, and what is claimed there: kind and name of an object of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +35,54 @@ class Claim:
 
 
 class Claims:
-    """Claims by route."""
+    """Claims by what they are on."""
 
     def __init__(self) -> None:
         self._claims: dict[Place, dict[Key, Claim]] = defaultdict(dict)
-        self._places: dict[Key, Place] = {}
+        self._places: dict[Key, tuple[Place, ...]] = {}
 
     def take(self, spec: RolloutSpec, created: float) -> None:
         """Note what a rollout wants now."""
         self.drop(spec.key)
+        services = frozenset({spec.legacy.service, spec.candidate.service})
         router = spec.traffic.router
-        if isinstance(router, AdoptRoute):
-            place = (spec.key.namespace, router.name)
-            services = frozenset({spec.legacy.service, spec.candidate.service})
-            self._claims[place][spec.key] = Claim(created, spec.key, router.rule, services)
-            self._places[spec.key] = place
+        claim = Claim(created, spec.key, router.rule if isinstance(router, AdoptRoute) else None, services)
+        places = tuple((spec.key.namespace, place) for place in claimed(spec))
+        for place in places:
+            self._claims[place][spec.key] = claim
+        if places:
+            self._places[spec.key] = places
 
     def drop(self, key: Key) -> None:
         """The rollout wants nothing any more."""
-        place = self._places.pop(key, None)
-        if place is not None:
+        for place in self._places.pop(key, ()):
             del self._claims[place][key]
             if not self._claims[place]:
                 del self._claims[place]
 
     def elder(self, key: Key) -> Key | None:
         """The eldest other rollout that has a claim on the same backends and was there first."""
-        place = self._places.get(key)
-        if place is None:
-            return None
-        mine = self._claims[place][key]
-        rivals = [c for c in self._claims[place].values() if c.key != key and mine.against(c) and mine.younger(c)]
+        rivals = []
+        for place in self._places.get(key, ()):
+            mine = self._claims[place][key]
+            others = self._claims[place].values()
+            rivals += [c for c in others if c.key != key and mine.against(c) and mine.younger(c)]
         return min(rivals, key=lambda c: (c.created, c.key)).key if rivals else None
+
+
+def claimed(spec: RolloutSpec) -> tuple[str, ...]:
+    """What of others a rollout's router moves the weights of."""
+    match spec.traffic.router:
+        case AdoptRoute(name=name):
+            return (f"HTTPRoute {name}",)
+        case ManagedRoute():
+            return ()
+
+
+def contested(spec: RolloutSpec, elder: Key) -> str:
+    """What the younger of two rollouts with the same claim is told."""
+    assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
+    return (
+        f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
+        "another route or rule, or delete one of the two rollouts"
+    )

@@ -26,6 +26,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import Reason
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
+from modelrollout.runtime.claims import contested
 from modelrollout.runtime.preflight import NOT_LOOKED, Found, Preflights
 from modelrollout.runtime.rounds import EVALUATED, Rounds
 from modelrollout.runtime.store import Store
@@ -90,7 +91,7 @@ class Gather:
             )
             return Gathered(obj, None, observation)
         legacy, candidate = await self._workloads.observe(spec, fresh=fresh)
-        route = self._contested(key) or await self._routing.observe(spec, fresh=fresh)
+        route = self._contested(spec) or await self._routing.observe(spec, fresh=fresh)
         revision = revision_of(candidate, spec.candidate)
         source = self._source(spec)
         found = NOT_LOOKED
@@ -119,14 +120,9 @@ class Gather:
         )
         return Gathered(obj, spec, observation)
 
-    def _contested(self, key: Key) -> RouteUnusable | None:
-        elder = self._store.claims.elder(key)
-        if elder is None:
-            return None
-        return RouteUnusable(
-            f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
-            "another route or rule, or delete one of the two rollouts"
-        )
+    def _contested(self, spec: RolloutSpec) -> RouteUnusable | None:
+        elder = self._store.claims.elder(spec.key)
+        return None if elder is None else RouteUnusable(contested(spec, elder))
 
     def _source(self, spec: RolloutSpec) -> SourceSpec | SpecProblem:
         name = spec.analysis.metric_source

@@ -14,12 +14,14 @@ from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.events import EventAnnouncer
 from modelrollout.adapters.kube.lease import KubeLeaseStore
 from modelrollout.adapters.kube.reader import Reader
+from modelrollout.adapters.kube.resources import Resource
 from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.adapters.kube.selector import LabelSelector
 from modelrollout.adapters.kube.workloads import KubeWorkloads
 from modelrollout.adapters.prom.addresses import addresses_of_pod
 from modelrollout.adapters.prom.sources import Sources
+from modelrollout.core.model import RolloutSpec
 from modelrollout.errors import RolloutError
 from modelrollout.runtime.backoff import Backoff
 from modelrollout.runtime.commit import Commit
@@ -121,7 +123,6 @@ class App:
             backoff=Backoff(rng=outside.rng),
         )
         self._engine = Engine(parts, workers=settings.workers)
-        self.feed = Feed(cache=cache, store=self._store, engine=self._engine, namespace_known=self._labels.known)
         self._sync = Sync(
             client=client,
             cache=cache,
@@ -131,10 +132,12 @@ class App:
             namespaces=settings.namespace,
             selector=settings.selector,
         )
+        self._relist = asyncio.Event()
+        store, known = self._store, self._labels.known
+        self.feed = Feed(cache=cache, store=store, engine=self._engine, namespace_known=known, spec_seen=self._needs)
         self._site = outside.site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
         self._synced_at = float("-inf")
         self._watching = False
-        self._relist = asyncio.Event()
         self._newly = False
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: Callable[[], None] = _nothing
@@ -161,6 +164,11 @@ class App:
             self._leader.run(),
         ):
             self._spawn(work)
+
+    @property
+    def kinds(self) -> tuple[Resource, ...]:
+        """The kinds to watch: every one that the cluster has and a rollout may need."""
+        return self._sync.kinds
 
     def watching(self) -> None:
         """The watch has started."""
@@ -192,6 +200,11 @@ class App:
         if not task.cancelled():
             log.critical("a part of the operator has ended", exc_info=task.exception())
             self._failed()
+
+    def _needs(self, spec: RolloutSpec) -> None:
+        """A router's kind that nobody has used so far is listed, and then watched."""
+        if self._sync.overlooks(spec):
+            self._relist.set()
 
     def _led(self, leading: bool) -> None:
         self._engine.lead(leading, listing=LISTING if leading else 0.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.resources import ACTIONS, ROLLOUTS, SOURCES, Body
 from modelrollout.adapters.kube.rollout_view import ROLLOUT
-from modelrollout.core.model import ActionVerb, Key
+from modelrollout.core.model import ActionVerb, Key, RolloutSpec
 from modelrollout.runtime.engine import Engine
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.store import Store
@@ -20,16 +20,24 @@ log = logging.getLogger(__name__)
 class Feed:
     """Takes watch events. What needs I/O goes to `sources` and `strangers`, which a task of the shell works off.
 
-    `strangers`: namespaces with a rollout whose labels have not been read yet.
+    `strangers`: namespaces with a rollout whose labels have not been read yet. `spec_seen` is told of the valid spec in
+    each new state of a rollout.
     """
 
     def __init__(
-        self, *, cache: ObjectCache, store: Store, engine: Engine, namespace_known: Callable[[str], bool]
+        self,
+        *,
+        cache: ObjectCache,
+        store: Store,
+        engine: Engine,
+        namespace_known: Callable[[str], bool],
+        spec_seen: Callable[[RolloutSpec], None],
     ) -> None:
         self._cache = cache
         self._store = store
         self._engine = engine
         self._namespace_known = namespace_known
+        self._spec_seen = spec_seen
         self.sources: asyncio.Queue[tuple[str, Body | None]] = asyncio.Queue()
         self.strangers: asyncio.Queue[str] = asyncio.Queue()
         self.last = float("-inf")
@@ -55,6 +63,8 @@ class Feed:
                 return
             if not self._namespace_known(obj.key.namespace):
                 self.strangers.put_nowait(obj.key.namespace)
+            if obj.spec is not None:
+                self._spec_seen(obj.spec)
             self._engine.enqueue(obj.key, Priority.URGENT if obj.deleting else Priority.NORMAL)
             return
         keys = self._cache.apply(kind, body)

@@ -43,11 +43,13 @@ class Watcher:
     kopf ends itself when an outage outlasts its few retries, and at its end cancels every task of its loop, its own or
     not. The engine must outlive both: a revert is due two seconds after the API server's return, not after a restart
     of the pod. Nor does kopf always come to its end, so whether every kind is still watched is looked at from here.
+
+    `kinds` tells what is to be watched now; when that changes the watch begins anew with the others.
     """
 
     def __init__(
         self,
-        kinds: Iterable[Resource],
+        kinds: Callable[[], tuple[Resource, ...]],
         take: Take,
         *,
         login: Login,
@@ -56,7 +58,7 @@ class Watcher:
         started: Callable[[], None],
         failed: Callable[[], None],
     ) -> None:
-        self._kinds = tuple(kinds)
+        self._kinds = kinds
         self._take = take
         self._login = login
         self._namespaces = namespaces
@@ -68,12 +70,16 @@ class Watcher:
     async def run(self) -> None:
         """Watch until cancelled; `take`, `started` and `failed` are called on the caller's loop."""
         while True:
-            error = await self._once()
-            log.error("the watch has failed and begins anew: %s", type(error).__name__ if error else "it ended")
+            kinds = self._kinds()
+            error = await self._once(kinds)
+            if error is None and self._kinds() != kinds:
+                log.info("other kinds must be watched now: the watch begins anew")
+            else:
+                log.error("the watch has failed and begins anew: %s", type(error).__name__ if error else "it ended")
             self._failed()
             await asyncio.sleep(PAUSE * (0.75 + random.random() / 2))
 
-    async def _once(self) -> BaseException | None:
+    async def _once(self, kinds: tuple[Resource, ...]) -> BaseException | None:
         home = asyncio.get_running_loop()
         over: asyncio.Future[BaseException | None] = home.create_future()
 
@@ -88,7 +94,7 @@ class Watcher:
         def work() -> None:
             error: BaseException | None = None
             try:
-                asyncio.run(self._watch(call, stuck=lambda: call(end, Stuck())))
+                asyncio.run(self._watch(kinds, call, stuck=lambda: call(end, Stuck())))
             except BaseException as raised:
                 error = raised
             call(end, error)
@@ -105,7 +111,9 @@ class Watcher:
         finally:
             self._stop = None
 
-    async def _watch(self, call: Callable[..., None], *, stuck: Callable[[], None]) -> None:
+    async def _watch(
+        self, kinds: tuple[Resource, ...], call: Callable[..., None], *, stuck: Callable[[], None]
+    ) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: _quietly(loop, stop.set)
 
@@ -113,7 +121,7 @@ class Watcher:
             call(self._take, kind, type, body)
 
         working = kopf.operator(
-            registry=registry(self._kinds, take, login=self._login, started=lambda: call(self._started)),
+            registry=registry(kinds, take, login=self._login, started=lambda: call(self._started)),
             settings=settings(self._selector),
             memories=NoMemories(),
             standalone=True,
@@ -122,17 +130,21 @@ class Watcher:
             stop_flag=stop,
         )
         main = asyncio.create_task(working, name="kopf")
-        await _whole(main)
+        await _whole(main, lambda: self._kinds() == kinds)
+        if self._kinds() != kinds:
+            stop.set()
         if not await _ended(main):
             # The loop of this thread can't be closed either: it is left behind.
             stuck()
         await main
 
 
-async def _whole(main: asyncio.Task[None]) -> None:
-    """Return when kopf has ended, or when one of the kinds is no longer watched: then it ends, or should."""
+async def _whole(main: asyncio.Task[None], wanted: Callable[[], bool]) -> None:
+    """Return when kopf has ended, when one of the kinds is no longer watched: then it ends, or should; or when these
+    kinds are no longer `wanted`.
+    """
     most = 0
-    while not main.done():
+    while wanted() and not main.done():
         watching = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER))
         if watching < most:
             return

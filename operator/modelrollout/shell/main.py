@@ -18,7 +18,7 @@ from modelrollout.shell import allocator, handlers
 from modelrollout.shell.app import App
 from modelrollout.shell.config import BadSettings, Settings, load
 from modelrollout.shell.logs import configure
-from modelrollout.shell.sync import WATCHED, Unusable
+from modelrollout.shell.sync import Unusable
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, client: KubeClient) -> int:
     try:
         if await _unless(ending, app.start(failed)):
             watcher = handlers.Watcher(
-                WATCHED,
+                lambda: app.kinds,
                 app.feed.event,
                 login=lambda: credentials(settings.kubeconfig),
                 namespaces=settings.namespace,

@@ -27,8 +27,9 @@ from modelrollout.adapters.kube.resources import (
     Resource,
 )
 from modelrollout.adapters.kube.rollout_view import ROLLOUT
+from modelrollout.adapters.kube.router_objects import MAY_BE_ABSENT, ON_DEMAND, router_kinds
 from modelrollout.adapters.prom.sources import Sources
-from modelrollout.core.model import Key
+from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.errors import Denied, Gone
 from modelrollout.ports import RolloutObject
 from modelrollout.runtime.store import Store
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 SOURCE_KIND, ROLLOUT_KIND = SOURCES, ROLLOUTS
 WATCHED: tuple[Resource, ...] = (SOURCES, ACTIONS, DEPLOYMENTS, SERVICES, SLICES, HTTPROUTES, ROLLOUTS)
+"""In every cluster, whatever its rollouts are; the last one must be the rollouts."""
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
 
@@ -71,23 +73,60 @@ class Sync:
         self._selector = selector
         self._page = page
         self._known_sources: set[str] = set()
+        self._asked: frozenset[Resource] = frozenset()
+        self._absent: set[Resource] = set()
         self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def kinds(self) -> tuple[Resource, ...]:
+        """The kinds that must be watched: those of `WATCHED` and those that a rollout uses, if the cluster has them."""
+        asked = (*WATCHED, *(resource for resource in ON_DEMAND if resource in self._asked))
+        return tuple(resource for resource in asked if resource not in self._absent)
+
+    def overlooks(self, spec: RolloutSpec) -> bool:
+        """Whether this rollout's router uses a kind that was not asked for at the last list."""
+        return not router_kinds(spec) <= self._asked.union(WATCHED)
 
     async def __call__(self) -> tuple[int, tuple[Key, ...]]:
         """List every kind; returns the drift and the rollouts concerned.
 
-        Raises Unusable when a kind is not served or must not be listed, and what the client raises.
+        Raises Unusable when a kind is not served or must not be listed, and what the client raises. A kind of some
+        routers may be missing: what is not listed is not live in the cache, and who needs it asks the server.
         """
         async with self._one_at_a_time:
             doubts = self._store.doubts
             drift = 0
             concerned: dict[Key, None] = {}
-            for resource in WATCHED:
+            used = self._used()
+            *others, rollouts = WATCHED
+            for resource in (*others, *used, rollouts):
                 missed, keys = await self._list(resource, doubts)
                 drift += missed
                 concerned.update(dict.fromkeys(keys))
+            now = self._used()
+            for resource in now:
+                if resource not in used:  # rollouts of this very list use it
+                    missed, keys = await self._list(resource, doubts)
+                    drift += missed
+                    concerned.update(dict.fromkeys(keys))
+            for resource in self._asked.difference(now):
+                self._cache.clear(resource.kind)
+            self._asked = frozenset(now)
             await self._labels.load({key.namespace for key in self._store})
             return drift, tuple(concerned)
+
+    def _used(self) -> tuple[Resource, ...]:
+        known = (self._store.peek(key) for key in self._store)
+        kinds = {kind for obj in known if obj is not None and obj.spec is not None for kind in router_kinds(obj.spec)}
+        return tuple(resource for resource in ON_DEMAND if resource in kinds)
+
+    def _without(self, resource: Resource, why: str) -> tuple[int, tuple[Key, ...]]:
+        """Go on without a kind that only some routers need: it is not live in the cache, so readers ask the server."""
+        if resource not in self._absent:
+            log.warning("%s: rollouts that need them are told so", why)
+        self._absent.add(resource)
+        self._cache.suspend(resource.kind)
+        return 0, ()
 
     async def _list(self, resource: Resource, doubts: int) -> tuple[int, tuple[Key, ...]]:
         scopes = self._namespaces if resource.namespaced and self._namespaces else ("",)
@@ -114,9 +153,13 @@ class Sync:
                     elif resource is SOURCE_KIND:
                         sources.extend(page.items)
             except NotServed as error:
+                if resource in MAY_BE_ABSENT:
+                    return self._without(resource, f"the cluster does not serve {resource.plural}")
                 raise Unusable(_not_served(resource)) from error
             except Denied as error:
                 where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+                if resource in ON_DEMAND:
+                    return self._without(resource, f"the operator may not list {resource.plural} {where}")
                 raise Unusable(
                     f"the operator may not list {resource.plural} {where}: grant it, or restrict it with --namespace"
                 ) from error
@@ -124,6 +167,7 @@ class Sync:
             rollouts.extend(seen)
             drift += missed
             concerned.extend(keys)
+        self._absent.discard(resource)
         if resource is ROLLOUT_KIND:
             # The last kind: with it everything has been read that a look at a rollout reads.
             found = self._store.reconcile(rollouts, before, doubts)
@@ -193,8 +237,5 @@ class Secrets:
 
 
 def _not_served(resource: Resource) -> str:
-    if resource is HTTPROUTES:
-        fix = "install the Gateway API's standard channel"
-    else:
-        fix = "install the CRDs of this release (kubectl apply -f crds/, or the chart with crds.enabled=true)"
+    fix = "install the CRDs of this release (kubectl apply -f crds/, or the chart with crds.enabled=true)"
     return f"the cluster does not serve {resource.plural} ({resource.api_version}): {fix}"

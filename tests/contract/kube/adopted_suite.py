@@ -1,4 +1,4 @@
-"""Contract of `Routing` for `adoptRoute`."""
+"""Contract of `Routing` for `adoptRoute`, beside what every router must keep."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import FULL, ZERO, AdoptRoute, Weight
 from modelrollout.errors import Conflict, SpecError
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
+from tests.contract.kube.router_stage import AdoptedStage
+from tests.contract.kube.router_suite import RouterSuite
 from tests.contract.kube.routes import answered, backend, pair, problem, rule, seen, shop, weights, without_weights
 
 TEN = Weight(1000)
 
 
-class AdoptedRoutingSuite:
+class AdoptedRoutingSuite(RouterSuite):
+    STAGE = AdoptedStage
+
     @pytest.mark.parametrize("weight", [0, 100, 3300, 10_000])
     async def test_moves_the_two_weights_and_nothing_else(self, kube: Kube, weight: int) -> None:
         timeouts = {"request": "3s"}
@@ -34,14 +38,6 @@ class AdoptedRoutingSuite:
         assert without_weights(after) == without_weights(before)
         assert after["metadata"].get("labels") == before["metadata"].get("labels")
         assert "ownerReferences" not in after["metadata"]
-
-    async def test_fractions_of_a_percent(self, kube: Kube) -> None:
-        await shop(kube, pair(1, 0))
-        routing = KubeRouting(kube.reader)
-        spec = kube.adopting(weights=(25, 10_000))
-        moved = seen(await routing.set_weight(spec, await routing.observe(spec), Weight(25), segments=False))
-        assert (moved.weight, moved.exact) == (25, True)
-        assert weights(await kube.get(HTTPROUTES, "shop")) == [[(LEGACY, 9975), (CANDIDATE, 25)]]
 
     async def test_absent_weights_count_as_one_each(self, kube: Kube) -> None:
         await shop(kube, pair(None, None))

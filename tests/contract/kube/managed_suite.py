@@ -1,4 +1,4 @@
-"""Contract of `Routing` for `managedRoute`."""
+"""Contract of `Routing` for `managedRoute`, beside what every router must keep."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import HTTPROUTES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import FULL, ZERO, HeaderMatch, ParentRef, RouteMatch, Segment, Weight
-from modelrollout.core.observation import RouteAbsent
-from modelrollout.errors import Conflict, Gone, SpecError
+from modelrollout.errors import SpecError
 from tests.contract.kube.harness import CANDIDATE, LEGACY, MANAGED, Kube
+from tests.contract.kube.router_stage import ManagedStage
+from tests.contract.kube.router_suite import MadeRouterSuite
 from tests.contract.kube.routes import answered, backend, problem, seen, weights, without_weights
 
 NAME = route_name("fraud")
@@ -20,9 +21,8 @@ BETA = Segment((HeaderMatch("x-tier", "beta"),))
 TEN = Weight(1000)
 
 
-class ManagedRoutingSuite:
-    async def test_there_is_none_at_first(self, kube: Kube) -> None:
-        assert await KubeRouting(kube.reader).observe(kube.spec()) == RouteAbsent()
+class ManagedRoutingSuite(MadeRouterSuite):
+    STAGE = ManagedStage
 
     async def test_creates_the_whole_route_at_once(self, kube: Kube) -> None:
         spec = kube.spec(segments=(BETA,))
@@ -55,36 +55,6 @@ class ManagedRoutingSuite:
             [(LEGACY, 90), (CANDIDATE, 10)],
         ]
 
-    async def test_shaping_what_is_right_already_keeps_it(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        first = seen(await routing.shape(kube.spec(), TEN))
-        again = seen(await routing.shape(kube.spec(), TEN))
-        assert again == replace(first, resource_version=again.resource_version)
-
-    @pytest.mark.parametrize("weight", [0, 100, 500, 3300, 9900, 10_000])
-    async def test_weights_are_exact(self, kube: Kube, weight: int) -> None:
-        routing = KubeRouting(kube.reader)
-        route = await routing.shape(kube.spec(), ZERO)
-        moved = seen(await routing.set_weight(kube.spec(), route, Weight(weight), segments=False))
-        assert (moved.weight, moved.exact, moved.shape_ok) == (weight, True, True)
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [
-            [(LEGACY, 100 - weight // 100), (CANDIDATE, weight // 100)]
-        ]
-        assert seen(await routing.observe(kube.spec(), fresh=True)) == moved
-
-    async def test_fractions_of_a_percent_are_exact(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        spec = kube.spec(weights=(25, 100, 10_000))
-        moved = seen(await routing.set_weight(spec, await routing.shape(spec, ZERO), Weight(25), segments=False))
-        assert (moved.weight, moved.exact) == (25, True)
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 9975), (CANDIDATE, 25)]]
-        # Steps become whole percents while a quarter of one is set: it is still what was ordered.
-        whole = kube.spec(weights=(100, 10_000))
-        assert seen(await routing.observe(whole)).exact
-        down = seen(await routing.set_weight(whole, moved, ZERO, segments=False))
-        assert (down.weight, down.exact) == (ZERO, True)
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 100), (CANDIDATE, 0)]]
-
     async def test_segments_go_to_one_arm_as_a_whole(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)
         spec = kube.spec(segments=(BETA, Segment((HeaderMatch("x-role", "tester"),))))
@@ -99,37 +69,7 @@ class ManagedRoutingSuite:
         off = seen(await routing.set_weight(spec, on, ZERO, segments=False))
         assert (off.weight, off.segments) == (ZERO, ZERO)
 
-    async def test_weights_move_and_nothing_else(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        route = await routing.shape(kube.spec(), ZERO)
-        before = await kube.get(HTTPROUTES, NAME)
-        await routing.set_weight(kube.spec(), route, TEN, segments=False)
-        after = await kube.get(HTTPROUTES, NAME)
-        assert without_weights(after) == without_weights(before)
-        for part in ("labels", "annotations", "ownerReferences"):
-            assert after["metadata"][part] == before["metadata"][part]
-
-    async def test_a_route_that_moved_on_is_a_conflict(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        route = await routing.shape(kube.spec(), TEN)
-        await kube.edit(HTTPROUTES, NAME, {"metadata": {"annotations": {"note": "x"}}})
-        with pytest.raises(Conflict):
-            await routing.set_weight(kube.spec(), route, ZERO, segments=False)
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 90), (CANDIDATE, 10)]]
-        fresh = await routing.observe(kube.spec(), fresh=True)
-        assert seen(await routing.set_weight(kube.spec(), fresh, ZERO, segments=False)).weight == ZERO
-
-    async def test_a_conflict_is_found_with_a_cache_that_lags(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        route = await routing.shape(kube.spec(), TEN)
-        kube.cache.replace_all("HTTPRoute", [await kube.get(HTTPROUTES, NAME)])
-        await kube.edit(HTTPROUTES, NAME, {"metadata": {"annotations": {"note": "x"}}})
-        assert seen(await routing.observe(kube.spec())) == route, "from the cache"
-        with pytest.raises(Conflict):
-            await routing.set_weight(kube.spec(), route, ZERO, segments=False)
-        assert "annotation note" in seen(await routing.observe(kube.spec())).detail, "the next look asks the server"
-
-    async def test_hazard_h01_weights_of_others_are_seen_as_they_are(self, kube: Kube) -> None:
+    async def test_hazard_h01_odd_weights_of_others_are_rounded_up(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)
         await routing.shape(kube.spec(), Weight(4000))
         path = "/spec/rules/0/backendRefs"
@@ -255,52 +195,6 @@ class ManagedRoutingSuite:
             await routing.set_weight(kube.spec(), await routing.observe(kube.spec()), ZERO, segments=False)
         assert weights(await kube.get(HTTPROUTES, NAME)) == [[("old", 3)]]
 
-    async def test_a_route_of_an_earlier_object_of_that_name_is_left_alone(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        await routing.shape(kube.spec(uid="2c0c1f9e-0000-4000-8000-00000000000a"), FULL)
-        assert "ModelRollout fraud (uid 2c0c1f9e" in problem(await routing.observe(kube.spec()))
-
-    async def test_release_leaves_the_route_to_the_next_owner(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        await routing.shape(kube.spec(), FULL)
-        before = await kube.get(HTTPROUTES, NAME)
-        await routing.release(kube.spec(), await routing.observe(kube.spec()))
-        released = await kube.get(HTTPROUTES, NAME)
-        assert "ownerReferences" not in released["metadata"] or released["metadata"]["ownerReferences"] == []
-        assert released["spec"] == before["spec"]
-        await routing.release(kube.spec(), await routing.observe(kube.spec()))
-        assert (await kube.get(HTTPROUTES, NAME))["metadata"]["resourceVersion"] == released["metadata"][
-            "resourceVersion"
-        ]
-        heir = kube.spec(uid="2c0c1f9e-0000-4000-8000-00000000000b")
-        found = seen(await routing.observe(heir, fresh=True))
-        assert (found.weight, found.shape_ok) == (FULL, False)
-        assert "lost its owner" in found.detail
-        assert seen(await routing.shape(heir, FULL)).shape_ok
-        assert weights(await kube.get(HTTPROUTES, NAME)) == [[(LEGACY, 0), (CANDIDATE, 100)]]
-
-    async def test_a_route_that_changed_since_it_was_looked_at_is_not_released(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        looked_at = await routing.shape(kube.spec(), ZERO)
-        await kube.edit(HTTPROUTES, NAME, {"metadata": {"labels": {"example.com/by": "hand"}}})
-        with pytest.raises(Conflict):
-            await routing.release(kube.spec(), looked_at)
-        assert (await kube.get(HTTPROUTES, NAME))["metadata"]["ownerReferences"]
-
-    async def test_release_without_a_route_is_nothing(self, kube: Kube) -> None:
-        await KubeRouting(kube.reader).release(kube.spec(), RouteAbsent())
-        assert await KubeRouting(kube.reader).observe(kube.spec()) == RouteAbsent()
-
-    async def test_without_a_route_there_is_nothing_to_set(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        with pytest.raises(Gone):
-            await routing.set_weight(kube.spec(), RouteAbsent(), ZERO, segments=False)
-        route = await routing.shape(kube.spec(), TEN)
-        await kube.other.delete(HTTPROUTES, kube.namespace, NAME)
-        with pytest.raises(Gone):
-            await routing.set_weight(kube.spec(), route, ZERO, segments=False)
-        assert await routing.observe(kube.spec()) == RouteAbsent()
-
     async def test_accepted_is_the_answer_to_this_very_generation(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)
         await routing.shape(kube.spec(), ZERO)
@@ -371,15 +265,6 @@ class ManagedRoutingSuite:
         following = kube.spec(legacy=CANDIDATE, candidate="fraud-v9")
         assert seen(await routing.shape(following, ZERO)).shape_ok
         assert weights(await kube.get(HTTPROUTES, NAME)) == [[(CANDIDATE, 100), ("fraud-v9", 0)]]
-
-    async def test_a_deletion_that_the_watch_missed_is_found(self, kube: Kube) -> None:
-        routing = KubeRouting(kube.reader)
-        await routing.shape(kube.spec(), TEN)
-        kube.cache.replace_all("HTTPRoute", [await kube.get(HTTPROUTES, NAME)])
-        await kube.other.delete(HTTPROUTES, kube.namespace, NAME)
-        assert seen(await routing.observe(kube.spec())).weight == TEN, "a ghost"
-        assert await routing.observe(kube.spec(), fresh=True) == RouteAbsent()
-        assert await routing.observe(kube.spec()) == RouteAbsent()
 
     async def test_long_names_make_legal_and_different_routes(self, kube: Kube) -> None:
         routing = KubeRouting(kube.reader)

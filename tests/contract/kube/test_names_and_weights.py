@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrollout.adapters.kube.events import cut_bytes
-from modelrollout.adapters.kube.httproute import matches_key, parent_key, share
+from modelrollout.adapters.kube.httproute import matches_key, parent_key
 from modelrollout.adapters.kube.names import cut, label_value, route_name
 from modelrollout.adapters.kube.projection import template_hash
-from modelrollout.adapters.kube.weights import scale_for, split, split_down
+from modelrollout.adapters.kube.weights import scale_for, share, split, split_down
 from modelrollout.core.model import FULL, Step, Weight
 from tests.scene import make_spec
 

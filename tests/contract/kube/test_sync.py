@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.adapters.kube.projection import SERVICE
-from modelrollout.adapters.kube.resources import ROLLOUTS, SERVICES
+from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, SERVICES, SOURCES
 from modelrollout.adapters.kube.rollouts import KubeRollouts
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.core.model import Key
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.store import Store
-from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync
+from modelrollout.shell.sync import WATCHED, NamespaceLabels, Secrets, Sync, Unusable
 from tests.contract.fake_api import FakeApi, Fault
 from tests.contract.kube.harness import Kube
 from tests.contract.kube.rollouts_suite import body
@@ -66,6 +66,31 @@ async def test_a_rollout_that_goes_while_its_list_begins_anew_is_no_ghost(kube: 
     api.meanwhile("GET", at_the_second_page)
     await sync()
     assert set(store) == {Key(kube.namespace, f"m{index}") for index in range(1, 6)}
+
+
+async def test_a_cluster_without_gateway_api_is_listed_and_watched_without_it(
+    kube: Kube, api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, sync = parts(kube)
+    await kube.create(ROLLOUTS, "m", body())
+    del api.server.served[HTTPROUTES]
+    await sync()
+    await sync()
+    assert len(store) == 1
+    assert HTTPROUTES not in sync.kinds
+    assert not kube.cache.live("HTTPRoute"), "who needs one asks the server, which says what is missing"
+    assert caplog.text.count("the cluster does not serve httproutes: rollouts that need them are told so") == 1
+    api.server.served[HTTPROUTES] = None
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    assert kube.cache.live("HTTPRoute")
+
+
+async def test_a_cluster_without_our_own_kinds_is_of_no_use(kube: Kube, api: FakeApi) -> None:
+    _, sync = parts(kube)
+    del api.server.served[SOURCES]
+    with pytest.raises(Unusable, match="does not serve metricsources"):
+        await sync()
 
 
 async def test_a_list_that_fails_half_way_prunes_nothing(kube: Kube, api: FakeApi) -> None:

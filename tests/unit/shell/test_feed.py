@@ -40,7 +40,14 @@ def rollout(version: int = 10, **rest: Any) -> dict[str, Any]:
 def stage() -> tuple[World, Feed, ObjectCache]:
     world, cache = build(), ObjectCache()
     world.queue.open()
-    return world, Feed(cache=cache, store=world.store, engine=world.engine, namespace_known=lambda _: True), cache
+    feed = Feed(
+        cache=cache,
+        store=world.store,
+        engine=world.engine,
+        namespace_known=lambda _: True,
+        spec_seen=lambda _: None,
+    )
+    return world, feed, cache
 
 
 async def taken(world: World) -> Work | None:
@@ -110,9 +117,31 @@ async def test_an_object_that_can_not_be_read_does_not_break_the_watch(caplog: p
     assert await taken(world) is not None
 
 
+async def test_each_new_valid_spec_is_told_so_that_its_routers_kinds_are_watched() -> None:
+    world, _, cache = stage()
+    told: list[Key] = []
+    feed = Feed(
+        cache=cache,
+        store=world.store,
+        engine=world.engine,
+        namespace_known=lambda _: True,
+        spec_seen=lambda spec: told.append(spec.key),
+    )
+    feed.event("ModelRollout", "ADDED", rollout())
+    feed.event("ModelRollout", "MODIFIED", rollout())
+    feed.event("ModelRollout", "MODIFIED", body("ModelRollout", "fraud", 11, spec={"steps": 1}))
+    assert told == [KEY]
+
+
 async def test_a_rollout_of_an_unknown_namespace_asks_for_its_labels_first() -> None:
     world, _, cache = stage()
-    feed = Feed(cache=cache, store=world.store, engine=world.engine, namespace_known=lambda _: False)
+    feed = Feed(
+        cache=cache,
+        store=world.store,
+        engine=world.engine,
+        namespace_known=lambda _: False,
+        spec_seen=lambda _: None,
+    )
     feed.event("ModelRollout", "ADDED", rollout())
     assert feed.strangers.get_nowait() == "serving"
 

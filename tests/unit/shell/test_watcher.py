@@ -129,7 +129,7 @@ async def test_bug_an_api_server_that_was_starting_left_all_kinds_but_one_unwatc
     async def login() -> Credentials:
         return Credentials(server=server.url)
 
-    watcher = Watcher(KINDS, take, login=login, namespaces=(), started=lambda: None, failed=failed.set)
+    watcher = Watcher(lambda: KINDS, take, login=login, namespaces=(), started=lambda: None, failed=failed.set)
     running = asyncio.ensure_future(watcher.run())
     try:
         await until(lambda: all(server.watches[kind.plural] for kind in KINDS))
@@ -146,6 +146,46 @@ async def test_bug_an_api_server_that_was_starting_left_all_kinds_but_one_unwatc
         async with asyncio.timeout(LIMIT):
             told = {await seen.get() for _ in KINDS}
         assert told == {(kind.kind, f"new-{kind.plural}") for kind in KINDS}
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.timeout(90)
+async def test_a_kind_that_is_needed_later_is_watched_then_and_no_longer_when_it_is_not(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(handlers, "PAUSE", 0.1)
+    failed = asyncio.Event()
+    kinds = tuple(kind for kind in KINDS if kind is not HTTPROUTES)
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def login() -> Credentials:
+        return Credentials(server=server.url)
+
+    watcher = Watcher(
+        lambda: kinds,
+        lambda _, __, body: told.put_nowait(body["metadata"]["name"]),
+        login=login,
+        namespaces=(),
+        started=lambda: None,
+        failed=failed.set,
+    )
+    running = asyncio.ensure_future(watcher.run())
+    try:
+        await until(lambda: all(server.watches[kind.plural] for kind in kinds))
+        assert server.watches[HTTPROUTES.plural] == 0
+        kinds = KINDS
+        async with asyncio.timeout(LIMIT):
+            await failed.wait()  # so that everything is listed once more: the old watch is over
+        await until(lambda: server.watches[HTTPROUTES.plural] == 1 and server.watches[ROLLOUTS.plural] == 2)
+        await server.tell(HTTPROUTES.plural, "new")
+        async with asyncio.timeout(LIMIT):
+            assert await told.get() == "new"
+        kinds = tuple(kind for kind in KINDS if kind is not HTTPROUTES)
+        await until(lambda: server.watches[ROLLOUTS.plural] == 3)
+        assert server.watches[HTTPROUTES.plural] == 1
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

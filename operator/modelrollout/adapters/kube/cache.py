@@ -137,6 +137,12 @@ class ObjectCache:
         """Stop trusting a kind (its watch has died): readers ask the API server until the next full LIST."""
         self._live.discard(kind)
 
+    def clear(self, kind: str) -> None:
+        """Forget every object of a kind that nobody needs any more, and stop trusting it."""
+        for place in tuple(self._entries[kind]):
+            self.remove(kind, *place)
+        self.suspend(kind)
+
     def live(self, kind: str) -> bool:
         """Whether the cache is fed with this kind, so that what it has not is not there."""
         return kind in self._live

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.projection import SliceView
 from modelrollout.adapters.kube.rollout_view import ActionView
-from modelrollout.core.model import AdoptRoute, Key, RolloutSpec
+from modelrollout.adapters.kube.router_objects import router_objects
+from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.ports import RolloutObject
 
 Place = tuple[str, str]
@@ -90,15 +90,13 @@ class Dependents:
 def references(spec: RolloutSpec) -> tuple[Reference, ...]:
     """Every object that a rollout names: kind, namespace (empty: cluster-scoped), name."""
     namespace = spec.key.namespace
-    router = spec.traffic.router
-    route = router.name if isinstance(router, AdoptRoute) else route_name(spec.key.name)
     arms = (spec.legacy, spec.candidate)
     return tuple(
         dict.fromkeys(
             (
                 *(("Deployment", namespace, arm.deployment) for arm in arms),
                 *(("Service", namespace, arm.service) for arm in arms),
-                ("HTTPRoute", namespace, route),
+                *((resource.kind, namespace, name) for resource, name in router_objects(spec)),
                 ("MetricSource", "", spec.analysis.metric_source),
             )
         )

@@ -6,20 +6,22 @@ put in, and the order of a match's headers is none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from sys import intern
 from typing import Any
 
-from modelrollout.adapters.kube.resources import DOMAIN, Body
-from modelrollout.core.model import FULL, Weight
-
-MANAGED_BY = "app.kubernetes.io/managed-by"
-ROLLOUT_LABEL = f"{DOMAIN}/rollout"
-APPLIED = f"{DOMAIN}/applied"
-KUBECTL_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+from modelrollout.adapters.kube.digests import canonical, digest
+from modelrollout.adapters.kube.ownership import (
+    APPLIED,
+    KUBECTL_APPLIED,
+    MANAGED_BY,
+    ROLLOUT_LABEL,
+    controller,
+    label,
+    owner_uids,
+)
+from modelrollout.adapters.kube.resources import Body
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 DEFAULT_WEIGHT = 1
@@ -99,9 +101,7 @@ def route_view(body: Body) -> RouteView:
     metadata = body.get("metadata") or {}
     spec = body.get("spec") or {}
     namespace = str(metadata.get("namespace", ""))
-    labels = metadata.get("labels") or {}
     annotations = metadata.get("annotations") or {}
-    owners = metadata.get("ownerReferences") or []
     generation = int(metadata.get("generation", 0))
     return RouteView(
         namespace=namespace,
@@ -110,10 +110,10 @@ def route_view(body: Body) -> RouteView:
         resource_version=str(metadata.get("resourceVersion", "")),
         generation=generation,
         deleting="deletionTimestamp" in metadata,
-        owner=next(((o["kind"], o["name"], o["uid"]) for o in owners if o.get("controller")), None),
-        owned=tuple(str(o.get("uid", "")) for o in owners),
-        managed_by=str(labels.get(MANAGED_BY, "")),
-        rollout=str(labels.get(ROLLOUT_LABEL, "")),
+        owner=controller(metadata),
+        owned=owner_uids(metadata),
+        managed_by=label(metadata, MANAGED_BY),
+        rollout=label(metadata, ROLLOUT_LABEL),
         applied=tuple(intern(mark) for mark in str(annotations.get(APPLIED, "")).split()),
         annotations=tuple(sorted(a for a in annotations if a not in (APPLIED, KUBECTL_APPLIED))),
         parents=tuple(intern(parent_key(parent, namespace)) for parent in spec.get("parentRefs") or ()),
@@ -140,17 +140,7 @@ def parent_name(key: str) -> str:
 
 def matches_key(matches: Iterable[Mapping[str, Any]]) -> str:
     """Digest of a rule's matches; equal for equal meaning."""
-    return digest(sorted(_canonical(_match(match)) for match in matches) or [_canonical(_match({}))])
-
-
-def digest(value: object) -> str:
-    """Short digest of a JSON value."""
-    return blake2b(_canonical(value).encode(), digest_size=8).hexdigest()
-
-
-def share(part: int, total: int) -> Weight:
-    """`part` of `total` in hundredths of a percent, rounded up: never less than the router gives."""
-    return Weight(-(-part * FULL // total)) if total > 0 else Weight(0)
+    return digest(sorted(canonical(_match(match)) for match in matches) or [canonical(_match({}))])
 
 
 def accepted(view: RouteView, parents: Iterable[str]) -> tuple[bool | None, str]:
@@ -215,7 +205,3 @@ def _answers(parents: Iterable[Mapping[str, Any]], namespace: str, generation: i
             yield Answer(key, False, f"{bad['type']} is False, reason {bad.get('reason', '')}")
         elif all(c is not None and c.get("status") == "True" for c in wanted):
             yield Answer(key, True, "")
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))

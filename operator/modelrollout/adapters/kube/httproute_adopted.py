@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelrollout.adapters.kube.failures import NotServed
-from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted, share
-from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, read_at, set_weights
+from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted
+from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, set_weights
+from modelrollout.adapters.kube.pinned import read_at
 from modelrollout.adapters.kube.projection import HTTPROUTE
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import ROLLOUTS
-from modelrollout.adapters.kube.weights import scale_for, split, split_down
+from modelrollout.adapters.kube.weights import scale_for, share, split, split_down
 from modelrollout.core.model import ZERO, AdoptRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteSeen, RouteUnusable
 from modelrollout.errors import Bug, SpecError
@@ -74,7 +75,7 @@ class AdoptedRouter:
         SpecError when the arms' common weight is too small for this share, unless traffic is being taken off the
         candidate: then its part is rounded down.
         """
-        view = await read_at(self._reader, spec.key.namespace, _adopt(spec).name, seen.resource_version)
+        view = await read_at(self._reader, HTTPROUTE, spec.key.namespace, _adopt(spec).name, seen.resource_version)
         pair = locate(view, spec)
         if isinstance(pair, RouteUnusable):
             raise SpecError(pair.problem, field=FIELD, subject=f"ModelRollout {spec.key}")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from modelrollout.adapters.kube.failures import NotServed, Rejected
-from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted, route_view, share
-from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, read_at, set_weights
-from modelrollout.adapters.kube.httproute_shape import Shape, additions, flaws, ours, own_rules, route_body, shape_of
+from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted, route_view
+from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, set_weights
+from modelrollout.adapters.kube.httproute_shape import Shape, additions, flaws, own_rules, route_body, shape_of
 from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.ownership import not_ours, ours
+from modelrollout.adapters.kube.pinned import read_at, release
 from modelrollout.adapters.kube.projection import HTTPROUTE
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import HTTPROUTES, Body
-from modelrollout.adapters.kube.weights import scale_for, split, split_down
+from modelrollout.adapters.kube.weights import scale_for, share, split, split_down
 from modelrollout.core.model import FULL, ZERO, ManagedRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
-from modelrollout.errors import ApiUnavailable, Bug, Conflict, Gone, SpecError
+from modelrollout.errors import ApiUnavailable, Bug, Conflict, SpecError
 
 FIELD = "spec.traffic.managedRoute"
 MAX_DETAIL = 300
@@ -49,14 +51,14 @@ class ManagedRouter:
             return RouteUnusable(NO_GATEWAY_API)
         view = None if current is None else route_view(current)
         if view is not None and not ours(view, spec):
-            return _not_ours(view, spec)
+            return _not_ours(view)
         body = route_body(shape, spec, weight, current, view)
         return _seen(spec, shape, await self._apply(shape, body, force=view is not None))
 
     async def set_weight(self, spec: RolloutSpec, seen: RouteSeen, weight: Weight, *, segments: bool) -> Route:
         """Set the weights of all our rules at once; segment rules go to one arm as a whole."""
         shape = shape_of(spec, _managed(spec))
-        view = await read_at(self._reader, shape.namespace, shape.name, seen.resource_version)
+        view = await read_at(self._reader, HTTPROUTE, shape.namespace, shape.name, seen.resource_version)
         changes: list[Change] = []
         for index, of_segment in own_rules(shape, view):
             wanted = (Weight(FULL) if segments else ZERO) if of_segment else weight
@@ -67,30 +69,7 @@ class ManagedRouter:
 
     async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Take our ownerReference off, so that the route outlives the rollout. Conflict when it is not as `seen`."""
-        name = route_name(spec.key.name)
-        try:
-            view = await self._reader.read(HTTPROUTE, spec.key.namespace, name, fresh=True)
-        except NotServed:
-            return
-        if view is None or spec.uid not in view.owned:
-            return
-        if isinstance(seen, RouteSeen) and seen.resource_version != view.resource_version:
-            raise Conflict("the route changed since it was read", subject=HTTPROUTES.subject(view.namespace, name))
-        path = f"/metadata/ownerReferences/{view.owned.index(spec.uid)}"
-        operations: list[Body] = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": view.resource_version},
-            {"op": "test", "path": f"{path}/uid", "value": spec.uid},
-            {"op": "remove", "path": path},
-        ]
-        try:
-            body = await self._reader.client.json_patch(HTTPROUTES, view.namespace, name, operations)
-        except Gone:
-            self._reader.cache.remove(HTTPROUTES.kind, view.namespace, name)
-            return
-        except (Conflict, ApiUnavailable):
-            self._reader.doubt(HTTPROUTE, view.namespace, name)
-            raise
-        self._reader.written(HTTPROUTE, body)
+        await release(self._reader, HTTPROUTE, route_name(spec.key.name), spec, seen)
 
     async def _apply(self, shape: Shape, body: Body, *, force: bool) -> RouteView:
         try:
@@ -109,7 +88,7 @@ class ManagedRouter:
 
 def _seen(spec: RolloutSpec, shape: Shape, view: RouteView) -> Route:
     if not ours(view, spec):
-        return _not_ours(view, spec)
+        return _not_ours(view)
     default = shape.rules[-1].key
     weight = _share(shape, [rule for rule in view.rules if rule.matches == default])
     on_segments = [rule for rule in view.rules if rule.matches in shape.segment_keys]
@@ -164,12 +143,8 @@ def _changes(shape: Shape, index: int, rule: Rule, numbers: tuple[int, int]) -> 
     return changes
 
 
-def _not_ours(view: RouteView, spec: RolloutSpec) -> RouteUnusable:
-    owner = f"{view.owner[0]} {view.owner[1]} (uid {view.owner[2]})" if view.owner else "somebody else"
-    return RouteUnusable(
-        f'HTTPRoute "{view.name}" in namespace {view.namespace} is not this rollout\'s, it belongs to {owner}:'
-        f" remove it, or steer it with spec.traffic.adoptRoute"
-    )
+def _not_ours(view: RouteView) -> RouteUnusable:
+    return not_ours(HTTPROUTES, view, "remove it, or steer it with spec.traffic.adoptRoute")
 
 
 def _managed(spec: RolloutSpec) -> ManagedRoute:

@@ -11,24 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from modelrollout.adapters.kube.httproute import (
-    APPLIED,
-    MANAGED_BY,
-    ROLLOUT_LABEL,
-    RouteView,
-    Rule,
-    digest,
-    local_service,
-    matches_key,
-    parent_key,
-)
-from modelrollout.adapters.kube.names import label_value, route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, Body
+from modelrollout.adapters.kube.digests import digest
+from modelrollout.adapters.kube.httproute import RouteView, Rule, local_service, matches_key, parent_key
+from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.ownership import APPLIED, labels, owner_reference
+from modelrollout.adapters.kube.resources import HTTPROUTES, Body
 from modelrollout.adapters.kube.weights import scale_for, split_down
 from modelrollout.core.model import FULL, ZERO, HeaderMatch, ManagedRoute, RolloutSpec, RouteMatch, Weight
 from modelrollout.errors import SpecError
-
-MANAGER_LABEL = "modelrollout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +77,6 @@ def shape_of(spec: RolloutSpec, route: ManagedRoute) -> Shape:
     )
 
 
-def ours(view: RouteView, spec: RolloutSpec) -> bool:
-    """Whether a stored route may be managed: this rollout owns it, or an earlier one of that name released it."""
-    labelled = view.managed_by == MANAGER_LABEL and view.rollout == label_value(spec.key.name)
-    return spec.uid in view.owned or (labelled and view.owner is None)
-
-
 def flaws(shape: Shape, view: RouteView, uid: str) -> tuple[str, ...]:
     """What the spec asks for and the route does not have, or has left from an earlier spec."""
     return tuple(_flaws(shape, view, uid))
@@ -123,18 +107,9 @@ def route_body(shape: Shape, spec: RolloutSpec, weight: Weight, current: Body | 
     metadata: Body = {
         "name": shape.name,
         "namespace": shape.namespace,
-        "labels": {MANAGED_BY: MANAGER_LABEL, ROLLOUT_LABEL: label_value(spec.key.name)},
+        "labels": labels(spec),
         "annotations": {APPLIED: " ".join(sorted(_marks(shape)))},
-        "ownerReferences": [
-            {
-                "apiVersion": ROLLOUTS.api_version,
-                "kind": ROLLOUTS.kind,
-                "name": spec.key.name,
-                "uid": spec.uid,
-                "controller": True,
-                "blockOwnerDeletion": False,
-            }
-        ],
+        "ownerReferences": [owner_reference(spec)],
     }
     if view is not None:
         metadata["resourceVersion"] = view.resource_version

@@ -24,3 +24,8 @@ def split_down(weight: Weight, total: int) -> tuple[int, int]:
     """The same with the candidate's part rounded down."""
     candidate = weight * total // FULL
     return total - candidate, candidate
+
+
+def share(part: int, total: int) -> Weight:
+    """`part` of `total` in hundredths of a percent, rounded up: never less than the router gives."""
+    return Weight(-(-part * FULL // total)) if total > 0 else Weight(0)

@@ -1,0 +1,33 @@
+"""Which objects carry a rollout's weights, by kind of router: what caches and watches must know of. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.resources import HTTPROUTES, Resource
+from modelrollout.core.model import AdoptRoute, ManagedRoute, RolloutSpec
+
+RouterObject = tuple[Resource, str]
+"""Kind and name, in the rollout's namespace."""
+
+MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES})
+"""Kinds of routers, which a cluster may do without: only rollouts that use them are told."""
+ON_DEMAND: tuple[Resource, ...] = ()
+"""Those of them that are listed and watched only while a rollout uses them."""
+
+
+def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
+    """The objects that this rollout's router reads or writes."""
+    match spec.traffic.router:
+        case ManagedRoute():
+            return ((HTTPROUTES, route_name(spec.key.name)),)
+        case AdoptRoute(name=name):
+            return ((HTTPROUTES, name),)
+        case _:
+            assert_never(spec.traffic.router)
+
+
+def router_kinds(spec: RolloutSpec) -> frozenset[Resource]:
+    """Their kinds."""
+    return frozenset(resource for resource, _ in router_objects(spec))

@@ -1,0 +1,67 @@
+"""Which router carries the weights of a rollout, and which requests always go to the candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMatch:
+    """Exact match of one request header."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Requests that carry all these headers go to the candidate from the first step on."""
+
+    headers: tuple[HeaderMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRef:
+    """The Gateway (or one listener of it) that a managed route attaches to."""
+
+    name: str
+    namespace: str | None = None
+    section_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """Path and headers that a managed route serves; an absent path means every path."""
+
+    path_type: str | None = None
+    path_value: str | None = None
+    headers: tuple[HeaderMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRoute:
+    """An HTTPRoute that the operator creates and owns."""
+
+    parent_refs: tuple[ParentRef, ...]
+    hostnames: tuple[str, ...] = ()
+    matches: tuple[RouteMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptRoute:
+    """Two weights in one rule of an HTTPRoute that others own."""
+
+    name: str
+    rule: str | None = None
+
+
+Router = ManagedRoute | AdoptRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How requests reach the arms. `settle`: the data plane follows a weight within this time."""
+
+    router: Router
+    segments: tuple[Segment, ...] = ()
+    settle: float = 5.0

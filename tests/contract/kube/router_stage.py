@@ -1,0 +1,134 @@
+"""What the contract of all routers must know of one kind of router: the one class by which a router joins."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from modelrollout.adapters.kube.names import route_name
+from modelrollout.adapters.kube.resources import HTTPROUTES, Body, Resource
+from modelrollout.adapters.kube.routing import KubeRouting
+from modelrollout.core.model import RolloutSpec, Weight
+from modelrollout.core.observation import RouteSeen
+from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
+from tests.contract.kube.routes import backend, pair, rule, seen, shop, weights, without_weights
+
+
+class Stage(ABC):
+    """One rollout with this kind of router, and a person beside it.
+
+    `resource`, `name`: the object that carries the weights. `made`: the operator makes it and owns it.
+    """
+
+    resource: Resource
+    name: str
+    made: bool
+
+    def __init__(self, kube: Kube) -> None:
+        self.kube = kube
+        self.routing = KubeRouting(kube.reader)
+
+    @abstractmethod
+    async def users(self) -> None:
+        """Make what users must have before the rollout begins."""
+
+    @abstractmethod
+    def spec(self, **changes: Any) -> RolloutSpec:
+        """The rollout; `changes` as `Kube.spec` takes them."""
+
+    @abstractmethod
+    def weights(self, body: Body) -> tuple[int, int]:
+        """What the stored object gives legacy and candidate."""
+
+    @abstractmethod
+    def without_weights(self, body: Body) -> object:
+        """Everything in it that a change of weight must leave alone."""
+
+    @abstractmethod
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        """Give the arms these weights as somebody else."""
+
+    @abstractmethod
+    async def foreign_rule(self) -> None:
+        """Add traffic of another kind to the object as somebody else."""
+
+    async def begin(self, weight: int, **changes: Any) -> RouteSeen:
+        """The route as the operator makes or finds it, with the candidate at this weight."""
+        spec = self.spec(**changes)
+        if self.made:
+            return seen(await self.routing.shape(spec, Weight(weight)))
+        found = await self.routing.observe(spec, fresh=True)
+        return seen(await self.routing.set_weight(spec, found, Weight(weight), segments=False))
+
+    async def stored(self) -> Body:
+        """The object that carries the weights, as stored now."""
+        return await self.kube.get(self.resource, self.name)
+
+    async def mine(self) -> list[Body]:
+        """Every other object of that kind: those of the users."""
+        listing = await self.kube.other.list_all(self.resource, self.kube.namespace)
+        return [body for body in listing.items if body["metadata"]["name"] != self.name]
+
+    async def annotate(self) -> None:
+        """Add an annotation as somebody else."""
+        await self.kube.edit(self.resource, self.name, {"metadata": {"annotations": {"note": "x"}}})
+
+
+class ManagedStage(Stage):
+    """`managedRoute`."""
+
+    resource, name, made = HTTPROUTES, route_name("fraud"), True
+
+    async def users(self) -> None:
+        """Nothing."""
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        return self.kube.spec(**changes)
+
+    def weights(self, body: Body) -> tuple[int, int]:
+        return of_pair(body)
+
+    def without_weights(self, body: Body) -> object:
+        return without_weights(body), body["metadata"].get("labels"), body["metadata"].get("annotations")
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        await http_weights(self, 0, legacy, candidate)
+
+    async def foreign_rule(self) -> None:
+        extra = rule(backend("debug", 1), path="/debug")
+        await self.kube.change(self.resource, self.name, {"op": "add", "path": "/spec/rules/-", "value": extra})
+
+
+class AdoptedStage(ManagedStage):
+    """`adoptRoute`: a route of somebody else with a rule of its own in front."""
+
+    name, made = "shop", False
+
+    async def users(self) -> None:
+        await shop(self.kube, rule(backend("web", 3), path="/shop"), pair(100, 0, path="/predict"))
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        return self.kube.adopting(**changes)
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        await http_weights(self, 1, legacy, candidate)
+
+
+def of_pair(route: Body) -> tuple[int, int]:
+    """The weights in the only rule with both arms."""
+    [(legacy, candidate)] = [
+        (dict(found)[LEGACY], dict(found)[CANDIDATE])
+        for found in weights(route)
+        if {name for name, _ in found} >= {LEGACY, CANDIDATE}
+    ]
+    return legacy, candidate
+
+
+async def http_weights(stage: Stage, at: int, legacy: int, candidate: int) -> None:
+    path = f"/spec/rules/{at}/backendRefs"
+    await stage.kube.change(
+        stage.resource,
+        stage.name,
+        {"op": "replace", "path": f"{path}/0/weight", "value": legacy},
+        {"op": "replace", "path": f"{path}/1/weight", "value": candidate},
+    )
