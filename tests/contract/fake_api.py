@@ -29,13 +29,17 @@ class Request:
 
 @dataclass
 class Fault:
-    """An answer instead of the real one: `hang` never answers, `late` acts and then answers with this code."""
+    """An answer instead of the real one: `hang` never answers, `late` acts and then answers with this code.
+
+    `at`: how the path of the request must end.
+    """
 
     code: int = 503
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
     late: bool = False
+    at: str = ""
 
 
 class FakeApi:
@@ -64,7 +68,7 @@ class FakeApi:
         except ValueError:
             return web.json_response({"kind": "Status", "code": 400, "message": "no JSON"}, status=400)
         self.requests.append(Request(request.method, request.path, dict(request.query), dict(request.headers), body))
-        fault = self._fault(request.method)
+        fault = self._fault(request.method, request.path)
         if fault is not None and fault.hang:
             await asyncio.Event().wait()
         if fault is not None and not fault.late:
@@ -102,9 +106,9 @@ class FakeApi:
             watch.close()
         return answer
 
-    def _fault(self, method: str) -> Fault | None:
+    def _fault(self, method: str, path: str) -> Fault | None:
         for index, (methods, fault) in enumerate(self._faults):
-            if method in methods:
+            if method in methods and path.endswith(fault.at):
                 del self._faults[index]
                 return fault
         return None

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, Key, Phase, RolloutSpec
-from modelrollout.runtime.claims import Claims
+from modelrollout.core.model import AdoptRoute, IngressNginx, Key, Phase, RolloutSpec
+from modelrollout.runtime.claims import Claims, contested
 from tests.engine.world import build, spec_named
 
 
@@ -15,6 +15,17 @@ def adopting(name: str, route: str = "shop", rule: str | None = None, *, arms: s
     base, other = spec_named(name), spec_named(arms)
     traffic = replace(base.traffic, router=AdoptRoute(route, rule))
     return replace(base, traffic=traffic, legacy=other.legacy, candidate=other.candidate)
+
+
+def nginx(name: str, ingress: str = "shop", *, arms: str = "m") -> RolloutSpec:
+    """nginx keeps a canary with the Service, so that the Ingress makes no difference."""
+    base = adopting(name, arms=arms)
+    return replace(base, traffic=replace(base.traffic, router=IngressNginx(ingress)))
+
+
+def test_the_younger_of_two_with_a_canary_is_told_what_nginx_takes() -> None:
+    told = contested(nginx("b"), Key("serving", "a"))
+    assert "spec.traffic.ingressNginx: ModelRollout 'a' has a canary for one of these Services already" in told
 
 
 def claims(*specs: RolloutSpec) -> Claims:
@@ -49,6 +60,9 @@ def test_of_two_made_in_the_same_second_the_name_decides() -> None:
         (adopting("a", rule="x"), adopting("b", rule="x"), True),
         (adopting("a"), adopting("b", arms="n"), False),
         (adopting("a"), spec_named("b"), False),
+        (nginx("a"), nginx("b", "other"), True),
+        (nginx("a"), nginx("b", arms="n"), False),
+        (nginx("a"), adopting("b"), False),
     ],
 )
 def test_what_counts_as_the_same_backends(first: RolloutSpec, second: RolloutSpec, rivals: bool) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from e2e.chaos.apiserver.objects import SECRETS
 from e2e.chaos.apiserver.refusals import bad_request, cause, invalid
-from modelrollout.adapters.kube.resources import DEPLOYMENTS, EVENTS, HTTPROUTES, SERVICES, SLICES, Body, Resource
+from modelrollout.adapters.kube.resources import (
+    DEPLOYMENTS,
+    EVENTS,
+    HTTPROUTES,
+    INGRESSES,
+    SERVICES,
+    SLICES,
+    Body,
+    Resource,
+)
 
 MAX_NOTE = 1024
 MAX_RULES = 16
@@ -32,6 +41,8 @@ def _completed(resource: Resource, name: str, body: Body) -> Body:
         ports = [{"name": "", "protocol": "TCP", **port} for port in body.get("ports") or ()]
         endpoints = [{"conditions": {}, **endpoint} for endpoint in body.get("endpoints") or ()]
         return {**body, "endpoints": endpoints, "ports": ports}
+    if resource is INGRESSES:
+        return _ingress(name, body)
     if resource is SECRETS:
         return {"type": "Opaque", **body}
     return body
@@ -40,6 +51,20 @@ def _completed(resource: Resource, name: str, body: Body) -> Body:
 def _service(spec: Body) -> Body:
     ports = [{"protocol": "TCP", "targetPort": port.get("port"), **port} for port in spec.get("ports") or ()]
     return {"type": "ClusterIP", **spec, "ports": ports}
+
+
+def _ingress(name: str, body: Body) -> Body:
+    causes = []
+    for index, rule in enumerate(body["spec"].get("rules") or ()):
+        where = f"spec.rules[{index}]"
+        if rule.get("host", "") != rule.get("host", "").lower():
+            causes.append(_wrong(f"{where}.host", f"Invalid value: {rule['host']!r}"))
+        for place, path in enumerate((rule.get("http") or {}).get("paths") or ()):
+            if not path.get("pathType"):
+                causes.append(cause("Required", f"{where}.http.paths[{place}].pathType", "pathType must be specified"))
+    if causes:
+        raise invalid(INGRESSES, name, causes)
+    return {"status": {"loadBalancer": {}}, **body}
 
 
 def _wrong(field: str, message: str = "Invalid value") -> Body:

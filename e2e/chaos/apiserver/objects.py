@@ -11,6 +11,8 @@ from modelrollout.adapters.kube.resources import (
     DEPLOYMENTS,
     EVENTS,
     HTTPROUTES,
+    INGRESS_CLASSES,
+    INGRESSES,
     LEASES,
     NAMESPACES,
     ROLLOUTS,
@@ -33,6 +35,8 @@ RESOURCES = (
     SERVICES,
     SLICES,
     HTTPROUTES,
+    INGRESSES,
+    INGRESS_CLASSES,
     LEASES,
     EVENTS,
     NAMESPACES,
@@ -40,8 +44,8 @@ RESOURCES = (
 )
 CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, HTTPROUTES})
 """Those defined by a CRD: the server treats their status, generation and lists a little differently."""
-WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, DEPLOYMENTS, HTTPROUTES, SERVICES})
-WITH_GENERATION = CUSTOM | {DEPLOYMENTS, SLICES}
+WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, DEPLOYMENTS, HTTPROUTES, SERVICES, INGRESSES})
+WITH_GENERATION = CUSTOM | {DEPLOYMENTS, SLICES, INGRESSES, INGRESS_CLASSES}
 CONDITIONAL = CUSTOM | {LEASES}
 """Updates must say which version they are of."""
 MADE_BY_UPDATE = frozenset({LEASES, SERVICES, EVENTS})

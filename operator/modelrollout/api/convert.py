@@ -159,8 +159,10 @@ def _router(traffic: api_traffic.Traffic) -> model.Router:
             hostnames=tuple(managed.hostnames or ()),
             matches=tuple(_route_match(m) for m in managed.matches or ()),
         )
-    assert adopted is not None, "the rule of Traffic admits exactly one router"
-    return model.AdoptRoute(adopted.name, adopted.rule)
+    if adopted is not None:
+        return model.AdoptRoute(adopted.name, adopted.rule)
+    assert traffic.ingress_nginx is not None, "the rule of Traffic admits exactly one router"
+    return model.IngressNginx(traffic.ingress_nginx.ingress)
 
 
 def _route_match(match: api_traffic.RouteMatch) -> model.RouteMatch:

@@ -13,6 +13,7 @@ from typing import NewType
 from modelrollout.core.rates import Exposure
 from modelrollout.core.traffic import AdoptRoute as AdoptRoute
 from modelrollout.core.traffic import HeaderMatch as HeaderMatch
+from modelrollout.core.traffic import IngressNginx as IngressNginx
 from modelrollout.core.traffic import ManagedRoute as ManagedRoute
 from modelrollout.core.traffic import ParentRef as ParentRef
 from modelrollout.core.traffic import RouteMatch as RouteMatch

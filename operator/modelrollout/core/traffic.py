@@ -55,7 +55,14 @@ class AdoptRoute:
     rule: str | None = None
 
 
-Router = ManagedRoute | AdoptRoute
+@dataclass(frozen=True, slots=True)
+class IngressNginx:
+    """A canary Ingress that the operator creates and owns beside `ingress`, which others own."""
+
+    ingress: str
+
+
+Router = ManagedRoute | AdoptRoute | IngressNginx
 
 
 @dataclass(frozen=True, slots=True)

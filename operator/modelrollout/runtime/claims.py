@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from modelrollout.core.model import AdoptRoute, Key, ManagedRoute, RolloutSpec
+from modelrollout.core.model import AdoptRoute, IngressNginx, Key, ManagedRoute, RolloutSpec
 
 Place = tuple[str, str]
 """Namespace, and what is claimed there: kind and name of an object of others."""
@@ -75,12 +75,20 @@ def claimed(spec: RolloutSpec) -> tuple[str, ...]:
     match spec.traffic.router:
         case AdoptRoute(name=name):
             return (f"HTTPRoute {name}",)
+        case IngressNginx():
+            # nginx keeps a canary with the Service that it stands beside, whichever Ingress names that.
+            return (f"Service {spec.legacy.service}", f"Service {spec.candidate.service}")
         case ManagedRoute():
             return ()
 
 
 def contested(spec: RolloutSpec, elder: Key) -> str:
     """What the younger of two rollouts with the same claim is told."""
+    if isinstance(spec.traffic.router, IngressNginx):
+        return (
+            f"spec.traffic.ingressNginx: ModelRollout {elder.name!r} has a canary for one of these Services already, "
+            "and nginx takes one for each: give this rollout Services of its own, or delete one of the two rollouts"
+        )
     assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
     return (
         f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "

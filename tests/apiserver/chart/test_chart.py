@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(240)]
 HOME = "modelrollout"
 BASE = ("--set", f"image.repository={IMAGE}", "--set", "namespaces={serving}")
 WIDE = ("--set", f"image.repository={IMAGE}", "--set", "scope=cluster")
+NGINX = ("--set", "routers.ingressNginx=true")
 EVERYTHING = ("--set", "networkPolicy.enabled=true,metrics.podMonitor=true,metrics.rules=true,metrics.dashboards=true")
 USER = f"system:serviceaccount:{HOME}:modelrollout"
 
@@ -63,11 +64,15 @@ def test_values_that_can_not_work_are_refused_with_what_to_do(flags: tuple[str, 
 def test_rights_are_those_of_the_documentation() -> None:
     manifest = list(yaml.safe_load_all((ROOT / "examples" / "rbac.yaml").read_text()))
     documented = rights(only(manifest, "ClusterRole"))
-    wide = only(rendered(*WIDE), "ClusterRole", name=f"{HOME}.modelrollout")
+    wide = only(rendered(*WIDE, *NGINX), "ClusterRole", name=f"{HOME}.modelrollout")
     assert rights(wide) == documented
-    narrow = rendered(*BASE)
+    without = only(rendered(*WIDE), "ClusterRole", name=f"{HOME}.modelrollout")
+    assert {group for group, _, _ in documented - rights(without)} == {"networking.k8s.io"}
+    assert "networking.k8s.io" not in {group for group, _, _ in rights(without)}
+    narrow = rendered(*BASE, *NGINX)
     everywhere = rights(only(narrow, "ClusterRole", name=f"{HOME}.modelrollout"))
-    assert everywhere == {("modelrollout.dev", "metricsources", verb) for verb in ("get", "list", "watch")}
+    sources = {("modelrollout.dev", "metricsources", verb) for verb in ("get", "list", "watch")}
+    assert everywhere == sources | {("networking.k8s.io", "ingressclasses", "get")}
     assert everywhere | rights(only(narrow, "Role", namespace="serving")) == documented
     assert "secrets" not in {resource for _, resource, _ in rights(only(narrow, "Role", namespace=HOME))}
     named = only(rendered(*BASE, "--set", "secrets={prometheus-token}"), "Role", namespace=HOME)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
+from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(300)]
@@ -13,4 +14,8 @@ class TestManaged(ManagedRoutingSuite):
 
 
 class TestAdopted(AdoptedRoutingSuite):
+    pass
+
+
+class TestIngressNginx(IngressRoutingSuite):
     pass

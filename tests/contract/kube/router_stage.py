@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, Body, Resource
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, Body, Resource
 from modelrollout.adapters.kube.routing import KubeRouting
-from modelrollout.core.model import RolloutSpec, Weight
+from modelrollout.core.model import IngressNginx, RolloutSpec, Weight
 from modelrollout.core.observation import RouteSeen
+from tests.contract.kube import ingresses
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import backend, pair, rule, seen, shop, weights, without_weights
 
@@ -112,6 +113,43 @@ class AdoptedStage(ManagedStage):
 
     async def by_hand(self, legacy: int, candidate: int) -> None:
         await http_weights(self, 1, legacy, candidate)
+
+
+class IngressStage(Stage):
+    """`ingressNginx`: the users' Ingress sends one path to legacy, another one elsewhere."""
+
+    resource, name, made = INGRESSES, ingresses.CANARY, True
+
+    async def users(self) -> None:
+        await ingresses.ingress_class(self.kube)
+        await ingresses.legacy_service(self.kube)
+        await ingresses.main(self.kube)
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        return self.kube.spec(IngressNginx("fraud"), **changes)
+
+    def weights(self, body: Body) -> tuple[int, int]:
+        found = ingresses.settings(body)
+        weight, total = int(found["canary-weight"]), int(found["canary-weight-total"])
+        return total - weight, weight
+
+    def without_weights(self, body: Body) -> object:
+        moved = ("canary-weight", "canary-weight-total")
+        annotations = {k: v for k, v in body["metadata"]["annotations"].items() if not k.endswith(moved)}
+        return body["spec"], body["metadata"]["labels"], annotations
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        named = {"canary-weight": candidate, "canary-weight-total": legacy + candidate}
+        await self.set(**{name.replace("-", "_"): str(value) for name, value in named.items()})
+
+    async def set(self, **annotations: str | None) -> None:
+        """Change annotations of ours as somebody else."""
+        named = {f"{ingresses.NGINX}/{name.replace('_', '-')}": value for name, value in annotations.items()}
+        await self.kube.edit(self.resource, self.name, {"metadata": {"annotations": named}})
+
+    async def foreign_rule(self) -> None:
+        extra = {"host": "debug.example.com", "http": {"paths": [ingresses.path("debug", "/")]}}
+        await self.kube.change(self.resource, self.name, {"op": "add", "path": "/spec/rules/-", "value": extra})
 
 
 def of_pair(route: Body) -> tuple[int, int]:

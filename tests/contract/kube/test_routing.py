@@ -6,15 +6,18 @@ import pytest
 
 from e2e.chaos.apiserver.patches import merge
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, SERVICES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
 from modelrollout.core.observation import RouteAbsent
-from modelrollout.errors import ApiUnavailable, Conflict
+from modelrollout.errors import ApiUnavailable, Conflict, Denied
 from tests.contract.fake_api import FakeApi, Fault
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
+from tests.contract.kube.ingress_suite import IngressRoutingSuite
+from tests.contract.kube.ingresses import backends, canary, ingress, path
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
+from tests.contract.kube.router_stage import IngressStage
 from tests.contract.kube.routes import backend, problem, seen, weights
 
 
@@ -23,6 +26,10 @@ class TestManaged(ManagedRoutingSuite):
 
 
 class TestAdopted(AdoptedRoutingSuite):
+    pass
+
+
+class TestIngressNginx(IngressRoutingSuite):
     pass
 
 
@@ -72,6 +79,79 @@ async def test_a_cluster_without_gateway_api_is_told(api: FakeApi, kube: Kube, a
     if not adopted:
         assert "install the Gateway API CRDs" in problem(await routing.shape(spec, ZERO))
     await routing.release(spec, RouteAbsent())
+
+
+async def nginx(kube: Kube) -> IngressStage:
+    """The users' side of `ingressNginx`, with a live cache that has it."""
+    stage = IngressStage(kube)
+    await stage.users()
+    for resource in (INGRESSES, SERVICES):
+        listing = await kube.client.list_all(resource)
+        kube.cache.replace_all(resource.kind, listing.items, resource_version=listing.resource_version)
+    return stage
+
+
+async def test_a_revert_of_a_canary_is_one_annotation_and_no_read(api: FakeApi, kube: Kube) -> None:
+    stage = await nginx(kube)
+    await stage.begin(2500)
+    found = seen(await stage.routing.observe(stage.spec()))
+    api.requests.clear()
+    await stage.routing.set_weight(stage.spec(), found, ZERO, segments=False)
+    assert [request.body for request in api.requests] == [
+        [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": found.resource_version},
+            {"op": "add", "path": "/metadata/annotations/nginx.ingress.kubernetes.io~1canary-weight", "value": "0"},
+        ]
+    ]
+    assert seen(await stage.routing.observe(stage.spec())).weight == ZERO, (
+        "our own write is known before the watch tells"
+    )
+    assert len(api.requests) == 1, "looking at a rollout at rest asks for nothing"
+
+
+async def test_a_canary_without_an_answer_is_read_again_before_it_is_believed(api: FakeApi, kube: Kube) -> None:
+    stage = await nginx(kube)
+    route = await stage.begin(500)
+    api.fail("PATCH", fault=Fault(504, late=True))
+    with pytest.raises(ApiUnavailable):
+        await stage.routing.set_weight(stage.spec(), route, ZERO, segments=False)
+    assert seen(await stage.routing.observe(stage.spec())).weight == ZERO
+
+
+async def test_a_canary_that_changes_while_it_is_shaped_is_a_conflict(api: FakeApi, kube: Kube) -> None:
+    stage = await nginx(kube)
+    foreign = {"metadata": {"name": stage.name}, **{"spec": ingress(path("old"))["spec"]}}
+    api.meanwhile("POST", lambda: api.store.create(INGRESSES, kube.namespace, foreign))
+    with pytest.raises(Conflict):
+        await stage.begin(0)
+    assert backends(await canary(kube))[0][3] == "old", "what comes up while we create ours is not taken over"
+    await kube.other.delete(INGRESSES, kube.namespace, stage.name)
+    await stage.begin(0)
+    place = (kube.namespace, stage.name)
+    note = {"metadata": {"annotations": {"note": "x"}}}
+    api.meanwhile("PATCH", lambda: api.store.update(INGRESSES, place, merge(api.store.get(INGRESSES, place), note)))
+    with pytest.raises(Conflict):
+        await stage.begin(500)
+    assert (await stage.begin(500)).weight == 500
+
+
+async def test_without_rights_on_ingresses_the_rollout_is_told_how_to_get_them(api: FakeApi, kube: Kube) -> None:
+    stage = IngressStage(kube)
+    denied = '{"kind": "Status", "message": "ingresses is forbidden", "code": 403}'
+    for act in (stage.routing.observe(stage.spec()), stage.routing.shape(stage.spec(), ZERO)):
+        api.fail("GET", fault=Fault(403, denied))
+        told = problem(await act)
+        assert "spec.traffic.ingressNginx: the operator may not read Ingresses" in told
+        assert "routers.ingressNginx=true" in told
+
+
+async def test_bug_what_a_webhook_refused_was_taken_for_a_bug_of_ours(api: FakeApi, kube: Kube) -> None:
+    """The API server answers 400 for a webhook; that was taken for a bug of ours, and the rollout was frozen."""
+    stage = await nginx(kube)
+    text = 'admission webhook \\"validate.nginx.ingress.kubernetes.io\\" denied the request: host is defined already'
+    api.fail("POST", fault=Fault(400, f'{{"kind": "Status", "message": "{text}", "code": 400}}'))
+    with pytest.raises(Denied, match="host is defined already"):
+        await stage.begin(0)
 
 
 async def test_a_weight_is_written_under_every_condition_it_was_decided_on(api: FakeApi, kube: Kube) -> None:

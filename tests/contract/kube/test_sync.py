@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.adapters.kube.projection import SERVICE
-from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, SERVICES, SOURCES
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, ROLLOUTS, SERVICES, SOURCES, Body
 from modelrollout.adapters.kube.rollouts import KubeRollouts
 from modelrollout.adapters.prom.sources import Sources
-from modelrollout.core.model import Key
+from modelrollout.api.convert import to_spec
+from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.store import Store
 from modelrollout.shell.sync import WATCHED, NamespaceLabels, Secrets, Sync, Unusable
 from tests.contract.fake_api import FakeApi, Fault
 from tests.contract.kube.harness import Kube
+from tests.contract.kube.ingresses import main
 from tests.contract.kube.rollouts_suite import body
 from tests.contract.kube.workloads_suite import service
 
@@ -84,6 +86,56 @@ async def test_a_cluster_without_gateway_api_is_listed_and_watched_without_it(
     await sync()
     assert set(sync.kinds) == set(WATCHED)
     assert kube.cache.live("HTTPRoute")
+
+
+def nginx() -> Body:
+    made = body()
+    made["spec"]["traffic"] = {"ingressNginx": {"ingress": "fraud"}}
+    return made
+
+
+def listed(api: FakeApi) -> int:
+    return sum(1 for request in api.requests if request.path.endswith("/ingresses"))
+
+
+async def test_ingresses_are_listed_and_watched_only_while_a_rollout_uses_them(kube: Kube, api: FakeApi) -> None:
+    _, sync = parts(kube)
+    await kube.create(ROLLOUTS, "m", body())
+    await main(kube)
+    await sync()
+    assert (listed(api), set(sync.kinds)) == (1, set(WATCHED)), "that one was the users' own"
+    spec = to_spec({**nginx(), "metadata": {"name": "n", "namespace": kube.namespace}})
+    assert isinstance(spec, RolloutSpec)
+    assert sync.overlooks(spec), "so that a full list begins at once"
+    await kube.create(ROLLOUTS, "n", nginx())
+    await sync()
+    assert not sync.overlooks(spec)
+    assert set(sync.kinds) == {*WATCHED, INGRESSES}
+    assert kube.cache.ingresses(kube.namespace) == ("fraud",)
+    assert kube.cache.live("Ingress")
+    assert kube.cache.dependents("Ingress", kube.namespace, "fraud") == (Key(kube.namespace, "n"),)
+    await kube.other.delete(ROLLOUTS, kube.namespace, "n")
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    assert kube.cache.ingresses(kube.namespace) == ()
+    assert not kube.cache.live("Ingress")
+
+
+async def test_without_the_right_to_list_ingresses_everything_else_goes_on(
+    kube: Kube, api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, sync = parts(kube)
+    await kube.create(ROLLOUTS, "n", nginx())
+
+    for _ in range(2):
+        api.fail("GET", fault=Fault(403, '{"kind": "Status", "message": "forbidden", "code": 403}', at="/ingresses"))
+        await sync()
+    assert len(store) == 1
+    assert set(sync.kinds) == set(WATCHED)
+    assert not kube.cache.live("Ingress"), "who needs one asks the server, which says what is missing"
+    assert caplog.text.count("the operator may not list ingresses in the whole cluster: rollouts that need") == 1
+    await sync()
+    assert kube.cache.live("Ingress"), "granted meanwhile"
 
 
 async def test_a_cluster_without_our_own_kinds_is_of_no_use(kube: Kube, api: FakeApi) -> None:

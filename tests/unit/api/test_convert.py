@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.core import model
 from modelrollout.core.rates import Exposure
-from tests.unit.api.objects import ADOPT, FULL, SMALLEST, changed, problem_of, spec_of
+from tests.unit.api.objects import ADOPT, FULL, NGINX, SMALLEST, changed, problem_of, spec_of
 
 
 def test_smallest_gets_every_default() -> None:
@@ -118,6 +118,12 @@ def test_a_label_value_is_never_an_expression() -> None:
     assert source.total is not None
     for selector in (source.total, source.bad):
         assert (selector.equal, selector.regex) == (tuple(sorted(odd.items())), ())
+
+
+def test_ingress_nginx() -> None:
+    traffic = spec_of(NGINX).traffic
+    assert traffic.router == model.IngressNginx("fraud")
+    assert traffic.segments == (model.Segment((model.HeaderMatch("x-tier", "beta"),)),)
 
 
 def test_adopted_route() -> None:

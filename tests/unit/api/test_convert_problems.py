@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.convert import to_spec
 from modelrollout.core import model
-from tests.unit.api.objects import FULL, SMALLEST, changed, problem_of
+from tests.unit.api.objects import FULL, NGINX, SMALLEST, changed, problem_of
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,21 @@ from tests.unit.api.objects import FULL, SMALLEST, changed, problem_of
 )
 def test_problems_name_field_and_fix(path: str, value: Any, said: str) -> None:
     assert said in problem_of(changed(SMALLEST, path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("headers", [{"name": "a", "value": "b"}, {"name": "c", "value": "d"}], "takes one segment with one header"),
+        ("headers.0.name", "x_tier", "ingress-nginx takes names of letters"),
+        ("headers.0.value", "a b", "ingress-nginx takes names of letters"),
+    ],
+)
+def test_what_a_canary_ingress_can_not_do_is_said(path: str, value: Any, said: str) -> None:
+    told = problem_of(changed(NGINX, f"traffic.segments.0.{path}", value))
+    assert told.startswith("spec.traffic.segments: ")
+    assert said in told
+    assert "managedRoute" in told
 
 
 def test_a_header_can_not_be_matched_twice() -> None:

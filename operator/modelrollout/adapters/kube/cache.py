@@ -12,7 +12,15 @@ from sys import intern
 from typing import Any, TypeVar, cast
 
 from modelrollout.adapters.kube.dependents import Dependents
-from modelrollout.adapters.kube.projection import DEPLOYMENT, HTTPROUTE, SERVICE, SLICE, Kind
+from modelrollout.adapters.kube.projection import (
+    DEPLOYMENT,
+    HTTPROUTE,
+    INGRESS,
+    INGRESS_CLASS,
+    SERVICE,
+    SLICE,
+    Kind,
+)
 from modelrollout.adapters.kube.resources import Body
 from modelrollout.adapters.kube.rollout_view import ACTION, ROLLOUT, SOURCE
 from modelrollout.core.model import Key
@@ -34,7 +42,8 @@ class ObjectCache:
     """Projections by kind, namespace and name (namespace empty for cluster-scoped kinds)."""
 
     def __init__(self) -> None:
-        kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, DEPLOYMENT, SERVICE, SLICE, HTTPROUTE)
+        routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS)
+        kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, DEPLOYMENT, SERVICE, SLICE, *routers)
         self._kinds = {kind.resource.kind: kind for kind in kinds}
         self._entries: dict[str, dict[Place, Entry]] = {name: {} for name in self._kinds}
         self._live: set[str] = set()
@@ -172,6 +181,10 @@ class ObjectCache:
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
         return self._dependents.slices(namespace, service)
+
+    def ingresses(self, namespace: str) -> tuple[str, ...]:
+        """Names of all Ingresses of a namespace."""
+        return self._dependents.ingresses(namespace)
 
     def actions(self, key: Key) -> tuple[str, ...]:
         """Names of the RolloutActions for a rollout."""

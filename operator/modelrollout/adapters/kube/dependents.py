@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelrollout.adapters.kube.ingress import IngressView
 from modelrollout.adapters.kube.projection import SliceView
 from modelrollout.adapters.kube.rollout_view import ActionView
 from modelrollout.adapters.kube.router_objects import router_objects
@@ -10,6 +11,8 @@ from modelrollout.ports import RolloutObject
 
 Place = tuple[str, str]
 Reference = tuple[str, str, str]
+ALL = "*"
+"""Parent of every object of a kind that is looked up by namespace."""
 
 
 class Dependents:
@@ -31,6 +34,8 @@ class Dependents:
                 self._belong(kind, place, view.service)
             case ActionView():
                 self._belong(kind, place, view.rollout)
+            case IngressView():
+                self._belong(kind, place, ALL)
             case _:
                 pass
 
@@ -54,6 +59,10 @@ class Dependents:
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
         return self._children.get(("EndpointSlice", namespace, service), ())
+
+    def ingresses(self, namespace: str) -> tuple[str, ...]:
+        """Names of all Ingresses of a namespace."""
+        return self._children.get(("Ingress", namespace, ALL), ())
 
     def actions(self, key: Key) -> tuple[str, ...]:
         """Names of the RolloutActions for a rollout."""

@@ -39,6 +39,8 @@ def failure(code: int, headers: Mapping[str, str], raw: bytes, *, subject: str) 
     match code:
         case 401 | 403:
             return Denied(message, subject=subject)
+        case 400 if "denied the request" in message:
+            return Denied(message, subject=subject)  # a webhook that names no code of its own
         case 404:
             return Gone(message, subject=subject) if status else NotServed("no such kind here", subject=subject)
         case 409:

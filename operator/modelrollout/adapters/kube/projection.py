@@ -9,7 +9,17 @@ from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
 from modelrollout.adapters.kube.httproute import RouteView, route_view
-from modelrollout.adapters.kube.resources import DEPLOYMENTS, HTTPROUTES, SERVICES, SLICES, Body, Resource
+from modelrollout.adapters.kube.ingress import ClassView, IngressView, class_view, ingress_view
+from modelrollout.adapters.kube.resources import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESS_CLASSES,
+    INGRESSES,
+    SERVICES,
+    SLICES,
+    Body,
+    Resource,
+)
 
 T = TypeVar("T")
 
@@ -107,3 +117,5 @@ DEPLOYMENT: Kind[DeploymentView] = Kind(DEPLOYMENTS, deployment_view)
 SERVICE: Kind[ServiceView] = Kind(SERVICES, service_view)
 SLICE: Kind[SliceView] = Kind(SLICES, slice_view)
 HTTPROUTE: Kind[RouteView] = Kind(HTTPROUTES, route_view)
+INGRESS: Kind[IngressView] = Kind(INGRESSES, ingress_view)
+INGRESS_CLASS: Kind[ClassView] = Kind(INGRESS_CLASSES, class_view)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, Resource
-from modelrollout.core.model import AdoptRoute, ManagedRoute, RolloutSpec
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, Resource
+from modelrollout.core.model import AdoptRoute, IngressNginx, ManagedRoute, RolloutSpec
 
 RouterObject = tuple[Resource, str]
 """Kind and name, in the rollout's namespace."""
 
-MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES})
+MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES, INGRESSES})
 """Kinds of routers, which a cluster may do without: only rollouts that use them are told."""
-ON_DEMAND: tuple[Resource, ...] = ()
+ON_DEMAND: tuple[Resource, ...] = (INGRESSES,)
 """Those of them that are listed and watched only while a rollout uses them."""
 
 
@@ -24,6 +24,8 @@ def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
             return ((HTTPROUTES, route_name(spec.key.name)),)
         case AdoptRoute(name=name):
             return ((HTTPROUTES, name),)
+        case IngressNginx(ingress=name):
+            return ((INGRESSES, name), (INGRESSES, route_name(spec.key.name)))
         case _:
             assert_never(spec.traffic.router)
 

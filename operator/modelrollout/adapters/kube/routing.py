@@ -10,8 +10,9 @@ from typing import Protocol, assert_never
 
 from modelrollout.adapters.kube.httproute_adopted import AdoptedRouter
 from modelrollout.adapters.kube.httproute_managed import ManagedRouter
+from modelrollout.adapters.kube.ingress_nginx import IngressNginxRouter
 from modelrollout.adapters.kube.reader import Reader
-from modelrollout.core.model import AdoptRoute, ManagedRoute, RolloutSpec, Weight
+from modelrollout.core.model import AdoptRoute, IngressNginx, ManagedRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
 from modelrollout.errors import Gone, SpecError
 
@@ -42,6 +43,7 @@ class KubeRouting:
     def __init__(self, reader: Reader) -> None:
         self._managed = ManagedRouter(reader)
         self._adopted = AdoptedRouter(reader)
+        self._nginx = IngressNginxRouter(reader)
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> Route:
         """The route as cached, or as stored when `fresh`."""
@@ -73,5 +75,7 @@ class KubeRouting:
                 return self._managed
             case AdoptRoute():
                 return self._adopted
+            case IngressNginx():
+                return self._nginx
             case _:
                 assert_never(spec.traffic.router)

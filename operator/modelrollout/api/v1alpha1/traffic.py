@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -23,6 +24,9 @@ PathValue = Annotated[
         lambda text: not any(part in f"{text.lower()}/" for part in ("/./", "/../", "%2f")) and "//" not in text,
     ),
 ]
+
+NGINX_NAME, NGINX_VALUE = re.compile(r"[A-Za-z0-9-]+"), re.compile(r"[A-Za-z0-9._~/:-]+")
+"""What ingress-nginx takes in canary-by-header and canary-by-header-value; anything else it ignores without a word."""
 
 
 class HeaderMatch(ApiModel):
@@ -78,6 +82,14 @@ class AdoptRoute(ApiModel):
     )
 
 
+class IngressNginx(ApiModel):
+    """A canary Ingress that the operator creates beside an Ingress of this namespace, which it never writes."""
+
+    ingress: Subdomain = Field(
+        description="Name of the Ingress that sends to legacy; its class must be one of ingress-nginx."
+    )
+
+
 class Segment(ApiModel):
     """Requests with all of these headers go to the candidate from the first step on."""
 
@@ -91,14 +103,36 @@ class Traffic(ApiModel):
 
     RULES = (
         Rule(
-            "has(self.managedRoute) != has(self.adoptRoute)",
-            "exactly one router must be set: managedRoute or adoptRoute",
-            lambda t: (t.managed_route is None) != (t.adopt_route is None),
+            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx)].filter(set, set).size() == 1",
+            "exactly one router must be set: managedRoute, adoptRoute or ingressNginx",
+            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx].count(None) == 2,
         ),
         Rule(
-            "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute)",
-            "segments need managedRoute: an adopted route's matches belong to its owner",
-            lambda t: not t.segments or t.managed_route is not None,
+            "!has(self.segments) || self.segments.size() == 0 || !has(self.adoptRoute)",
+            "segments need managedRoute or ingressNginx: an adopted route's matches belong to its owner",
+            lambda t: not t.segments or t.adopt_route is None,
+            path=".segments",
+        ),
+        Rule(
+            "!has(self.ingressNginx) || !has(self.segments) || self.segments.size() == 0 ||"
+            " (self.segments.size() == 1 && self.segments[0].headers.size() == 1)",
+            "ingressNginx takes one segment with one header, as a canary Ingress does: use managedRoute for more",
+            lambda t: t.ingress_nginx is None or not t.segments or [len(s.headers) for s in t.segments] == [1],
+            path=".segments",
+        ),
+        Rule(
+            "!has(self.ingressNginx) || !has(self.segments) || self.segments.all(s, s.headers.all(h,"
+            " h.name.matches('^[A-Za-z0-9-]+$') && h.value.matches('^[A-Za-z0-9._~/:-]+$')))",
+            "ingress-nginx takes names of letters, digits and -, values of those and . _ ~ / :, and ignores any other"
+            " header: use managedRoute for it",
+            lambda t: (
+                t.ingress_nginx is None
+                or all(
+                    NGINX_NAME.fullmatch(h.name) and NGINX_VALUE.fullmatch(h.value)
+                    for s in t.segments or ()
+                    for h in s.headers
+                )
+            ),
             path=".segments",
         ),
     )
@@ -106,6 +140,9 @@ class Traffic(ApiModel):
     managed_route: ManagedRoute | None = Field(default=None, description="The operator creates and owns an HTTPRoute.")
     adopt_route: AdoptRoute | None = Field(
         default=None, description="The operator patches two weights of somebody's HTTPRoute."
+    )
+    ingress_nginx: IngressNginx | None = Field(
+        default=None, description="The operator creates a canary Ingress beside somebody's Ingress."
     )
     segments: list[Segment] | None = Field(
         default=None,
