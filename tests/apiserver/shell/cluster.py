@@ -153,6 +153,9 @@ def web_address(log: str) -> str:
     return found.group(1) if found else ""
 
 
+MANAGED: Mapping[str, Any] = {"managedRoute": {"parentRefs": [{"name": "public"}]}}
+
+
 class Stage:
     """The API server with what a rollout needs, in one namespace that must exist."""
 
@@ -227,7 +230,7 @@ class Stage:
             }
         )
 
-    def rollout(self, name: str = "fraud", *, hold: str = "5s") -> None:
+    def rollout(self, name: str = "fraud", *, hold: str = "5s", router: Mapping[str, Any] = MANAGED) -> None:
         self.apply(
             self._object(
                 "modelrollout.dev/v1alpha1",
@@ -237,7 +240,7 @@ class Stage:
                     "legacy": {"deployment": "fraud-v7"},
                     "candidate": {"deployment": "fraud-v8"},
                     "port": 8080,
-                    "traffic": {"managedRoute": {"parentRefs": [{"name": "public"}]}, "settle": "1s"},
+                    "traffic": {**router, "settle": "1s"},
                     "steps": [{"weight": w, "minDuration": hold} for w in (5, 50, 100)],
                     "slis": [AVAILABILITY],
                     "analysis": ANALYSIS,
