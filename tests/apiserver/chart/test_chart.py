@@ -80,6 +80,11 @@ def test_rights_are_those_of_the_documentation() -> None:
     assert (secret["resourceNames"], secret["verbs"]) == (["prometheus-token"], ["get"])
 
 
+def test_values_of_a_release_that_knew_no_routers_are_enough() -> None:
+    """`helm upgrade --reuse-values` brings no default of a newer chart."""
+    assert rendered(*BASE, "--set-json", "routers=null")
+
+
 def test_crds_are_those_of_the_repository_and_are_kept() -> None:
     made = {o["metadata"]["name"]: o for o in rendered(*BASE) if o["kind"] == "CustomResourceDefinition"}
     for path in (ROOT / "crds").glob("*.yaml"):

@@ -111,13 +111,13 @@ async def test_ingresses_are_listed_and_watched_only_while_a_rollout_uses_them(k
     await sync()
     assert not sync.overlooks(spec)
     assert set(sync.kinds) == {*WATCHED, INGRESSES}
-    assert kube.cache.ingresses(kube.namespace) == ("fraud",)
+    assert kube.cache.ingresses_near(kube.namespace, "web", ()) == ("fraud",)
     assert kube.cache.live("Ingress")
     assert kube.cache.dependents("Ingress", kube.namespace, "fraud") == (Key(kube.namespace, "n"),)
     await kube.other.delete(ROLLOUTS, kube.namespace, "n")
     await sync()
     assert set(sync.kinds) == set(WATCHED)
-    assert kube.cache.ingresses(kube.namespace) == ()
+    assert kube.cache.ingresses_near(kube.namespace, "web", ()) == ()
     assert not kube.cache.live("Ingress")
 
 

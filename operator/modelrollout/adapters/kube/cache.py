@@ -182,9 +182,9 @@ class ObjectCache:
         """Names of the EndpointSlices of a Service."""
         return self._dependents.slices(namespace, service)
 
-    def ingresses(self, namespace: str) -> tuple[str, ...]:
-        """Names of all Ingresses of a namespace."""
-        return self._dependents.ingresses(namespace)
+    def ingresses_near(self, namespace: str, service: str, hosts: Iterable[str]) -> tuple[str, ...]:
+        """Names of the canary Ingresses of these hosts, and of the other Ingresses that send to this Service."""
+        return self._dependents.ingresses.near(namespace, service, hosts)
 
     def actions(self, key: Key) -> tuple[str, ...]:
         """Names of the RolloutActions for a rollout."""

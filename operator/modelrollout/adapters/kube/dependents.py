@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelrollout.adapters.kube.ingress import IngressView
+from modelrollout.adapters.kube.ingress_index import IngressIndex
 from modelrollout.adapters.kube.projection import SliceView
 from modelrollout.adapters.kube.rollout_view import ActionView
 from modelrollout.adapters.kube.router_objects import router_objects
@@ -11,8 +12,6 @@ from modelrollout.ports import RolloutObject
 
 Place = tuple[str, str]
 Reference = tuple[str, str, str]
-ALL = "*"
-"""Parent of every object of a kind that is looked up by namespace."""
 
 
 class Dependents:
@@ -24,6 +23,7 @@ class Dependents:
         # EndpointSlice -> Service and RolloutAction -> rollout by place; the reverse by kind and place of the parent.
         self._parent: dict[Reference, Place] = {}
         self._children: dict[Reference, tuple[str, ...]] = {}
+        self.ingresses = IngressIndex()
 
     def store(self, kind: str, place: Place, view: object) -> None:
         """Take note of a stored object."""
@@ -35,7 +35,7 @@ class Dependents:
             case ActionView():
                 self._belong(kind, place, view.rollout)
             case IngressView():
-                self._belong(kind, place, ALL)
+                self.ingresses.store(place, view)
             case _:
                 pass
 
@@ -43,6 +43,8 @@ class Dependents:
         """Forget an object."""
         if kind == "ModelRollout":
             self._use(Key(*place), ())
+        if kind == "Ingress":
+            self.ingresses.drop(place)
         self._belong(kind, place, "")
 
     def of(self, kind: str, place: Place) -> tuple[Key, ...]:
@@ -59,10 +61,6 @@ class Dependents:
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
         return self._children.get(("EndpointSlice", namespace, service), ())
-
-    def ingresses(self, namespace: str) -> tuple[str, ...]:
-        """Names of all Ingresses of a namespace."""
-        return self._children.get(("Ingress", namespace, ALL), ())
 
     def actions(self, key: Key) -> tuple[str, ...]:
         """Names of the RolloutActions for a rollout."""

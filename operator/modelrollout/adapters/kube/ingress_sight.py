@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from modelrollout.adapters.kube.ingress import AFFINITY, CANARY, IngressView, Path, PathKey, ingress_view, where
@@ -20,7 +20,8 @@ CONTROLLER = "ingress-nginx"
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """`main`: the users' Ingress; `canary`: that of our name; `others`: the namespace's other ones.
+    """`main`: the users' Ingress; `canary`: that of our name; `others`: the namespace's other ones that
+    may stand in the way.
 
     `ports`: those of legacy's Service. `controller`: of the main Ingress's class, None when there is no such class.
     """
@@ -53,15 +54,17 @@ async def look(reader: Reader, spec: RolloutSpec, *, fresh: bool) -> Sight:
     canary = await reader.read(INGRESS, namespace, own, fresh=fresh)
     service = await reader.read(SERVICE, namespace, spec.legacy.service)
     known = {view.name for view in (main, canary) if view is not None}
-    others = tuple([view for view in await _all(reader, namespace) if view.name not in known])
+    hosts = {path.key[0] for path in main.paths} if main is not None else set()
+    near = await _near(reader, namespace, spec.candidate.service, hosts)
+    others = tuple([view for view in near if view.name not in known])
     controller = await _controller(reader, main.class_name, fresh=fresh) if main and main.class_name else None
     return Sight(main, canary, others, service.ports if service is not None else (), controller)
 
 
-async def _all(reader: Reader, namespace: str) -> list[IngressView]:
+async def _near(reader: Reader, namespace: str, service: str, hosts: Set[str]) -> list[IngressView]:
     if reader.cache.live(INGRESSES.kind):
         found = []
-        for name in reader.cache.ingresses(namespace):
+        for name in reader.cache.ingresses_near(namespace, service, hosts):
             try:
                 view = reader.cache.find(INGRESS, namespace, name)
             except StaleRead:
