@@ -46,7 +46,7 @@ def applied(seeded: Seeded, package: Path) -> dict[str, str]:
 SEEDED = (
     Seeded(
         "the route is written whatever its version",
-        "adapters/kube/httproute_patch.py",
+        "adapters/kube/pinned.py",
         '[{"op": "test", "path": "/metadata/resourceVersion", "value": view.resource_version}]',
         "[]",
     ),
