@@ -18,7 +18,7 @@ from modelrollout.cli.light import LightCommand, lightened
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command and the line of the list. `where`: `module:function`, or `module:app` for one that has commands of its own.
+    """A command and the line of the list. `where`: `module:function`, or `module:app` with commands of its own.
 
     `section`: the heading that it stands under.
     """

@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "plan": Entry("modelrollout.cli.plan:plan", BEFORE, "Say how long it will take and what it can prove."),
         "simulate": Entry("modelrollout.cli.simulate:simulate", BEFORE, "Play it in a virtual cluster."),
         "profiles": Entry("modelrollout.cli.profiles:app", BEFORE, "List the profiles of SLIs, and which of them fit."),
+        "report": Entry("modelrollout.cli.report:report", AFTER, "Make a file of its course, evidence and incident."),
         "record": Entry("modelrollout.cli.record:record", AFTER, "Record the samples of its SLIs from Prometheus."),
         "replay": Entry("modelrollout.cli.replay:replay", AFTER, "Decide again what was decided, or on recorded data."),
         "run": Entry("modelrollout.cli.run:run", REST, "Run the operator."),

@@ -24,7 +24,13 @@ WINDOW = 300.0
 """Seconds that are looked at, as at preflight."""
 KUBERNETES = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
-app = typer.Typer(name="profiles", help="SLI profiles of model servers and gateways.", no_args_is_help=True)
+app = typer.Typer(
+    name="profiles",
+    help="SLI profiles of model servers and gateways.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 
 
 class Output(StrEnum):
