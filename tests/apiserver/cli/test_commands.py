@@ -124,7 +124,9 @@ def test_a_wait_sees_the_next_version_end_and_not_the_last(resources: Resources,
 def test_an_order_is_stored_and_its_answer_waited_for(
     resources: Resources, shell: Shell, server: ApiServer, rollouts: None
 ) -> None:
-    with shell.begins("abort", "promoted", "--reason", "tickets", "--wait", "-n", "default") as process:
+    with shell.begins(
+        "abort", "promoted", "--reason", "tickets", "--wait", "--timeout", "50s", "-n", "default"
+    ) as process:
         found: list[dict[str, Any]] = []
         while not found and process.poll() is None:
             stored = json.loads(server.kubectl("get", "mra", "-n", "default", "-o", "json").stdout)["items"]
