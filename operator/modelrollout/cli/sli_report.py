@@ -163,7 +163,8 @@ def _blocks(lines: Sequence[Line]) -> RenderableType:
             ("burn", each.burn),
         )
         for name, value in rows:
-            grid.add_row(Text(name, "dim"), Text(value))
+            if value != "-":  # a terminal has few lines, and these say nothing
+                grid.add_row(Text(name, "dim"), Text(value))
         if each.message:
             grid.add_row(Text("verdict", "dim"), Text(each.message))
         parts.append(Padding(grid, (0, 0, 0, 2)))
