@@ -46,4 +46,5 @@ KEPT = (
     "delete/571037/blur+frozen+modelrollouts+10@2,blur+expired+deployments&endpointslices+10@3,edit+lease-deleted@7",
     "retry/1/blur+silent+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+600@8",
     "delete/1/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@11",
+    "fail-at-10/42708/held+60+0@6,edit+lease-stolen@6,fail+timeout-applied+kind@7",
 )

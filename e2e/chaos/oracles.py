@@ -182,18 +182,25 @@ def _gone(run: Run, version: Version, seen: _Seen) -> Iterator[Violation]:
 
 
 def _fenced(run: Run) -> Iterator[Violation]:
-    """I5: whoever wrote the status last is the only one who raises the route."""
+    """I5: whoever wrote the status last is the only one who raises the route.
+
+    But for a write that was on its way for long: it may still bring what the newest leader's record orders.
+    """
+    held = any(isinstance(fault, Parted) and fault.held for fault in run.plan.faults)
     author = ""
-    weight = 0.0
+    weight = ordered = 0.0
     for version in run.history:
         if not version.agent.startswith(OPERATORS) or version.body is None:
             continue
         if version.resource is ROLLOUTS and version.place[1] == NAME:
             author = version.agent
+            status = decode(version.body.get("status"))
+            ordered = (status.weight or 0) / 100 if status is not None else 0.0
         elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
             now = weight_of(version.body) or 0.0
+            late = held and now <= ordered
             # The new leader may finish what the record of its predecessor orders; the old one may not.
-            if now > weight and _order(version.agent) < _order(author):
+            if now > weight and _order(version.agent) < _order(author) and not late:
                 yield Violation("I5", f"{_when(version)}: {version.agent} raised after {author} had taken over")
             weight = now
 
