@@ -47,4 +47,5 @@ KEPT = (
     "retry/1/blur+silent+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+600@8",
     "delete/1/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@11",
     "fail-at-10/42708/held+60+0@6,edit+lease-stolen@6,fail+timeout-applied+kind@7",
+    "promote/280492/fail+timeout+minute@12,metrics+too-large+60@13",
 )

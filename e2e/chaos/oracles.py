@@ -188,21 +188,25 @@ def _fenced(run: Run) -> Iterator[Violation]:
     """
     held = any(isinstance(fault, Parted) and fault.held for fault in run.plan.faults)
     author = ""
-    weight = ordered = 0.0
+    record: object = None
+    weight = 0.0
     for version in run.history:
         if not version.agent.startswith(OPERATORS) or version.body is None:
             continue
         if version.resource is ROLLOUTS and version.place[1] == NAME:
-            author = version.agent
-            status = decode(version.body.get("status"))
-            ordered = (status.weight or 0) / 100 if status is not None else 0.0
+            author, record = version.agent, version.body.get("status")
         elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
             now = weight_of(version.body) or 0.0
-            late = held and now <= ordered
+            late = held and now <= _ordered(record)
             # The new leader may finish what the record of its predecessor orders; the old one may not.
             if now > weight and _order(version.agent) < _order(author) and not late:
                 yield Violation("I5", f"{_when(version)}: {version.agent} raised after {author} had taken over")
             weight = now
+
+
+def _ordered(record: object) -> float:
+    status = decode(record)
+    return (status.weight or 0) / 100 if status is not None else 0.0
 
 
 def _order(agent: str) -> int:

@@ -1,4 +1,4 @@
-"""One real API server with our CRDs for the whole session."""
+"""One real API server with our CRDs for the whole session, and a Prometheus for who asks."""
 
 import copy
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ import pytest
 from kubernetes import client, config
 
 from e2e.cluster.apiserver import ApiServer, apiserver
+from e2e.cluster.prometheus import Prometheus
+from tests.apiserver.shell.cluster import Exporter, prometheus
 
 CRDS = Path(__file__).parents[2] / "crds"
 VERSION = ("modelrollout.dev", "v1alpha1")
@@ -54,3 +56,18 @@ def resources(server: ApiServer) -> Iterator[Resources]:
     connection = config.new_client_from_config(str(server.kubeconfig))  # type: ignore[no-untyped-call]  # no types there
     with connection:
         yield Resources(connection)
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    """Counters of two arms, for `metrics` to scrape."""
+    made = Exporter()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def metrics(exporter: Exporter) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes `exporter`."""
+    with prometheus(exporter) as running:
+        yield running

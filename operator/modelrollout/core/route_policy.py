@@ -88,16 +88,17 @@ def kept(s: Situation) -> Draft | None:
     own, disputed = _own_raise(s, route), s.status.holds.foreign is not None
     if not own and disputed and not _own_shape(s, route.weight):
         return _asked(s, route, wanted)
+    if wanted > route.weight and s.under_way and isinstance(s.obs.evidence, EvidenceUnreachable):
+        return None
+    if own and not _proven(s):
+        return Draft(s.status, wake_at=s.now + 1)
     if route.weight == ZERO and s.under_way and s.evidence is None and not _own_shape(s, route.weight):
         # Nothing may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
-        if isinstance(s.obs.evidence, EvidenceUnreachable):
-            return None
         text = f"the route is at 0 %: the evidence is asked for before the candidate gets {percent(wanted)} % again"
         return stay(s, s.status.phase, Reason.PROGRESSING, text, wake_at=s.now + 1)
     if own:
-        return restore(
-            _afresh(_doubted(s, route)), wanted, f"finishing the step to {percent(wanted)} %", segments=segments
-        )
+        text = f"finishing the step to {percent(wanted)} %"
+        return restore(_afresh(_doubted(_heard(s), route)), wanted, text, segments=segments)
     if _own_shape(s, route.weight):
         text = f"the candidate can take {percent(wanted)} % again"
         status = noted(s, s.status, RETURN, Reason.PROGRESSING, text, wanted)
@@ -174,6 +175,24 @@ def _own_raise(s: Situation, seen: RouteSeen) -> bool:
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO
     return seen.weight in (before, ZERO) and seen.weight < step.weight
+
+
+def _proven(s: Situation) -> bool:
+    """Whether an unfinished raise may be finished: it was decided a moment ago, or Prometheus has answered since.
+
+    What it was decided on says nothing of a minute in which the route could not be written.
+    """
+    step = s.status.step
+    return s.fresh or (step is not None and s.now - step.started <= MOMENT)
+
+
+def _heard(s: Situation) -> Situation:
+    """`s` without the wait for a Prometheus that has answered."""
+    if s.status.reason != Reason.METRICS_UNREACHABLE:
+        return s
+    holds = replace(s.status.holds, unreachable=None)
+    status = replace(s.status, phase=Phase.PROGRESSING, reason=Reason.PROGRESSING, holds=holds)
+    return replace(s, status=status)
 
 
 def _afresh(s: Situation) -> Situation:

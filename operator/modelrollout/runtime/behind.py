@@ -48,7 +48,7 @@ class Behind:
             ordered = left if furthest else left[::-1]
             count = _fitting(ordered[: self._size[name]])
             yield ordered[:count]
-            left = ordered[count:] if furthest else ordered[: count - 1 : -1]
+            left = left[count:] if furthest else left[: len(left) - count]
 
     def ended(self, name: str, *, asked: int, failures: Iterable[str] = ()) -> None:
         """A group of so many was answered. `failures`: the kinds of those questions that were not."""

@@ -14,9 +14,8 @@ import pytest
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.programs import gateway_api_crds
-from e2e.cluster.prometheus import Prometheus
 from tests.apiserver.gitops.argo import Api
-from tests.apiserver.shell.cluster import NAMESPACE, Exporter, Operator, Stage, gateway, prometheus, wait_until
+from tests.apiserver.shell.cluster import NAMESPACE, Operator, Stage, gateway, wait_until
 
 CRDS = Path(__file__).parents[3] / "crds"
 
@@ -30,19 +29,6 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture
 def api(server: ApiServer) -> Api:
     return Api(server.kubeconfig)
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    made = Exporter()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def metrics(exporter: Exporter) -> Iterator[Prometheus]:
-    with prometheus(exporter) as running:
-        yield running
 
 
 @pytest.fixture

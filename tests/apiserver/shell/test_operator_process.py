@@ -14,7 +14,7 @@ import pytest
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
 from e2e.cluster.prometheus import Prometheus
-from tests.apiserver.shell.cluster import NAMESPACE, Exporter, Operator, Stage, gateway, prometheus, wait_until
+from tests.apiserver.shell.cluster import NAMESPACE, Exporter, Operator, Stage, gateway, wait_until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(240)]
 
@@ -26,19 +26,6 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with apiserver(audit=True, crds=[CRDS, gateway_api_crds()]) as running:
-        yield running
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    made = Exporter()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def metrics(exporter: Exporter) -> Iterator[Prometheus]:
-    with prometheus(exporter) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.prometheus import Prometheus
-from tests.apiserver.shell.cluster import NAMESPACE, Exporter, Operator, Stage, prometheus, wait_until
+from tests.apiserver.shell.cluster import NAMESPACE, Exporter, Operator, Stage, wait_until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(300)]
 
@@ -53,19 +53,6 @@ USERS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     with apiserver(crds=[CRDS]) as running:
-        yield running
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    made = Exporter()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def metrics(exporter: Exporter) -> Iterator[Prometheus]:
-    with prometheus(exporter) as running:
         yield running
 
 

@@ -20,6 +20,7 @@ from modelrollout.core.model import (
 from modelrollout.core.observation import (
     EvidencePending,
     EvidenceSeen,
+    EvidenceUnreachable,
     PreflightPassed,
     SliCheckpoint,
 )
@@ -187,13 +188,63 @@ def test_bug_a_raise_that_was_refused_again_and_again_began_its_step_anew_with_e
     world.carry_out(world.decide(), upto=1)
     begun = world.step_started
     begins = []
-    for later in (0.25, 0.5, 4.0, 6.0):
+    for later in (0.25, 0.5, 4.0, 12.0):
         world.now = begun + later
         decision = world.decide()
         assert isinstance(decision.intent, SetWeight)
         assert decision.status.step is not None
         begins.append(decision.status.step.started - begun)
-    assert begins == [0.0, 0.0, 0.0, 6.0], "requests of long ago were split by the weight before"
+    assert begins == [0.0, 0.0, 0.0, 12.0], "requests of long ago were split by the weight before"
+
+
+def unfinished() -> World:
+    """A raise from 5 to 25 % is recorded, and the route was not written."""
+    world = started(5, 25, 100)
+    world.run(55)
+    world.now += 5
+    world.carry_out(world.decide(), upto=1)
+    assert (world.weight, world.state.weight) == (5, 2500)
+    return world
+
+
+def test_bug_a_raise_whose_write_failed_for_a_minute_was_finished_while_prometheus_was_away() -> None:
+    """What it was decided on is a minute old then, and nobody knows how the candidate does."""
+    world = unfinished()
+    begun, written = world.now, len(world.writes)
+    world.now += 60
+    world.evidence = EvidencePending()
+    world.settle()
+    assert (world.weight, len(world.writes)) == (5, written), "asked first, and nothing is written meanwhile"
+    world.evidence = EvidenceUnreachable("Timeout", begun)
+    world.run(30)
+    assert world.weight == 5
+    assert (world.state.reason, world.state.phase) == (Reason.METRICS_UNREACHABLE, Phase.PROGRESSING)
+    assert "the weight is frozen at 5 %" in world.state.message
+    world.evidence = None
+    world.settle()
+    assert (world.weight, world.state.reason) == (25, Reason.PROGRESSING)
+    assert world.state.holds.unreachable is None
+    assert EventReason.ROUTE_CONFLICT not in reasons(world)
+
+
+def test_an_unfinished_raise_waits_for_prometheus_from_its_first_moment() -> None:
+    world = unfinished()
+    world.evidence = EvidenceUnreachable("Timeout", world.now)
+    world.run(5)
+    assert world.weight == 5
+
+
+def test_a_lowered_weight_is_not_put_back_while_prometheus_is_away() -> None:
+    world = started(5, 25, 100)
+    world.run(90)
+    assert world.weight == 25
+    world.edit_route(7)
+    world.evidence = EvidenceUnreachable("Timeout", world.now)
+    world.run(10)
+    assert (world.weight, world.state.reason) == (7, Reason.METRICS_UNREACHABLE)
+    world.evidence = None
+    world.run(5)
+    assert world.weight == 25
 
 
 def test_bug_a_finished_raise_does_not_move_the_moment_from_which_edits_are_foreign() -> None:
