@@ -143,6 +143,7 @@ def _step(step: core.StepState | None) -> dict[str, Any] | None:
         "startedAt": render_time(step.started),
         "weight": _weight(step.weight),
         "routeGeneration": render_count(step.route),
+        "countedAt": _time(step.counted or None),
     }
 
 

@@ -109,7 +109,14 @@ def _step(raw: Mapping[str, Any]) -> core.StepState | None:
     weight, started = _weight(raw), _time(raw, "startedAt")
     if weight is None or started is None:
         return None
-    return core.StepState(count(raw, "index"), count(raw, "count"), started, weight, count(raw, "routeGeneration"))
+    return core.StepState(
+        index=count(raw, "index"),
+        count=count(raw, "count"),
+        started=started,
+        weight=weight,
+        route=count(raw, "routeGeneration"),
+        counted=_time(raw, "countedAt") or 0.0,
+    )
 
 
 def _holds(raw: Mapping[str, Any]) -> core.Holds:

@@ -114,7 +114,7 @@ def ended(obj: Fields, kind: str) -> bool:
 def newest(obj: Fields) -> float | None:
     """The latest time that the status speaks of: its numbers are at least as old as that."""
     status = obj.part("status")
-    times = [status.part("step").moment("startedAt")]
+    times = [status.part("step").moment("startedAt"), status.part("step").moment("countedAt")]
     times += [each.moment("at") for each in status.items("decisions")[-1:]]
     times += [each.moment("lastTransitionTime") for each in status.items("conditions")]
     times += [each.moment("tick") for each in status.items("budget")]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from modelrollout.core.actions import absorb
 from modelrollout.core.ahead import on_time
 from modelrollout.core.conditions import rendered
+from modelrollout.core.counted import counted
 from modelrollout.core.inconclusive import recalled, unwritten
 from modelrollout.core.intents import Decision, DropFinalizer
 from modelrollout.core.lifecycle import RECHECK, deleting, finalizer, new_revision, preflight, references
@@ -85,7 +86,8 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
     after, epoch = decision.status, max(obs.epoch, before.leader_epoch)
     if (after.observed_generation, after.leader_epoch) != (obs.generation, epoch):
         after = replace(after, observed_generation=obs.generation, leader_epoch=epoch)
-    return replace(decision, status=unwritten(spec, rendered(replace(s, status=after)), now))
+    after = unwritten(spec, rendered(replace(s, status=after)), now)
+    return replace(decision, status=counted(s, before, after))
 
 
 def chosen(spec: RolloutSpec, status: RolloutStatus, obs: Observation, now: float) -> tuple[Situation, Decision]:

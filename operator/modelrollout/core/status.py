@@ -38,7 +38,8 @@ class Condition:
 class StepState:
     """The step a rollout is at. `weight` is what this step orders from the router.
 
-    `route`: the route's generation as it was last decided to set this weight; 0 when unknown.
+    `route`: the route's generation as it was last decided to set this weight; 0 when unknown. `counted`: when the
+    numbers of this step were last written; 0 when they never were.
     """
 
     index: int
@@ -46,6 +47,7 @@ class StepState:
     started: float
     weight: Weight
     route: int = 0
+    counted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def full(text: str = "x" * 2000, word: str = "MetricsUnreachable") -> core.Rollo
         plan="a" * 16,
         legacy_hash="b" * 16,
         backends=("s" * 63, "t" * 63),
-        step=core.StepState(3, 20, hour, Weight(1234), 2**53 - 1),
+        step=core.StepState(3, 20, hour, Weight(1234), 2**53 - 1, hour),
         weight=Weight(1234),
         holds=core.Holds(*[hour] * len(dataclasses.fields(core.Holds))),
         summary=core.Summary("20/20", "99.99%", "NO_DATA", "1234.5x", "99.99%"),

@@ -45,6 +45,10 @@ class StepState(ApiModel):
         default=None,
         description="The route's generation as this was last ordered: while it has it, nobody has changed it.",
     )
+    counted_at: Timestamp | None = Field(
+        default=None,
+        description="When the numbers of this step were last written: with every change, and when it is twice as old.",
+    )
 
 
 class Summary(ApiModel):
