@@ -13,6 +13,7 @@ from dataclasses import replace
 from modelrollout.core.model import ArmLabels, RolloutSpec, Sli
 from modelrollout.core.samples import Series
 from modelrollout.ports import ArmsByLabel, ArmsByPod, SourceSpec
+from modelrollout.runtime.scraped_twice import counted_once
 from modelrollout.stats.increments import UP
 
 NAMESPACE = "namespace"
@@ -36,13 +37,18 @@ class Split:
     """An answer, looked up by arm."""
 
     @classmethod
+    def once(cls, series: Sequence[Series]) -> Split:
+        """What counts, without what a second scrape job delivers as well."""
+        return cls(counted_once(series))
+
+    @classmethod
     def in_two(cls, series: Iterable[Series]) -> tuple[Split, Split]:
         """What counts, and the targets' `up`."""
         counters: list[Series] = []
         health: list[Series] = []
         for one in series:
             (health if one.labels.get("__name__") == UP else counters).append(one)
-        return cls(counters), cls(health)
+        return cls(counted_once(counters)), cls(health)
 
     def __init__(self, series: Sequence[Series]) -> None:
         self._series = series

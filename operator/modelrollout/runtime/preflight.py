@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor
 from statistics import median
 
 from modelrollout.catalog import alternatives, resolve
-from modelrollout.core.model import Key, Phase, RolloutSpec
+from modelrollout.core.model import Key, Phase, RolloutSpec, Sli
 from modelrollout.core.observation import (
     Preflight,
     PreflightFailed,
@@ -33,6 +33,7 @@ from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of, told_apart
 from modelrollout.runtime.budget import History, counted, history
+from modelrollout.runtime.scraped_twice import scrapers
 from modelrollout.stats.forecast import forecast
 from modelrollout.stats.history import learned, window
 from modelrollout.stats.ticks import read_offset
@@ -156,6 +157,7 @@ class Preflights:
             if isinstance(result, NoAnswer):
                 return _silent(source, result.kind)
             legacy, candidate = Split(result.series).arms(spec, sli, source)
+            notes.extend(_twice(sli, (*legacy, *candidate)))
             resolved = resolve(sli, (*legacy, *candidate))
             if isinstance(resolved, PreflightFailed):
                 return Found(resolved)
@@ -249,7 +251,14 @@ class Preflights:
 def _legacy(result: QueryResult, spec: RolloutSpec, source: SourceSpec, plan: SliPlan) -> Sequence[Series]:
     assert isinstance(result, Answer)
     sli = next(s for s in spec.slis if s.name == plan.sli)
-    return Split(result.series).arms(spec, sli, source)[0]
+    return Split.once(result.series).arms(spec, sli, source)[0]
+
+
+def _twice(sli: Sli, series: Sequence[Series]) -> Iterator[str]:
+    names = scrapers(series)
+    if names:
+        told = " and ".join(repr(name) for name in names)
+        yield f"slis[{sli.name}]: jobs {told} scrape the same pods: only {names[0]!r} is counted; remove the others"
 
 
 def _silent(source: SourceSpec, kind: str, what: str = "") -> Found:

@@ -140,7 +140,7 @@ def _shares(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tupl
         if not plan.total:
             continue
         query = SeriesQuery(plan.metrics, span[1] - span[0] + 1.0, plan.boundaries)
-        legacy, candidate = Split(metrics.increases(query, span[1])).arms(spec, sli, source)
+        legacy, candidate = Split.once(metrics.increases(query, span[1])).arms(spec, sli, source)
         found.append(Shares(sli.name, counted(plan, legacy), counted(plan, candidate)))
     return tuple(found)
 

@@ -49,7 +49,7 @@ def _rows(
     end = recording.header.end
     stretches = (one.between(recording.header.start - slack, end) for one in recording.series)
     series: list[Series] = [one for one in stretches if one is not None]
-    sides = Split(series).arms(spec, sli, source)
+    sides = Split.once(series).arms(spec, sli, source)
     known = KnownTargets(one for side in sides for one in side)
     readers = [ArmReader(plan, scrape=slack / STALE_SCRAPES, slack=slack) for _ in ARMS]
     samples = [reader.prepare(side) for reader, side in zip(readers, sides, strict=True)]

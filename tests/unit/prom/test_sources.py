@@ -349,3 +349,23 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
+
+
+async def test_hazard_h05_headers_and_token_are_sent_once_however_many_queries_there_were() -> None:
+    """Somebody's provider appended its token to headers that it kept: every query was longer than the last."""
+
+    async def secret(name: str, key: str) -> str | None:
+        return "t0ken"
+
+    sources = registry(read_secret=secret)
+    with Misbehaving(succeeding()) as server:
+        await sources.update(source_object("p", server.url, headers={"X-Scope-OrgID": "ml"}, **TOKEN))
+        reader = PrometheusMetrics(sources)
+        for _ in range(300):
+            assert await reader.read("p", [QUERY], at=1000.0) == [Answer(())]
+        sources.close()
+    heads = {request.partition(b"\r\n\r\n")[0] for request in server.requests}
+    assert (len(server.requests), len(heads)) == (300, 1)
+    lines = [line.lower() for line in heads.pop().split(b"\r\n")]
+    assert lines.count(b"authorization: bearer t0ken") == 1
+    assert lines.count(b"x-scope-orgid: ml") == 1
