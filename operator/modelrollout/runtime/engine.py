@@ -132,8 +132,7 @@ class Engine:
 
     def _look_at_all(self) -> None:
         for key in self._p.store:
-            obj = self._p.store.peek(key)
-            phase = obj.status.phase if obj is not None and obj.status is not None else None
+            obj, phase = self._p.store.glance(key), self._p.store.phase(key)
             if phase is Phase.ROLLING_BACK or (obj is not None and obj.deleting):
                 self.enqueue(key, Priority.URGENT)
             else:
@@ -242,7 +241,7 @@ class Engine:
                 queue.add_after(key, backoff.failed(key, urgent=urgent), work.priority)
                 return "deposed"
             case Gone():
-                if self._p.store.peek(key) is None:
+                if self._p.store.glance(key) is None:
                     self.forget(key)
                     return "gone"
                 # Something it refers to went away under our hands.

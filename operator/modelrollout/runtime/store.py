@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from modelrollout.core.model import NO_EPOCH, Epoch, Key, RolloutSpec
+from modelrollout.core.model import NO_EPOCH, Epoch, Key, Phase, RolloutSpec
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject, Rollouts
 from modelrollout.runtime.claims import Claims
+from modelrollout.runtime.resting import Kept, Resting, head, packed, unpacked
 
 MAX_EPOCH = 2**30
 """Far beyond what changes of leader count up to, and half of what a Lease can hold."""
@@ -51,7 +52,7 @@ class Store:
 
     def __init__(self, rollouts: Rollouts) -> None:
         self._rollouts = rollouts
-        self._objects: dict[Key, RolloutObject] = {}
+        self._objects: dict[Key, Kept] = {}
         self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
         self._doubts: dict[Key, int] = {}
         self._raised = 0
@@ -64,15 +65,16 @@ class Store:
         One that comes back after it was forgotten is in doubt: a list that lags brings back what was deleted a moment
         ago. It may also be true, of a rollout that another shard gave back or of a restored etcd: so it is asked for.
         """
-        known = self._objects.get(obj.key)
-        if known is not None and (known == obj or older(obj, known)):
+        kept = self._objects.get(obj.key)
+        known = None if kept is None else head(kept)
+        if kept is not None and known is not None and (older(obj, known) or unpacked(kept) == obj):
             return False
         if known is not None and known.uid != obj.uid:
             self._bury(known.uid)
         if obj.uid in self._graves:
             del self._graves[obj.uid]
             self.doubt(obj.key)
-        self._objects[obj.key] = obj
+        self._objects[obj.key] = packed(obj)
         if obj.spec is not None:
             self._specs[obj.key] = (obj.uid, obj.spec)
             self.claims.take(obj.spec, obj.created)
@@ -85,7 +87,7 @@ class Store:
         self._doubts.pop(key, None)
         self.claims.drop(key)
         if known is not None:
-            self._bury(known.uid)
+            self._bury(head(known).uid)
 
     def _bury(self, uid: str) -> None:
         self._graves[uid] = None
@@ -110,7 +112,7 @@ class Store:
         """The newest known state, or the stored one when in doubt or unknown. Raises Gone and what `get` raises."""
         known = self._objects.get(key)
         if known is not None and key not in self._doubts:
-            return known
+            return unpacked(known)
         try:
             obj = await self._rollouts.get(key)
         except Gone:
@@ -125,7 +127,20 @@ class Store:
 
     def peek(self, key: Key) -> RolloutObject | None:
         """The newest known state, without asking anybody."""
-        return self._objects.get(key)
+        known = self._objects.get(key)
+        return None if known is None else unpacked(known)
+
+    def glance(self, key: Key) -> RolloutObject | None:
+        """The same, but without the status of one at rest."""
+        known = self._objects.get(key)
+        return None if known is None else head(known)
+
+    def phase(self, key: Key) -> Phase | None:
+        """Its phase, as the newest known state has it."""
+        known = self._objects.get(key)
+        if isinstance(known, Resting):
+            return known.phase
+        return None if known is None or known.status is None else known.status.phase
 
     def valid_spec(self, obj: RolloutObject) -> RolloutSpec | None:
         """The object's spec, or the last one that this process saw valid while the present one is not."""
@@ -148,10 +163,10 @@ class Store:
             known = self._objects.get(obj.key)
             if known is None:
                 missing.append(obj.key)
-            elif known.uid != obj.uid or older(known, obj):
+            elif head(known).uid != obj.uid or older(head(known), obj):
                 stale.append(obj.key)
             self.put(obj)
-            agreed = self._objects[obj.key].resource_version == obj.resource_version
+            agreed = head(self._objects[obj.key]).resource_version == obj.resource_version
             if agreed and self._doubts.get(obj.key, doubts + 1) <= doubts:
                 del self._doubts[obj.key]
         ghosts = [key for key in self._objects if key not in seen and key in known_before]
@@ -162,7 +177,7 @@ class Store:
     @property
     def epoch(self) -> Epoch:
         """The highest epoch that a status carries; nonsense that no Lease can count up to is left out."""
-        found = (obj.status.leader_epoch for obj in self._objects.values() if obj.status is not None)
+        found = map(_epoch, self._objects.values())
         return max((epoch for epoch in found if epoch <= MAX_EPOCH), default=NO_EPOCH)
 
     def __iter__(self) -> Iterator[Key]:
@@ -170,3 +185,9 @@ class Store:
 
     def __len__(self) -> int:
         return len(self._objects)
+
+
+def _epoch(kept: Kept) -> Epoch:
+    if isinstance(kept, Resting):
+        return kept.epoch
+    return NO_EPOCH if kept.status is None else kept.status.leader_epoch

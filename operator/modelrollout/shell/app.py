@@ -274,7 +274,7 @@ class App:
 
     def _source_changed(self, name: str) -> None:
         for key in self._store:
-            obj = self._store.peek(key)
+            obj = self._store.glance(key)
             if obj is not None and obj.spec is not None and obj.spec.analysis.metric_source == name:
                 self._engine.enqueue(key)
 

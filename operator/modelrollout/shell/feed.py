@@ -78,7 +78,7 @@ class Feed:
         keys = self._cache.remove(kind, namespace, name, str(metadata.get("resourceVersion", "")))
         if kind == ROLLOUTS.kind:
             key = Key(namespace, name)
-            known = self._store.peek(key)
+            known = self._store.glance(key)
             if known is None or known.uid == metadata.get("uid"):
                 self._engine.forget(key)
             return

@@ -116,7 +116,7 @@ class Sync:
             return drift, tuple(concerned)
 
     def _used(self) -> tuple[Resource, ...]:
-        known = (self._store.peek(key) for key in self._store)
+        known = (self._store.glance(key) for key in self._store)
         kinds = {kind for obj in known if obj is not None and obj.spec is not None for kind in router_kinds(obj.spec)}
         return tuple(resource for resource in ON_DEMAND if resource in kinds)
 

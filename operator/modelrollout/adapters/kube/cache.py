@@ -32,7 +32,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object: its resourceVersion and its projection."""
+    """One object: its resourceVersion and its projection, as its kind keeps it."""
 
     version: str
     view: object
@@ -82,9 +82,9 @@ class ObjectCache:
         if floor is not None and not older(version, floor):
             del self._floors[name, place]
         if old is not None and old.version == version:
-            return cast(T, old.view)
+            return _given(kind, old)
         view = kind.project(body)
-        self._entries[name][place] = Entry(version, view)
+        self._entries[name][place] = Entry(version, view if kind.keep is None else kind.keep(view))
         self._dependents.store(name, place, view)
         return view
 
@@ -172,11 +172,11 @@ class ObjectCache:
         if (kind.resource.kind, place) in self._floors or (kind.resource.kind, place) in self._doubted:
             raise StaleRead("the cache is older than our own last write", subject=kind.resource.subject(*place))
         entry = self._entries[kind.resource.kind].get(place)
-        return None if entry is None else cast(T, entry.view)
+        return None if entry is None else _given(kind, entry)
 
     def every(self, kind: Kind[T]) -> tuple[T, ...]:
         """All projections of a kind."""
-        return tuple(cast(T, entry.view) for entry in self._entries[kind.resource.kind].values())
+        return tuple(_given(kind, entry) for entry in self._entries[kind.resource.kind].values())
 
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
@@ -222,6 +222,10 @@ class Refill:
         """The LIST is complete; returns what `replace_all` returns."""
         ghosts, keys = self._cache.prune(self._kind, self._namespace, self._listed, resource_version)
         return self._drift + ghosts, tuple(dict.fromkeys((*self._affected, *keys)))
+
+
+def _given(kind: Kind[T], entry: Entry) -> T:
+    return cast(T, entry.view) if kind.give is None else kind.give(entry.view)
 
 
 def _place(body: Body) -> Place:

@@ -28,10 +28,14 @@ SERVICE_NAME = "kubernetes.io/service-name"
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A resource and how its bodies are projected."""
+    """A resource, how its bodies are projected, and how projections are kept."""
 
     resource: Resource
     project: Callable[[Body], T]
+    keep: Callable[[T], object] | None = None
+    """Makes it smaller; absent: kept as it is."""
+    give: Callable[[Any], T] | None = None
+    """Undoes `keep`."""
 
 
 @dataclass(frozen=True, slots=True)

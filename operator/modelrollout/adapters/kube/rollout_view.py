@@ -14,6 +14,7 @@ from modelrollout.api.status_codec import decode
 from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.core.observation import ActionRequest, SpecProblem
 from modelrollout.ports import RolloutObject
+from modelrollout.runtime.resting import packed, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,6 @@ def _created(metadata: Mapping[str, object]) -> float:
     return epoch(str(metadata.get("creationTimestamp", ""))) or 0.0
 
 
-ROLLOUT: Kind[RolloutObject] = Kind(ROLLOUTS, rollout_object)
+ROLLOUT: Kind[RolloutObject] = Kind(ROLLOUTS, rollout_object, keep=packed, give=unpacked)
 ACTION: Kind[ActionView] = Kind(ACTIONS, action_view)
 SOURCE: Kind[SourceView] = Kind(SOURCES, source_view)
