@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from e2e.dashboards.grafana import EACH, ROUND, RUN, Dashboard, Panel
+from dataclasses import replace
+
+from e2e.dashboards.grafana import ROUND, RUN, Dashboard, Panel
+from e2e.dashboards.shared import BUDGET, WEIGHT
 
 
 def phases(*names: str) -> str:
@@ -74,20 +77,11 @@ EXECUTIVE = Dashboard(
             ),
             kind="barchart",
         ),
-        Panel(
-            "Cost of rollouts, part of what each may cost",
-            "Error budget that a rollout has spent, of the share that it may spend. At 100 % it is rolled back.",
-            ((f"max by ({ROUND}, sli) (modelrollout_budget_spent_ratio{{{RUN}}})", f"{EACH} {{{{sli}}}}"),),
-            unit="percentunit",
-            limit=1,
+        replace(
+            BUDGET,
+            title="Cost of rollouts, part of what each may cost",
+            about="Error budget that a rollout has spent, of the share that it may spend. At 100 % it is rolled back.",
         ),
-        Panel(
-            "How far each rollout is",
-            "The candidate's share of the traffic.",
-            ((f"max by ({ROUND}) (modelrollout_rollout_weight_ratio{{{RUN}}})", EACH),),
-            unit="percentunit",
-            high=1,
-            steps=True,
-        ),
+        replace(WEIGHT, title="How far each rollout is", about="The candidate's share of the traffic."),
     ),
 )

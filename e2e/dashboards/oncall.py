@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from e2e.dashboards.grafana import EACH, ROUND, RUN, Dashboard, Panel, slowest
+from e2e.dashboards.shared import BUDGET, WEIGHT
 
 ONCALL = Dashboard(
     "oncall",
@@ -31,14 +32,7 @@ ONCALL = Dashboard(
             width=5,
             limit=1,
         ),
-        Panel(
-            "Candidate's share of the traffic",
-            "Each step up is a decision with evidence; a fall to 0 is a revert.",
-            ((f"max by ({ROUND}) (modelrollout_rollout_weight_ratio{{{RUN}}})", EACH),),
-            unit="percentunit",
-            high=1,
-            steps=True,
-        ),
+        WEIGHT,
         Panel(
             "Bad share of both versions",
             "Bad events of the present step in parts of all; both high means a shared cause, and nobody is blamed.",
@@ -57,13 +51,7 @@ ONCALL = Dashboard(
             ((f"max by ({ROUND}, sli) (modelrollout_sli_burn_rate{{{RUN}}})", f"{EACH} {{{{sli}}}}"),),
             limit=6,
         ),
-        Panel(
-            "Budget that is spent",
-            "Part of what this rollout may cost. At 100 % it is rolled back.",
-            ((f"max by ({ROUND}, sli) (modelrollout_budget_spent_ratio{{{RUN}}})", f"{EACH} {{{{sli}}}}"),),
-            unit="percentunit",
-            limit=1,
-        ),
+        BUDGET,
         Panel(
             "Evidence, 1 decides",
             "Log of the odds against chance, in parts of what FAIL or PASS takes.",
