@@ -143,14 +143,9 @@ def _table(lines: Sequence[Line]) -> RenderableType:
         verdict = Text(each.verdict, VERDICTS.get(each.verdict, ""))
         cells = (each.candidate, each.legacy, each.compared, each.bound, each.samples, each.burn)
         grid.add_row(Text(each.name), verdict, *(Text(cell) for cell in cells))
-    told = [Text(_named(each)) for each in lines if each.message]
+    told = [Text(each.message) for each in lines if each.message]
     tests = [Text(f"{each.name}: odds {each.odds}", "dim") for each in lines if each.odds != "-"]
     return Group(grid, *tests, *told)
-
-
-def _named(each: Line) -> str:
-    """The verdict in words; those of before the first count do not name their SLI."""
-    return each.message if each.message.startswith(each.name) else f"{each.name}: {each.message}"
 
 
 def _blocks(lines: Sequence[Line]) -> RenderableType:

@@ -215,7 +215,8 @@ def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:
 
     def blank(x: Sli) -> SliStatus:
         none = None if x.allowed is None else ArmCounts(0, 0)
-        return SliStatus(x.name, x.critical, Verdict.WAIT, none, none, None, 0, None, "waiting for the first count")
+        told = f"{x.name}: waiting for the first count"
+        return SliStatus(x.name, x.critical, Verdict.WAIT, none, none, None, 0, None, told)
 
     return tuple(blank(x) for x in spec.slis)
 

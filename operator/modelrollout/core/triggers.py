@@ -15,7 +15,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import Reason
 from modelrollout.core.rollback import roll_back
 from modelrollout.core.situation import Draft, Situation
-from modelrollout.core.wording import arms, assessment, duration, ledger, tier
+from modelrollout.core.wording import arms, assessment, comparison, duration, ledger, tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _from_evidence(s: Situation) -> Trigger | None:
                 return Trigger(Reason.BUDGET_SHARE_SPENT, ledger(state))
     for sli in s.critical:
         if sli.verdict is Verdict.FAIL:
-            return Trigger(Reason.SLI_FAILED, assessment(sli))
+            return Trigger(Reason.SLI_FAILED, comparison(sli))
     return None
 
 

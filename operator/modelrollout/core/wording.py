@@ -163,6 +163,11 @@ def assessment(sli: SliAssessment) -> str:
     return f"{sli.name}: {told}" + (f"; {aside}" if aside else "")
 
 
+def comparison(sli: SliAssessment) -> str:
+    """The comparison behind a FAIL, whatever else is true of the SLI: burn tiers may be on the way, too."""
+    return f"{sli.name}: {arms(sli)}{_told(sli)}"
+
+
 def split(found: Split) -> str:
     """That the arms do not get the requests that the weights promise, and where to look."""
     how = "not quite split" if found.slight else "not split"

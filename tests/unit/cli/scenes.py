@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,15 @@ SCENES = {
     "1-errors": Scene("errors-at-25", lambda s: s.phase is Phase.ROLLED_BACK),
     "2-slower": Scene("slower", lambda s: s.phase is Phase.ROLLED_BACK, later=120),
     "3-late-labels": Scene("late-labels", lambda s: s.phase is Phase.PAUSED, "labelled", later=30),
-    "4-cold-start": Scene("cold-start", at_step(1)),
-    "5-tier": Scene("healthy", at_step(2), change=tier),
+    "4-cold-start": Scene("cold-start", at_step(1), later=45),
+    "5-tier": Scene("healthy", at_step(2), later=75, change=tier),
     "6-prometheus-down": Scene("prometheus-down", lambda s: s.reason == Reason.METRICS_UNREACHABLE, later=100),
     "7-shared": Scene("shared-incident", lambda s: s.reason == Reason.SHARED_DEGRADATION, later=45),
-    "8-low-traffic": Scene("low-traffic", lambda s: s.holds.inconclusive is not None, later=60),
+    "8-low-traffic": Scene("three-a-second", lambda s: s.holds.inconclusive is not None, "small", later=180),
+    "no-requests": Scene("low-traffic", lambda s: s.holds.inconclusive is not None, later=60),
     "promoted": Scene("healthy", lambda s: s.phase is Phase.PROMOTED),
 }
-"""The eight scenarios of the requirements, and an end that is good."""
+"""The eight scenarios of the requirements, a service that nobody asks, and an end that is good."""
 
 
 @cache
@@ -88,7 +90,8 @@ def play(asked: Scene) -> tuple[dict[str, Any], float]:
     course = simulate(spec, scenario, source=SOURCE, film=True)
     lines = io.BytesIO("".join(json.dumps(line, default=str) + "\n" for line in course.journal).encode())
     looks = [line for line in entries(lines) if isinstance(line, Entry)]
-    written = [(look.now, look.status) for look in looks] + [(START + course.ended, course.status)]
+    # A look is recorded with the status that it found: the one before has written it.
+    written = [(look.now, after.status) for look, after in pairwise(looks)] + [(START + course.ended, course.status)]
     at, status = next((at, status) for at, status in written if status is not None and asked.picks(status))
     return {**obj, "status": dict(kept(encode(status)))}, at + asked.later
 

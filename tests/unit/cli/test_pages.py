@@ -17,10 +17,10 @@ from modelrollout.api.scalars import parse_duration
 from modelrollout.api.status_codec import decode, encode
 from modelrollout.cli import history_report, rollout_report
 from modelrollout.cli.explain import explained, text
-from modelrollout.cli.explanation import WAITS
 from modelrollout.cli.fields import Fields, seconds
 from modelrollout.cli.list_report import table
 from modelrollout.cli.screen import as_text, colours
+from modelrollout.cli.waits import WAITS
 from modelrollout.core.model import RolloutSpec
 from modelrollout.core.reasons import Reason
 from tests.layout.documents import DOCS, blocks

@@ -130,7 +130,8 @@ def test_get_history_and_explain_print_their_pages(kubectl: FakeKubectl) -> None
     assert run("history", "fraud")[1].startswith("REVISIONS\n")
     assert run("explain", "fraud")[1].startswith("WHERE IT STANDS\n  - Taken back: fraud-v7 has all traffic.")
     assert json.loads(run("explain", "fraud", "-o", "json")[1])["what you can do"] == [
-        "try the same revision again: kubectl modelrollout retry fraud -n serving"
+        "try the same revision again: kubectl modelrollout retry fraud -n serving",
+        "keep what has happened, as a file with charts: kubectl modelrollout report fraud -n serving --html fraud.html",
     ]
     assert run("explain", "fraud", "-o", "name")[0] == 2
 

@@ -150,7 +150,7 @@ def test_a_ratio_beyond_the_scale_has_an_arrow_and_one_within_has_none() -> None
 
 
 def test_nothing_counted_is_no_chart_and_no_zero() -> None:
-    seen = told("8-low-traffic")
+    seen = told("no-requests")
     assert (shares(seen.slis), ratios(seen.slis)) == ("", "")
     assert all(sli.candidate is None for sli in seen.slis)
 

@@ -17,7 +17,7 @@ from modelrollout.sim.reading import read_scenario
 from modelrollout.sim.scenario import ArmName
 
 SCENARIOS = Path(__file__).parents[3] / "examples" / "scenarios"
-ROLLOUTS = {"late-labels": "labelled"}
+ROLLOUTS = {"late-labels": "labelled", "three-a-second": "small"}
 
 
 @cache
@@ -38,6 +38,7 @@ def played(name: str) -> Course:
         ("shared-incident", Outcome.PROMOTED),
         ("prometheus-down", Outcome.PROMOTED),
         ("low-traffic", Outcome.UNFINISHED),
+        ("three-a-second", Outcome.PROMOTED),
         ("late-labels", Outcome.REVERTED),
         ("crash-loop", Outcome.REVERTED),
         ("cold-start", Outcome.PROMOTED),
@@ -50,7 +51,7 @@ def test_outcome(name: str, outcome: Outcome) -> None:
 def test_there_is_a_test_for_each() -> None:
     found = {path.stem for path in SCENARIOS.glob("*.yaml")}
     marks = [mark for mark in getattr(test_outcome, "pytestmark", ()) if mark.name == "parametrize"]
-    assert {name for name, _ in marks[0].args[1]} == found - {"fraud", "labelled"}
+    assert {name for name, _ in marks[0].args[1]} == found - {"fraud", *ROLLOUTS.values()}
 
 
 def highest(course: Course) -> int:
@@ -85,6 +86,13 @@ def test_low_traffic_stays_at_the_first_step() -> None:
     course = played("low-traffic")
     assert highest(course) == 5
     assert course.status.phase is Phase.PROGRESSING
+
+
+def test_three_requests_a_second_are_waited_for_and_nothing_is_guessed() -> None:
+    course = played("three-a-second")
+    begins = [at for at, weight in course.weights if weight]
+    assert [weight for _, weight in course.weights if weight] == [1_000, 5_000, 10_000]
+    assert begins[1] - begins[0] > 5 * 60, "the shortest time of a step is two minutes, its evidence takes longer"
 
 
 def test_late_labels_are_waited_for() -> None:
