@@ -24,7 +24,7 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bo
 white-space:nowrap}th[scope=row]{width:1%;padding-right:2rem}td.long{white-space:normal;min-width:11rem;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}.FAIL,.RolledBack{color:var(--bad);font-weight:600}.PASS,.Promoted{color:var(--good);font-weight:600}
 .revert{border-left:4px solid var(--bad);background:var(--tint);padding:.6rem 1rem}
-figure{margin:.5rem 0}figcaption{color:var(--soft);font-size:.85rem}svg{width:100%;height:auto}
+figure{margin:.5rem 0}figcaption{color:var(--soft);font-size:.85rem}svg{width:100%;min-width:46rem;height:auto}
 svg text{font-size:12px;fill:var(--ink)}svg .soft{fill:var(--soft);font-size:11px}svg .strong{font-weight:600}
 svg .grid{stroke:var(--rule);fill:none}svg .mark{stroke:var(--soft);stroke-dasharray:4 3;fill:none}
 svg .line{fill:none;stroke-width:2}svg .candidate{stroke:var(--candidate)}svg .legacy{stroke:var(--legacy)}
@@ -142,7 +142,9 @@ def _cell(text: str, *, head: bool) -> str:
 
 
 def _figure(drawn: str, caption: str) -> str:
-    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>" if drawn else ""
+    # On a telephone a chart is scrolled, like a table: shrunk to its width, its letters could not be read.
+    shown = f'<div class="scroll">{drawn}</div>' if drawn else ""
+    return f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>" if drawn else ""
 
 
 def _percent(weight: float | None) -> str:
