@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
@@ -21,62 +19,17 @@ from e2e.demo import scene
 from e2e.demo.play import RATE, next_steps
 from e2e.demo.story import ACTS, STEPS
 from e2e.installed import Release, prepare
+from e2e.scenarios.reader import Reader
 from e2e.stage import ROOT, Stage
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs("embedded")]
 
 PAGE = ROOT / "docs" / "tutorial" / "first-rollout.md"
 LISTED: list[str] = tomllib.loads((ROOT / "docs" / "commands.toml").read_text())["demo"]
-FUNCTION = re.compile(r"^k\(\) \{ .* \}$", re.MULTILINE)
-DEMO = "--name demo"
+DEMO = "demo"
+"""The name of the cluster on the page."""
 WEIGHTS = [(number, step["weight"]) for number, step in enumerate(STEPS, 1)]
 (SLOW,) = (act for act in ACTS if act.variant == "slow")
-LIMIT = 180.0
-"""Seconds within which a command must end."""
-
-
-class Reader:
-    """Types the commands of the page with its own shell function `k`, in the checkout."""
-
-    def __init__(self, cluster: str) -> None:
-        (function,) = FUNCTION.findall(PAGE.read_text())
-        assert DEMO in function
-        self._function = function.replace(DEMO, f"--name {cluster}")
-
-    def types(self, command: str) -> str:
-        """What the command prints; it must end with code 0 and without a word on stderr."""
-        argv = self._argv(command)
-        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def watches(self, command: str, *lines: str) -> list[str]:
-        """What a command that never ends prints until these patterns were seen in this order; then comes Ctrl-C."""
-        wanted, seen = list(lines), []
-        with subprocess.Popen(
-            self._argv(command),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as started:
-            assert started.stdout is not None
-            assert started.stderr is not None
-            try:
-                while wanted:
-                    seen.append(started.stdout.readline())
-                    assert seen[-1], f"{command} ended without {wanted[0]}: {seen}"
-                    if re.search(wanted[0], seen[-1]):
-                        wanted.pop(0)
-            finally:
-                os.killpg(started.pid, signal.SIGINT)
-            complaint = started.stderr.read()
-        assert complaint == "", "Ctrl-C is no error"
-        return seen
-
-    def _argv(self, command: str) -> list[str]:
-        return ["bash", "-c", f"{self._function}\n{command}"]
 
 
 @pytest.fixture
@@ -103,7 +56,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_tutorial(stage: Stage) -> None:
-    reader = Reader(stage.cluster.name)
+    reader = Reader(PAGE, stage.cluster.name, named=DEMO)
     wide, incident, routes, events, retry, watch, repair, wait = LISTED
     burn = (
         r"latency: burns over \d+x its budget in \S+ and \S+ \(\d+ of \d+ bad, .*; the candidate's doing\); candidate"

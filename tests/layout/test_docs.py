@@ -17,7 +17,7 @@ from modelrollout.core.observation import SpecProblem
 from tests.layout.documents import DOCS, ROOT, anchors, blocks, commands, links, name_of, pages, prose, resources
 
 SMALLEST = ROOT / "examples" / "smallest.yaml"
-LISTED = ("kubectl ", "k ", "helm ", "python -m ", ".venv/bin/")
+LISTED = ("kubectl ", "k ", "m ", "helm ", "python -m ", ".venv/bin/")
 WEASEL = re.compile(r"\b(simply|easily|just works|seamless\w*)\b", re.IGNORECASE)
 
 
@@ -112,7 +112,7 @@ def test_make_targets_exist() -> None:
 
 def test_commands_are_listed() -> None:
     listed = tomllib.loads((DOCS / "commands.toml").read_text())
-    assert set(listed) == {"demo", "read", "write", "operator", "helm", "offline"}
+    assert set(listed) == {"demo", "tutorials", "read", "write", "operator", "helm", "offline"}
     everything = [command for group in listed.values() for command in group]
     assert len(everything) == len(set(everything)), "a command is listed twice"
     used = {text for _, text in commands() if text.startswith(LISTED)}

@@ -20,10 +20,14 @@ def missing(spec: RolloutSpec, status: RolloutStatus, step: Step, now: float) ->
     left = status.step.started + step.min_duration - now
     if left > 0:
         yield f"The shortest time of this step ({duration(step.min_duration)}) is over in {duration(left)}."
-    written = numbers_of(status)
+    written, late = numbers_of(status), {sli.name for sli in spec.slis if sli.labels is not None}
     for each in status.slis:
         if each.critical and each.verdict is not Verdict.PASS:
             began = status.step.started if written is not None else None
+            if each.name in late and each.verdict is Verdict.WAIT and each.message:
+                # Requests are there; what lacks is labels, and the message says of whose predictions.
+                yield each.message if each.message.endswith(".") else f"{each.message}."
+                continue
             yield f"{each.name}: {_lacking(each)}{_ahead(each, began, written, now)}"
     if all(each.verdict is Verdict.PASS for each in status.slis if each.critical) and left <= 0:
         yield "Nothing more that the status tells of: the next look may go on."

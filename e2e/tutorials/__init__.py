@@ -1,0 +1,1 @@
+"""What the tutorials are played on: `python -m e2e.tutorials labels` or `llm`."""
