@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 
 class LightCommand(TyperCommand):
-    """A command whose plain options cost nothing; numbers, paths and lists are read as typer reads them."""
+    """A command whose options of text cost nothing; numbers, paths and arguments of lists are read as typer does."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Arguments and options."""
@@ -26,8 +26,10 @@ def lightened(params: list[Any]) -> list[Any]:
 
 
 def _read(param: Any, usual: Any, ctx: Any, value: Any) -> Any:
-    """The value of an option: None and text as they are, a choice as its member, the rest as `usual` reads it."""
+    """The value of an option: None and texts as they are, a choice as its member, the rest as `usual` reads it."""
     kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    if param.multiple and kind == list[str] and value and param.callback is None:
+        return list(value)
     if param.multiple or param.nargs != 1 or (value is None and param.required):
         return usual(ctx, value)
     if isinstance(kind, type) and issubclass(kind, StrEnum) and value in tuple(kind):

@@ -32,6 +32,9 @@ class Commands(LazyGroup):
         "lint": Entry("modelrollout.cli.lint:lint", BEFORE, "Check manifests as the operator does, offline."),
         "plan": Entry("modelrollout.cli.plan:plan", BEFORE, "Say how long it will take and what it can prove."),
         "simulate": Entry("modelrollout.cli.simulate:simulate", BEFORE, "Play it in a virtual cluster."),
+        "assign": Entry(
+            "modelrollout.cli.assign:assign", BEFORE, "Say which users see the candidate, and from when on."
+        ),
         "profiles": Entry("modelrollout.cli.profiles:app", BEFORE, "List the profiles of SLIs, and which of them fit."),
         "report": Entry("modelrollout.cli.report:report", AFTER, "Make a file of its course, evidence and incident."),
         "record": Entry("modelrollout.cli.record:record", AFTER, "Record the samples of its SLIs from Prometheus."),

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from modelrollout.core.model import FULL, Weight
+from modelrollout.core.model import Weight
 
 PLACES = 2**64
+BUCKETS = 10_000
+"""As many as there are weights: a bucket is as fine as the finest step."""
 LONGEST_KEY = blake2b.MAX_KEY_SIZE
 
 
@@ -30,6 +32,14 @@ def place(unit: str, key: str) -> int:
     return int.from_bytes(blake2b(unit.encode(), key=secret, digest_size=8).digest(), "big")
 
 
+def bucket(unit: str, key: str) -> int:
+    """The same, coarser: 0 to 9999. A user is the candidate's at every weight above their bucket. Errors as `place`.
+
+    What callers send to a gateway that can't hash, as four digits.
+    """
+    return place(unit, key) * BUCKETS // PLACES
+
+
 def is_candidates(unit: str, key: str, weight: Weight) -> bool:
     """Whether this user is the candidate's at `weight` (hundredths of a percent of all users). Errors as `place`."""
-    return place(unit, key) * FULL < weight * PLACES
+    return bucket(unit, key) < weight

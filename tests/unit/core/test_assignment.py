@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelrollout.core.assignment import PLACES, is_candidates, place
+from modelrollout.core.assignment import PLACES, bucket, is_candidates, place
 from modelrollout.core.model import Weight
 
 KEY = "serving/fraud/rev-a"
@@ -33,7 +33,10 @@ def test_published_places(unit: str, key: str, expected: int) -> None:
 def test_the_reference_lists_them() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "assignment.md").read_text()
     for unit, key, expected in VECTORS:
-        assert f"| {f'`{unit}`' if unit else '(empty)'} | `{key}` | `{expected:016x}` |" in page
+        assert (
+            f"| {f'`{unit}`' if unit else '(empty)'} | `{key}` | `{expected:016x}` | `{bucket(unit, key):04d}` |"
+            in page
+        )
 
 
 @pytest.mark.parametrize("seed", ["0", "1"])
