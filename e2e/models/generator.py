@@ -19,6 +19,7 @@ from e2e.models.labels import Labels
 from e2e.models.load_settings import Pacer, Settings, unit
 from e2e.models.records import Record, to_line
 from e2e.models.summary import summarise
+from modelrollout.core.assignment import bucket
 
 KEPT = 200_000
 FLUSH_EVERY = 0.25
@@ -27,7 +28,10 @@ NAP = 0.05  # longest sleep, so that changed settings take effect soon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where requests go. `segment_headers` are sent by marked users only (`Settings.header_share`)."""
+    """Where requests go. `segment_headers` are sent by marked users only (`Settings.header_share`).
+
+    `bucket_headers`: headers with the user's bucket, each with the key that it is worked out under.
+    """
 
     url: str
     feedback_url: str | None = None
@@ -35,6 +39,7 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     segment_headers: Mapping[str, str] = field(default_factory=dict)
     user_header: str = "x-user-id"
+    bucket_headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 10.0
     max_in_flight: int = 512
     keep_alive: bool = True
@@ -223,6 +228,7 @@ class Generator:
         headers = {"content-type": "application/json", self._target.user_header: plan.user}
         if plan.marked:
             headers.update(self._target.segment_headers)
+        headers |= {name: f"{bucket(plan.user, key):04d}" for name, key in self._target.bucket_headers.items()}
         body = b'{"id":"%s","user":"%s","rows":[%s]}' % (
             ident.encode(),
             plan.user.encode(),

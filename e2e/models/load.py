@@ -131,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rows", type=Path, help="held-out rows (default: of the cached training)")
     made.add_argument("--users", type=int, default=1_000)
     made.add_argument("--user-header", default="x-user-id")
+    made.add_argument("--bucket-header", action="append", default=[], help="NAME=KEY: the user's bucket under KEY")
     made.add_argument("--header", action="append", default=[], help="NAME=VALUE, sent by --header-share of the users")
     made.add_argument("--header-share", type=float, default=1.0, help="part of the users that send --header")
     made.add_argument("--feedback-url", help="default: /feedback beside --url; 'none' sends no labels")
@@ -173,6 +174,7 @@ def build(arguments: argparse.Namespace) -> Generator:
         host_header=arguments.host_header,
         segment_headers=headers,
         user_header=arguments.user_header,
+        bucket_headers=pairs(arguments.bucket_header),
         timeout=arguments.timeout,
         max_in_flight=arguments.max_in_flight,
         keep_alive=not arguments.no_keep_alive,

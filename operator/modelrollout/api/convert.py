@@ -148,6 +148,7 @@ def _traffic(traffic: api_traffic.Traffic) -> model.Traffic:
         router=_router(traffic),
         segments=tuple(model.Segment(_headers(s.headers)) for s in traffic.segments or ()),
         settle=_seconds(traffic.settle, 5.0),
+        bucket_header=None if traffic.sticky is None else traffic.sticky.bucket_header,
     )
 
 
@@ -186,6 +187,13 @@ def _header_problem(traffic: api_traffic.Traffic) -> str | None:
                     f'spec.traffic.segments[{index}].headers: "{header.name}" is matched by managedRoute.matches too;'
                     " name it in one of the two places"
                 )
+    matched |= {h.name.lower() for s in traffic.segments or () for h in s.headers}
+    bucket = traffic.sticky.bucket_header if traffic.sticky else ""
+    if bucket.lower() in matched:
+        return (
+            f'spec.traffic.sticky.bucketHeader: "{bucket}" is matched by managedRoute.matches or segments too; take a'
+            " header that is used for nothing else"
+        )
     return None
 
 
@@ -213,10 +221,11 @@ def _margin_problem(slis: Sequence[model.Sli]) -> str | None:
 
 def _weight_problem(spec: api.RolloutSpec) -> str | None:
     for index, sli in enumerate(spec.slis):
-        if sli.counts is not None and sli.counts.per == "Weight" and spec.traffic.segments:
+        adds = "segments" if spec.traffic.segments else "sticky" if spec.traffic.sticky else None
+        if sli.counts is not None and sli.counts.per == "Weight" and adds:
             return (
                 f'spec.slis[{index}].counts.per: "Weight" needs to know the candidate\'s share of the traffic, and'
-                " traffic.segments adds to it what nobody can tell: set Replicas, or remove the segments"
+                f" traffic.{adds} makes of it what nobody can tell: set Replicas, or remove {adds}"
             )
     return None
 

@@ -67,8 +67,13 @@ Router = ManagedRoute | AdoptRoute | IngressNginx
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How requests reach the arms. `settle`: the data plane follows a weight within this time."""
+    """How requests reach the arms. `settle`: the data plane follows a weight within this time.
+
+    `bucket_header`: callers name the user's bucket (`core.assignment`) in it, and those below the weight are the
+    candidate's; requests without it are split by the weight.
+    """
 
     router: Router
     segments: tuple[Segment, ...] = ()
     settle: float = 5.0
+    bucket_header: str | None = None

@@ -238,10 +238,11 @@ def is_late(sli: Sli) -> bool:
 
 def promised_to(spec: RolloutSpec, sli: Sli, weight: Weight) -> float | None:
     """The candidate's share of the requests an SLI counts at a weight; None when it counts something else than
-    requests, or when segments bring more of them than the weight.
+    requests, when segments bring more of them than the weight, or when the weight is a share of users.
     """
     requests = isinstance(sli.source, ProfileRef) and sli.source.sli in REQUESTS
-    return weight / FULL if requests and not spec.traffic.segments else None
+    by_users = spec.traffic.bucket_header is not None
+    return weight / FULL if requests and not spec.traffic.segments and not by_users else None
 
 
 def _withheld(sli: SliAssessment, failure: EvidenceUnreachable | None) -> SliAssessment:

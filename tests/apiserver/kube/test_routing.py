@@ -5,11 +5,16 @@ import pytest
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
+from tests.contract.kube.sticky_suite import StickyRoutingSuite
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(300)]
 
 
 class TestManaged(ManagedRoutingSuite):
+    pass
+
+
+class TestSticky(StickyRoutingSuite):
     pass
 
 

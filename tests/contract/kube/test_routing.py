@@ -19,9 +19,14 @@ from tests.contract.kube.ingresses import backends, canary, ingress, path
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
 from tests.contract.kube.router_stage import IngressStage
 from tests.contract.kube.routes import backend, problem, seen, weights
+from tests.contract.kube.sticky_suite import StickyRoutingSuite
 
 
 class TestManaged(ManagedRoutingSuite):
+    pass
+
+
+class TestSticky(StickyRoutingSuite):
     pass
 
 

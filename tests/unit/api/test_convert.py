@@ -86,7 +86,20 @@ def test_a_share_of_the_traffic_is_not_known_beside_segments() -> None:
     obj = alone(counts={"bad": {"metric": "a_total"}, "per": "Weight"})
     segments = changed(obj, "traffic.segments", [{"headers": [{"name": "x-tier", "value": "beta"}]}])
     assert problem_of(segments).startswith('spec.slis[1].counts.per: "Weight" needs to know')
-    assert "set Replicas, or remove the segments" in problem_of(segments)
+    assert "set Replicas, or remove segments" in problem_of(segments)
+
+
+def test_a_share_of_the_traffic_is_not_known_where_users_are_split() -> None:
+    obj = alone(counts={"bad": {"metric": "a_total"}, "per": "Weight"})
+    sticky = changed(obj, "traffic.sticky", {"bucketHeader": "x-bucket"})
+    assert problem_of(sticky).startswith('spec.slis[1].counts.per: "Weight" needs to know')
+    assert "set Replicas, or remove sticky" in problem_of(sticky)
+
+
+def test_users_stay_by_the_bucket_in_a_header() -> None:
+    assert spec_of(SMALLEST).traffic.bucket_header is None
+    sticky = changed(SMALLEST, "traffic.sticky", {"bucketHeader": "X-Bucket"})
+    assert spec_of(sticky).traffic.bucket_header == "X-Bucket"
 
 
 @pytest.mark.parametrize(

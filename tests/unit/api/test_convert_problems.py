@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.convert import to_spec
 from modelrollout.core import model
-from tests.unit.api.objects import FULL, NGINX, SMALLEST, changed, problem_of
+from tests.unit.api.objects import ADOPT, FULL, NGINX, SMALLEST, changed, problem_of
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,21 @@ def test_a_header_can_not_be_matched_twice() -> None:
         'spec.traffic.segments[0].headers: "X-Tenant" is matched by managedRoute.matches too; name it in one of the'
         " two places"
     )
+
+
+@pytest.mark.parametrize(("obj", "name"), [(FULL, "X-Tenant"), (FULL, "x-team")], ids=["match", "segment"])
+def test_the_header_for_buckets_is_matched_nowhere_else(obj: Any, name: str) -> None:
+    assert problem_of(changed(obj, "traffic.sticky", {"bucketHeader": name})) == (
+        f'spec.traffic.sticky.bucketHeader: "{name}" is matched by managedRoute.matches or segments too; take a header'
+        " that is used for nothing else"
+    )
+
+
+@pytest.mark.parametrize("obj", [ADOPT, NGINX], ids=["adoptRoute", "ingressNginx"])
+def test_sticky_is_refused_where_a_router_can_not_keep_users(obj: Any) -> None:
+    told = problem_of(changed(obj, "traffic.sticky", {"bucketHeader": "x-bucket"}))
+    assert told.startswith("spec.traffic.sticky: sticky needs managedRoute")
+    assert "modelrollout assign" in told
 
 
 def test_many_problems_are_cut() -> None:

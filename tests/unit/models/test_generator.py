@@ -15,6 +15,7 @@ import pytest
 from e2e.models import records
 from e2e.models.generator import Bounds, Generator, Target
 from e2e.models.load_settings import Settings, override, unit
+from modelrollout.core.assignment import bucket
 
 from .conftest import StartServer, samples, value
 from .gateway import Gateway, serve
@@ -250,6 +251,16 @@ async def test_a_marked_user_is_always_marked(start_server: StartServer, held: H
     assert not marked & unmarked
     assert marked == {r.user for r in records.read(tmp_path / "r") if r.marked}
     assert marked <= {f"user-{i:05d}" for i in range(40) if unit(f"user-{i:05d}", "segment") < 0.2}
+
+
+async def test_a_user_sends_their_bucket(start_server: StartServer, held: Held, tmp_path: Path) -> None:
+    legacy = start_server("legacy", version="7")
+    async with serve(Gateway(legacy.port, legacy.port)) as gateway:
+        run = generator(gateway.url, held, tmp_path / "r", bucket_headers={"x-bucket": "k"}, settings={"users": 40})
+        await run.run()
+        seen = {(headers["x-user-id"], headers["x-bucket"]) for headers in gateway.seen}
+    assert len(seen) > 1
+    assert seen == {(user, f"{bucket(user, 'k'):04d}") for user, _ in seen}
 
 
 async def test_max_requests_ends_a_run(start_server: StartServer, held: Held, tmp_path: Path) -> None:

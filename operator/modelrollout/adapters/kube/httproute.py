@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
+from modelrollout.adapters.kube.buckets import ANYBODY, weight_of
 from modelrollout.adapters.kube.digests import canonical, digest
 from modelrollout.adapters.kube.ownership import (
     APPLIED,
@@ -22,7 +23,9 @@ from modelrollout.adapters.kube.ownership import (
     owner_uids,
 )
 from modelrollout.adapters.kube.resources import Body
+from modelrollout.core.model import Weight
 
+EXPRESSION = "RegularExpression"
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 DEFAULT_WEIGHT = 1
 RULE_PARTS = frozenset({"name", "matches", "backendRefs"})
@@ -39,13 +42,30 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """A header that is compared with a regular expression, by its place among the matches of a rule.
+
+    `weight`: what the expression says, if it is one for buckets.
+    """
+
+    match: int
+    header: int
+    name: str
+    weight: Weight | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `matches`: digest of what it matches. `plain`: no filters, timeouts or other additions."""
+    """One rule. `matches`: digest of what it matches, whatever weights its expressions say.
+
+    `plain`: no filters, timeouts or other additions.
+    """
 
     name: str | None
     matches: str
     backends: tuple[Backend, ...]
     plain: bool
+    expressions: tuple[Expression, ...] = ()
 
     @property
     def total(self) -> int:
@@ -139,7 +159,7 @@ def parent_name(key: str) -> str:
 
 
 def matches_key(matches: Iterable[Mapping[str, Any]]) -> str:
-    """Digest of a rule's matches; equal for equal meaning."""
+    """Digest of a rule's matches; equal for equal meaning, and for any two regular expressions of one header."""
     return digest(sorted(canonical(_match(match)) for match in matches) or [canonical(_match({}))])
 
 
@@ -174,7 +194,16 @@ def _rule(rule: Mapping[str, Any], namespace: str) -> Rule:
             for ref in refs
         ),
         plain=set(rule) <= RULE_PARTS and all(set(ref) <= BACKEND_PARTS for ref in refs),
+        expressions=tuple(_expressions(rule.get("matches") or ())),
     )
+
+
+def _expressions(matches: Iterable[Mapping[str, Any]]) -> Iterable[Expression]:
+    for index, match in enumerate(matches):
+        for place, header in enumerate(match.get("headers") or ()):
+            value = str(header.get("value", ""))
+            if header.get("type") == EXPRESSION and value != ANYBODY:
+                yield Expression(index, place, intern(str(header["name"])), weight_of(value))
 
 
 def _interned(name: str | None) -> str | None:
@@ -185,10 +214,14 @@ def _match(match: Mapping[str, Any]) -> dict[str, Any]:
     path = match.get("path") or {}
     full: dict[str, Any] = {k: v for k, v in match.items() if k not in ("path", "headers") and v}
     full["path"] = {"type": path.get("type") or "PathPrefix", "value": path.get("value") or "/"}
-    headers = [
-        (str(h["name"]).lower(), h.get("type") or "Exact", str(h.get("value", ""))) for h in match.get("headers") or ()
-    ]
+    headers = [(str(h["name"]).lower(), h.get("type") or "Exact", _value(h)) for h in match.get("headers") or ()]
     return full | ({"headers": sorted(headers)} if headers else {})
+
+
+def _value(header: Mapping[str, Any]) -> str:
+    # Those of ours change with the weight, and a rule is still the same rule. The one for all buckets never changes.
+    value = str(header.get("value", ""))
+    return "" if header.get("type") == EXPRESSION and value != ANYBODY else value
 
 
 def _answers(parents: Iterable[Mapping[str, Any]], namespace: str, generation: int) -> Iterable[Answer]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from modelrollout.adapters.kube.buckets import below
 from modelrollout.adapters.kube.failures import NotServed, Rejected
 from modelrollout.adapters.kube.httproute import RouteView, Rule, accepted, route_view
-from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, set_weights
+from modelrollout.adapters.kube.httproute_patch import NO_GATEWAY_API, Change, Expressed, set_weights
+from modelrollout.adapters.kube.httproute_rules import Part, users_share
 from modelrollout.adapters.kube.httproute_shape import Shape, additions, flaws, own_rules, route_body, shape_of
 from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.ownership import not_ours, ours
@@ -15,10 +17,12 @@ from modelrollout.adapters.kube.resources import HTTPROUTES, Body
 from modelrollout.adapters.kube.weights import scale_for, share, split, split_down
 from modelrollout.core.model import FULL, ZERO, ManagedRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
+from modelrollout.core.wording import percent
 from modelrollout.errors import ApiUnavailable, Bug, Conflict, SpecError
 
 FIELD = "spec.traffic.managedRoute"
 MAX_DETAIL = 300
+USERS = (Part.BELOW, Part.OTHERS, Part.REST)
 
 
 class ManagedRouter:
@@ -56,16 +60,19 @@ class ManagedRouter:
         return _seen(spec, shape, await self._apply(shape, body, force=view is not None))
 
     async def set_weight(self, spec: RolloutSpec, seen: RouteSeen, weight: Weight, *, segments: bool) -> Route:
-        """Set the weights of all our rules at once; segment rules go to one arm as a whole."""
+        """Set the weights of all our rules at once, and say them in expressions; segments go to one arm as a whole."""
         shape = shape_of(spec, _managed(spec))
         view = await read_at(self._reader, HTTPROUTE, shape.namespace, shape.name, seen.resource_version)
         changes: list[Change] = []
-        for index, of_segment in own_rules(shape, view):
-            wanted = (Weight(FULL) if segments else ZERO) if of_segment else weight
-            changes += _changes(shape, index, view.rules[index], _numbers(spec, wanted))
+        expressed: list[Expressed] = []
+        for index, part in own_rules(shape, view):
+            rule = view.rules[index]
+            changes += _changes(shape, index, rule, _numbers(spec, part.given(weight, segments=segments)))
+            if part is Part.BELOW:
+                expressed += [Expressed(index, each, below(weight)) for each in rule.expressions]
         if not changes:
             raise Conflict("the route has lost the rules with both backends", subject=_subject(shape))
-        return _seen(spec, shape, await set_weights(self._reader, view, changes))
+        return _seen(spec, shape, await set_weights(self._reader, view, changes, expressed))
 
     async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Take our ownerReference off, so that the route outlives the rollout. Conflict when it is not as `seen`."""
@@ -89,11 +96,10 @@ class ManagedRouter:
 def _seen(spec: RolloutSpec, shape: Shape, view: RouteView) -> Route:
     if not ours(view, spec):
         return _not_ours(view)
-    default = shape.rules[-1].key
-    weight = _share(shape, [rule for rule in view.rules if rule.matches == default])
-    on_segments = [rule for rule in view.rules if rule.matches in shape.segment_keys]
-    segments = _share(shape, on_segments) if shape.segment_keys else weight
+    weight = max(_on(shape, view, Part.REST), _of_users(shape, view))
+    segments = _on(shape, view, Part.SEGMENT) if shape.segment_keys else weight
     missing, added = flaws(shape, view, spec.uid), additions(shape, view)
+    missing = missing or _uneven(shape, view)
     took, refused = accepted(view, shape.parent_keys)
     sentences = [
         *missing,
@@ -107,15 +113,40 @@ def _seen(spec: RolloutSpec, shape: Shape, view: RouteView) -> Route:
         resource_version=view.resource_version,
         shape_ok=not missing,
         accepted=took,
-        exact=all(_exact(spec, shape, view.rules[index]) for index, _ in own_rules(shape, view)),
+        exact=all(_exact(spec, shape, view.rules[index], part) for index, part in own_rules(shape, view)),
         detail="; ".join(sentences)[:MAX_DETAIL],
         generation=view.generation,
     )
 
 
-def _share(shape: Shape, rules: list[Rule]) -> Weight:
-    """The candidate's largest share in any of these rules; of the whole rule where legacy has no part in it."""
-    return max((share(*_parts(shape, rule)) for rule in rules), default=ZERO)
+def _on(shape: Shape, view: RouteView, part: Part) -> Weight:
+    """The candidate's largest share in any rule for these requests."""
+    return max((_share(shape, rule) for rule in view.rules if rule.matches in shape.keys(part)), default=ZERO)
+
+
+def _of_users(shape: Shape, view: RouteView) -> Weight:
+    keys = shape.keys(Part.BELOW)
+    rules = [(rule, _share(shape, rule)) for rule in view.rules if rule.matches in keys]
+    return users_share(rules, _on(shape, view, Part.OTHERS)) if keys else ZERO
+
+
+def _uneven(shape: Shape, view: RouteView) -> tuple[str, ...]:
+    """What is wrong when users and all other requests do not get the same share. Of the rules that `route_body` writes:
+    it mends no second ones, whose weights are put back as those of others are.
+    """
+    if not shape.keys(Part.BELOW):
+        return ()
+    first = {part: next(rule for rule in view.rules if rule.matches in shape.keys(part)) for part in USERS}
+    below, others, rest = (_share(shape, first[part]) for part in USERS)
+    users = users_share([(first[Part.BELOW], below)], others)
+    if users == rest:
+        return ()
+    return (f"users by their bucket get {percent(users)} % and all other requests {percent(rest)} %",)
+
+
+def _share(shape: Shape, rule: Rule) -> Weight:
+    """The candidate's share in a rule; of the whole rule where legacy has no part in it."""
+    return share(*_parts(shape, rule))
 
 
 def _parts(shape: Shape, rule: Rule) -> tuple[int, int]:
@@ -123,9 +154,11 @@ def _parts(shape: Shape, rule: Rule) -> tuple[int, int]:
     return candidate, (legacy + candidate if rule.find(shape.arms[0]) else rule.total)
 
 
-def _exact(spec: RolloutSpec, shape: Shape, rule: Rule) -> bool:
+def _exact(spec: RolloutSpec, shape: Shape, rule: Rule, part: Part) -> bool:
     candidate, total = _parts(shape, rule)
     weight = share(candidate, total)
+    if part in (Part.BELOW, Part.OTHERS):
+        return total > 0 and weight in (ZERO, FULL)
     return total == scale_for(spec, weight) and split(weight, total) == (total - candidate, candidate)
 
 

@@ -13,26 +13,17 @@ from typing import Any
 
 from modelrollout.adapters.kube.digests import digest
 from modelrollout.adapters.kube.httproute import RouteView, Rule, local_service, matches_key, parent_key
+from modelrollout.adapters.kube.httproute_rules import Part, RuleShape, rules_of
 from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.ownership import APPLIED, labels, owner_reference
 from modelrollout.adapters.kube.resources import HTTPROUTES, Body
 from modelrollout.adapters.kube.weights import scale_for, split_down
-from modelrollout.core.model import FULL, ZERO, HeaderMatch, ManagedRoute, RolloutSpec, RouteMatch, Weight
-from modelrollout.errors import SpecError
-
-
-@dataclass(frozen=True, slots=True)
-class RuleShape:
-    """One rule of ours: what it matches, as JSON and as key; `segment` rules go to one arm as a whole."""
-
-    matches: tuple[Body, ...]
-    key: str
-    segment: bool
+from modelrollout.core.model import ZERO, ManagedRoute, RolloutSpec, Weight
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Everything a managed route should have, but for the weights. The last rule is the default one."""
+    """Everything a managed route should have, but for the weights. The last rule is that for all other requests."""
 
     name: str
     namespace: str
@@ -46,7 +37,11 @@ class Shape:
     @property
     def segment_keys(self) -> frozenset[str]:
         """Keys of the segment rules."""
-        return frozenset(rule.key for rule in self.rules if rule.segment)
+        return self.keys(Part.SEGMENT)
+
+    def keys(self, part: Part) -> frozenset[str]:
+        """Keys of the rules for these requests."""
+        return frozenset(rule.key for rule in self.rules if rule.part is part)
 
     def holds(self, rule: Rule) -> bool:
         """Whether a stored rule has both arms at the right port."""
@@ -54,24 +49,15 @@ class Shape:
 
 
 def shape_of(spec: RolloutSpec, route: ManagedRoute) -> Shape:
-    """The shape that the spec asks for. SpecError when a segment can't match anything."""
+    """The shape that the spec asks for. Raises what `rules_of` does."""
     parents = tuple(_parent(parent.name, parent.namespace, parent.section_name) for parent in route.parent_refs)
-    matches = route.matches or (RouteMatch(),)
-    default = tuple(_match(match, match.headers) for match in matches)
-    last = RuleShape(default, matches_key(default), segment=False)
-    rules = [_segment_rule(matches, segment.headers, index) for index, segment in enumerate(spec.traffic.segments)]
-    if any(rule.key == last.key for rule in rules):
-        raise SpecError(
-            "a segment asks for headers that every route match asks for already: it would be all of the traffic",
-            field="spec.traffic.segments",
-        )
     return Shape(
         name=route_name(spec.key.name),
         namespace=spec.key.namespace,
         parents=parents,
         parent_keys=tuple(parent_key(parent, spec.key.namespace) for parent in parents),
         hostnames=route.hostnames,
-        rules=(*rules, last),
+        rules=rules_of(spec, route),
         arms=(spec.legacy.service, spec.candidate.service),
         port=spec.port,
     )
@@ -87,14 +73,14 @@ def additions(shape: Shape, view: RouteView) -> tuple[str, ...]:
     return tuple(_additions(shape, view))
 
 
-def own_rules(shape: Shape, view: RouteView) -> tuple[tuple[int, bool], ...]:
-    """Positions of the rules whose weights are ours, each with whether it is a segment's.
+def own_rules(shape: Shape, view: RouteView) -> tuple[tuple[int, Part], ...]:
+    """Positions of the rules whose weights are ours, each with the requests that it is for.
 
     Rules left from an earlier spec count as long as they hold both arms: their traffic must go back as well.
     """
-    keys = {rule.key for rule in shape.rules}
+    keys = {rule.key: rule.part for rule in shape.rules}
     return tuple(
-        (index, rule.matches in shape.segment_keys)
+        (index, keys.get(rule.matches, Part.REST))
         for index, rule in enumerate(view.rules)
         if rule.has_pair(*shape.arms) and (rule.matches in keys or "r" + rule.matches in view.applied)
     )
@@ -144,15 +130,14 @@ def _rules(
         found = next((pair for pair in left if pair[0] == rule.key), None)
         if found is not None:
             left.remove(found)
-        given = (Weight(FULL) if weight > ZERO else ZERO) if rule.segment else weight
-        rules.append(_rule(shape, rule, given, spec, found[1] if found else {}, applied))
+        given = rule.part.given(weight, segments=weight > ZERO)
+        written = _rule(shape, given, spec, found[1] if found else {}, applied)
+        rules.append({**written, "matches": rule.at(weight)})
     keys = {rule.key for rule in shape.rules}
     return rules + [rule for key, rule in left if key in keys or "r" + key not in applied]
 
 
-def _rule(
-    shape: Shape, rule: RuleShape, weight: Weight, spec: RolloutSpec, stored: Body, applied: tuple[str, ...]
-) -> Body:
+def _rule(shape: Shape, weight: Weight, spec: RolloutSpec, stored: Body, applied: tuple[str, ...]) -> Body:
     backends = []
     refs = stored.get("backendRefs") or []
     for arm, number in zip(shape.arms, split_down(weight, scale_for(spec, weight)), strict=True):
@@ -165,7 +150,7 @@ def _rule(
         # taking its share of the traffic.
         if service not in shape.arms and applied and "b" + digest(service) not in applied:
             backends.append(ref)
-    return {**stored, "matches": list(rule.matches), "backendRefs": backends}
+    return {**stored, "backendRefs": backends}
 
 
 def _marks(shape: Shape) -> Iterator[str]:
@@ -183,10 +168,14 @@ def _flaws(shape: Shape, view: RouteView, uid: str) -> Iterator[str]:
     if not set(shape.hostnames) <= set(view.hostnames):
         yield "a hostname of spec.traffic.managedRoute.hostnames is missing"
     for rule in shape.rules:
-        what = "a segment rule" if rule.segment else "the rule for all other requests"
         if not any(stored.matches == rule.key and shape.holds(stored) for stored in view.rules):
-            yield f"{what} is missing or lacks one of the backends {' and '.join(shape.arms)} at port {shape.port}"
+            arms = " and ".join(shape.arms)
+            yield f"{rule.part.value} is missing or lacks one of the backends {arms} at port {shape.port}"
     yield from _leftovers(shape, view)
+    if shape.keys(Part.BELOW):
+        first = dict.fromkeys(rule.key for rule in shape.rules if rule.part is not Part.REST)
+        if list(dict.fromkeys(rule.matches for rule in view.rules if rule.matches in first)) != list(first):
+            yield "the rules for segments and buckets are not in their order"
 
 
 def _leftovers(shape: Shape, view: RouteView) -> Iterator[str]:
@@ -222,32 +211,6 @@ def _additions(shape: Shape, view: RouteView) -> Iterator[str]:
             if any("b" + digest(b.service) not in view.applied for b in others):
                 yield f"another backend in rule {index}"
     yield from (f"annotation {name}" for name in view.annotations)
-
-
-def _segment_rule(matches: tuple[RouteMatch, ...], headers: tuple[HeaderMatch, ...], index: int) -> RuleShape:
-    joined = [(match, _joined(match.headers, headers)) for match in matches]
-    bodies = tuple(_match(match, both) for match, both in joined if both is not None)
-    if not bodies:
-        raise SpecError(
-            f"segment {index} can never match: its headers contradict those of every route match",
-            field=f"spec.traffic.segments[{index}]",
-        )
-    return RuleShape(bodies, matches_key(bodies), segment=True)
-
-
-def _joined(first: tuple[HeaderMatch, ...], second: tuple[HeaderMatch, ...]) -> tuple[HeaderMatch, ...] | None:
-    """Both sets of headers; None when they ask for two values of one header. The API allows each name once."""
-    known = {header.name.lower(): header.value for header in first}
-    if any(known.get(header.name.lower(), header.value) != header.value for header in second):
-        return None
-    return first + tuple(header for header in second if header.name.lower() not in known)
-
-
-def _match(match: RouteMatch, headers: tuple[HeaderMatch, ...]) -> Body:
-    body: Body = {"path": {"type": match.path_type or "PathPrefix", "value": match.path_value or "/"}}
-    if headers:
-        body["headers"] = [{"type": "Exact", "name": header.name, "value": header.value} for header in headers]
-    return body
 
 
 def _parent(name: str, namespace: str | None, section: str | None) -> Body:

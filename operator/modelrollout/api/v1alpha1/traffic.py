@@ -98,6 +98,15 @@ class Segment(ApiModel):
     )
 
 
+class Sticky(ApiModel):
+    """How a user stays with one version while the weight grows."""
+
+    bucket_header: HeaderName = Field(
+        description="Header in which callers send the user's bucket, 0000 to 9999, as modelrollout assign says it."
+        " Those below the weight are the candidate's; requests without it are split by the weight."
+    )
+
+
 class Traffic(ApiModel):
     """How requests reach the two arms: exactly one router."""
 
@@ -135,6 +144,13 @@ class Traffic(ApiModel):
             ),
             path=".segments",
         ),
+        Rule(
+            "!has(self.sticky) || has(self.managedRoute)",
+            "sticky needs managedRoute: an adopted route's matches belong to its owner, and ingress-nginx would split"
+            " users above the weight once more; elsewhere callers choose the version themselves (modelrollout assign)",
+            lambda t: t.sticky is None or t.managed_route is not None,
+            path=".sticky",
+        ),
     )
 
     managed_route: ManagedRoute | None = Field(default=None, description="The operator creates and owns an HTTPRoute.")
@@ -148,6 +164,9 @@ class Traffic(ApiModel):
         default=None,
         max_length=8,
         description="Requests that always go to the candidate, once the first step has begun.",
+    )
+    sticky: Sticky | None = Field(
+        default=None, description="Users keep their version while the weight grows; absent: each request is split anew."
     )
     settle: Duration | None = Field(
         default=None, description="The data plane follows a new weight within this time; absent: 5s."
