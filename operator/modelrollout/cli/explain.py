@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from modelrollout.cli import screen
-from modelrollout.cli.complaints import Complaint, clean
+from modelrollout.cli.complaints import clean
+from modelrollout.cli.exits import USAGE, fail
 from modelrollout.cli.fields import Fields, looked_at
 from modelrollout.cli.kubectl import Kubectl
 from modelrollout.cli.options import Context, Format, Kubeconfig, Name, Namespace
-from modelrollout.cli.reads import ROLLOUTS, fail
+from modelrollout.cli.reads import read
 
 NOT_SEEN = "No operator has looked at this version yet: {}. Is one running, and does it serve this namespace?"
 
@@ -32,11 +33,8 @@ def explain(
     From spec and status alone; numbers are those of the last status write. Exit codes: 0, 1 error, 2 usage.
     """
     if output is Format.NAME:
-        fail("-o name: an explanation has none; use text, json or yaml", 2)
-    try:
-        obj = Kubectl(namespace, context, kubeconfig).read(ROLLOUTS, name)
-    except Complaint as problem:
-        fail(str(problem))
+        fail("-o name: an explanation has none; use text, json or yaml", USAGE)
+    obj = read(Kubectl(namespace, context, kubeconfig), name)
     parts = explained(obj, time.time())
     if output is not Format.TEXT:
         screen.put_object({title.lower(): [each.replace("\n", " ") for each in told] for title, told in parts}, output)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from modelrollout.cli.complaints import Cause, Complaint, complaint, missing
 
+ROLLOUTS, ACTIONS = "modelrollouts.modelrollout.dev", "rolloutactions.modelrollout.dev"
 REQUEST = 15
 """Seconds that the API server has for one answer."""
 LIMIT = 60.0
@@ -66,7 +67,7 @@ class Kubectl:
         """
         namespace = "" if self.everywhere else (self.namespace or self._usual())
         if not namespace and not self.everywhere:
-            return self.read("modelrollouts.modelrollout.dev")
+            return self.read(ROLLOUTS)
         place = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
         return _object(self.call("get", "--raw", f"/apis/modelrollout.dev/v1alpha1/{place}modelrollouts"))
 

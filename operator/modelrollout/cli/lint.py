@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from modelrollout.cli import screen
 from modelrollout.cli.complaints import clean
-from modelrollout.cli.options import ERROR, INVALID, OK
+from modelrollout.cli.exits import INVALID, OK, fail
 
 GROUP, VERSION = "modelrollout.dev", "v1alpha1"
 KINDS = ("ModelRollout", "MetricSource", "RolloutAction")
@@ -145,9 +145,3 @@ def problems(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for part in _NEXT.split(answer.problem):
             found = _FIELD.fullmatch(part)
             yield (found["path"], found["problem"]) if found else ("spec", part)
-
-
-def fail(text: str) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(ERROR)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from modelrollout.cli import screen
 from modelrollout.cli.fields import Fields
+from modelrollout.cli.kubectl import ROLLOUTS
 from modelrollout.cli.watching import Lost, Seen, follow
 
 if TYPE_CHECKING:
     from modelrollout.cli.kubectl import Kubectl
-
-ROLLOUTS = "modelrollouts.modelrollout.dev"
 
 
 def show(kubectl: Kubectl, name: str) -> None:

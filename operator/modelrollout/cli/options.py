@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-OK, ERROR, USAGE, ROLLED_BACK, TIMEOUT, INVALID = 0, 1, 2, 3, 4, 5
-"""Exit codes, as in `docs/reference/cli.md`."""
-
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The ModelRollout.")]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Its namespace. Default: that of the kubeconfig's context.")

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelrollout.cli.exits import ERROR, INVALID, NOT_PROVABLE, OK, USAGE, fail
+
 if TYPE_CHECKING:
     from modelrollout.cli.manifest import Manifest
     from modelrollout.core.model import RolloutSpec
     from modelrollout.core.outlook import Load
 
-PROVABLE, ERROR, USAGE, INVALID, NOT_PROVABLE = 0, 1, 2, 5, 6
 DEAD = "dead"
 
 
@@ -82,7 +83,7 @@ def plan(
     outlooks = [(spec, forecast(spec, load, scrape=every, regressions=sizes)) for spec, load, every in cases]
     report = plan_report.as_json if output is Output.JSON else plan_report.as_text
     report(outlooks, sys.stdout)
-    raise typer.Exit(NOT_PROVABLE if any(outlook.refusals for _, outlook in outlooks) else PROVABLE)
+    raise typer.Exit(NOT_PROVABLE if any(outlook.refusals for _, outlook in outlooks) else OK)
 
 
 def by_sli(flag: str, given: Sequence[str], known: set[str], *, most: float = inf) -> dict[str | None, float]:
@@ -148,9 +149,3 @@ def scrape(manifest: Manifest, asked: float | None) -> float:
     """Scrape interval in seconds: as asked for, as the MetricSource says, or as often as ticks are."""
     told = manifest.source.scrape_interval if manifest.source else None
     return asked or told or manifest.spec.analysis.interval
-
-
-def fail(text: str, code: int) -> None:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelrollout.cli.exits import ERROR, USAGE, fail
 from modelrollout.cli.reader import Address, CaFile, Timeout, TokenFile, open_reader
-from modelrollout.cli.replay import ERROR, USAGE, fail
 
 if TYPE_CHECKING:
     from modelrollout.adapters.prom.ranges import RangeReader

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelrollout.cli.replay import fail
+from modelrollout.cli.exits import fail
 
 if TYPE_CHECKING:
     from modelrollout.adapters.prom.ranges import RangeReader

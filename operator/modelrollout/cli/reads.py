@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelrollout.cli import screen
 from modelrollout.cli.complaints import Complaint
+from modelrollout.cli.exits import INVALID, OK, ROLLED_BACK, USAGE, fail
 from modelrollout.cli.fields import Fields, ended
-from modelrollout.cli.kubectl import Kubectl
-from modelrollout.cli.options import (
-    ERROR,
-    INVALID,
-    OK,
-    ROLLED_BACK,
-    Context,
-    Format,
-    Kubeconfig,
-    Name,
-    Namespace,
-    Output,
-)
+from modelrollout.cli.kubectl import ROLLOUTS, Kubectl
+from modelrollout.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-ROLLOUTS = "modelrollouts.modelrollout.dev"
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show what changes.")]
 
@@ -79,7 +68,7 @@ def get(
     kubectl = Kubectl(namespace, context, kubeconfig)
     if watch:
         if output is not Format.TEXT:
-            fail(f"-w draws a page; for programs there is: kubectl get mr {name} -w -o {output.value}", 2)
+            fail(f"-w draws a page; for programs there is: kubectl get mr {name} -w -o {output.value}", USAGE)
         from modelrollout.cli.live import show
 
         try:
@@ -87,7 +76,7 @@ def get(
         except Complaint as problem:
             fail(str(problem))
         return
-    found = _read(kubectl, name)
+    found = read(kubectl, name)
     if output is not Format.TEXT:
         screen.put_object(found, output)
         return
@@ -116,7 +105,7 @@ def status(
 
         wait(name, Aim.END, None, timeout or "", namespace, context, kubeconfig)
         return
-    obj = Fields(_read(Kubectl(namespace, context, kubeconfig), name))
+    obj = Fields(read(Kubectl(namespace, context, kubeconfig), name))
     screen.put(f"{standing(obj)}\n")
     raise typer.Exit(code(obj))
 
@@ -133,7 +122,7 @@ def history(
     With -o json or yaml: `history`, `decisions` and `rejectedRevisions` of the status, the oldest first.
     Exit codes: 0, 1 error, 2 usage.
     """
-    found = _read(Kubectl(namespace, context, kubeconfig), name)
+    found = read(Kubectl(namespace, context, kubeconfig), name)
     if output is not Format.TEXT:
         status = found.get("status") or {}
         parts = {key: status.get(key) or [] for key in ("history", "decisions", "rejectedRevisions")}
@@ -166,13 +155,8 @@ def code(obj: Fields) -> int:
     return INVALID if status.text("phase") == "Invalid" or refused or unresolved else OK
 
 
-def fail(text: str, code: int = ERROR) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)
-
-
-def _read(kubectl: Kubectl, name: str) -> Mapping[str, Any]:
+def read(kubectl: Kubectl, name: str) -> Mapping[str, Any]:
+    """The rollout as the API server has it. Ends the command when it can't be read. Raises typer.Exit."""
     try:
         return kubectl.read(ROLLOUTS, name)
     except Complaint as problem:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from modelrollout.cli.exits import ERROR, USAGE, fail
 from modelrollout.cli.reader import Address, CaFile, Timeout, TokenFile, open_reader
-from modelrollout.cli.replay import ERROR, USAGE, fail
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from modelrollout.cli.exits import DIFFERS, ERROR, OK, ROLLED_BACK, UNDECIDED, USAGE, fail
 
 if TYPE_CHECKING:
     from modelrollout.cli.manifest import Manifest
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from modelrollout.sim.recorded import Replayed
     from modelrollout.sim.recording import Recording
     from modelrollout.sim.redecide import Again
-
-SAME, ERROR, USAGE, ROLLED_BACK, UNDECIDED, DIFFERS = 0, 1, 2, 3, 4, 7
 
 
 class Output(StrEnum):
@@ -78,7 +78,7 @@ def _replay_journal(journal: Path, rollout: str | None, *, every: bool, output: 
     problem = summary.problem
     if problem:
         fail(problem)
-    raise typer.Exit(DIFFERS if summary.differ else ERROR if summary.unread else SAME)
+    raise typer.Exit(DIFFERS if summary.differ else ERROR if summary.unread else OK)
 
 
 def _decided_again(journal: Path) -> Iterator[Again | Unread]:
@@ -110,7 +110,7 @@ def _replay_data(path: Path, *, data: Path | None, counts: Path | None, lead: fl
     except UnicodeDecodeError:
         fail(f"{file}: is no UTF-8 text")
     sys.stdout.write(as_json(result) if output is Output.JSON else as_text(result))
-    codes = {Phase.PROMOTED: SAME, Phase.ROLLED_BACK: ROLLED_BACK}
+    codes = {Phase.PROMOTED: OK, Phase.ROLLED_BACK: ROLLED_BACK}
     raise typer.Exit(codes.get(result.status.phase, UNDECIDED))
 
 
@@ -143,9 +143,3 @@ def _recorded(
     assert counts is not None
     with counts.open(encoding="utf-8-sig", newline="") as text:
         return csv_counts.recording(manifest.spec, csv_counts.read(text))
-
-
-def fail(text: str, code: int = ERROR) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from modelrollout.cli import screen
-from modelrollout.cli.complaints import Complaint
+from modelrollout.cli.exits import USAGE, fail
 from modelrollout.cli.fields import Fields
 from modelrollout.cli.kubectl import Kubectl
-from modelrollout.cli.options import USAGE, Context, Kubeconfig, Namespace
-from modelrollout.cli.reads import ROLLOUTS, fail
+from modelrollout.cli.options import Context, Kubeconfig, Namespace
+from modelrollout.cli.reads import read
 
 LARGEST = 4 * 2**20
 """Bytes of a file that can be one ModelRollout."""
@@ -47,20 +47,13 @@ def report(
     if (name is None) == (file is None):
         fail("give either NAME or --file: the ModelRollout to report on", USAGE)
     told = facts(
-        Fields(_stored(file) if file else _read(Kubectl(namespace, context, kubeconfig), name or "")), time.time()
+        Fields(_stored(file) if file else read(Kubectl(namespace, context, kubeconfig), name or "")), time.time()
     )
     for path, made in ((html, as_html), (markdown, as_markdown)):
         if path is not None:
             _write(path, made(told))
     if html is None and markdown is None:
         screen.put(as_markdown(told))
-
-
-def _read(kubectl: Kubectl, name: str) -> Mapping[str, Any]:
-    try:
-        return kubectl.read(ROLLOUTS, name)
-    except Complaint as problem:
-        fail(str(problem))
 
 
 def _stored(path: Path) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelrollout.cli.fields import Fields
+from modelrollout.cli.rollout_report import limits
 from modelrollout.cli.sli_report import Line, line
 from modelrollout.core.wording import duration
 
@@ -232,7 +233,7 @@ def _booked(entry: Fields) -> tuple[str, ...]:
 
 def _step(number: int, step: Fields, spec: Fields) -> tuple[str, ...]:
     weight = step.number("weight")
-    least = step.text("minDuration") or spec.part("stepDefaults").text("minDuration") or "1m"
+    least, _ = limits(spec, step)
     return (
         str(number),
         NONE if weight is None else f"{weight:g} %",

@@ -6,15 +6,16 @@ import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from modelrollout.cli.exits import ERROR, INVALID, OK, ROLLED_BACK, UNDECIDED, fail
 
 if TYPE_CHECKING:
     from modelrollout.sim.many import Job
     from modelrollout.sim.outcome import Outcome, Result
 
-ERROR, INVALID = 1, 5
 MAX_RUNS = 1_000_000
 
 
@@ -142,7 +143,7 @@ def _many(job: Job, first: int, runs: int, output: Output) -> None:
 
 
 def _code(outcome: Outcome) -> int:
-    return {"promoted": 0, "reverted": 3, "invalid": INVALID}.get(outcome.value, 4)
+    return {"promoted": OK, "reverted": ROLLED_BACK, "invalid": INVALID}.get(outcome.value, UNDECIDED)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -150,9 +151,3 @@ def _write(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         fail(f"{path}: {error.strerror}; name a file that can be written", ERROR)
-
-
-def fail(text: str, code: int) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)

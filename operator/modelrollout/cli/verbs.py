@@ -11,24 +11,12 @@ import typer
 
 from modelrollout.cli import screen
 from modelrollout.cli.complaints import Cause, Complaint
+from modelrollout.cli.exits import ERROR, OK, TIMEOUT, USAGE, fail
 from modelrollout.cli.fields import Fields, seconds
-from modelrollout.cli.kubectl import Kubectl
-from modelrollout.cli.options import (
-    ERROR,
-    OK,
-    TIMEOUT,
-    USAGE,
-    Context,
-    Format,
-    Kubeconfig,
-    Name,
-    Namespace,
-    Output,
-)
+from modelrollout.cli.kubectl import ACTIONS, ROLLOUTS, Kubectl
+from modelrollout.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output
 from modelrollout.cli.watching import Lost, Seen, follow
 
-ACTIONS = "rolloutactions.modelrollout.dev"
-ROLLOUTS = "modelrollouts.modelrollout.dev"
 LONGEST_BASE = 58
 """Characters of a generated name that stay; the API server cuts what is longer, and the verb with it."""
 CODES = "Exit codes: 0 ordered (with --wait: applied), 1 error or refused, 2 usage, 4 no answer in time."
@@ -179,9 +167,3 @@ def _look(kubectl: Kubectl, name: str) -> None:
     except Complaint as problem:
         if problem.cause is Cause.NOT_FOUND:
             raise
-
-
-def fail(text: str, code: int = ERROR) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)

@@ -12,21 +12,11 @@ import typer
 
 from modelrollout.cli import screen
 from modelrollout.cli.complaints import Complaint
+from modelrollout.cli.exits import ERROR, INVALID, OK, ROLLED_BACK, TIMEOUT, USAGE, fail
 from modelrollout.cli.fields import Fields, ended, looked_at, seconds
-from modelrollout.cli.kubectl import Kubectl
-from modelrollout.cli.options import (
-    ERROR,
-    INVALID,
-    OK,
-    ROLLED_BACK,
-    TIMEOUT,
-    USAGE,
-    Context,
-    Kubeconfig,
-    Name,
-    Namespace,
-)
-from modelrollout.cli.reads import ROLLOUTS, fail, standing
+from modelrollout.cli.kubectl import ROLLOUTS, Kubectl
+from modelrollout.cli.options import Context, Kubeconfig, Name, Namespace
+from modelrollout.cli.reads import standing
 from modelrollout.cli.watching import Lost, Seen, follow
 
 PATIENCE = 30.0
