@@ -22,6 +22,7 @@ class Commands(LazyGroup):
         "explain": Entry("modelrollout.cli.explain:explain", LOOK, "Say what it waits for and what would revert it."),
         "status": Entry("modelrollout.cli.reads:status", LOOK, "Say in a line how it stands, and in the exit code."),
         "history": Entry("modelrollout.cli.reads:history", LOOK, "Show its decisions and how revisions ended."),
+        "diff": Entry("modelrollout.cli.diff:diff", LOOK, "Compare two revisions: model, images, outcome, numbers."),
         "wait": Entry("modelrollout.cli.wait:wait", LOOK, "Wait until it is promoted, rolled back, paused, ..."),
         "approve": Entry("modelrollout.cli.verbs:approve", ACT, "Let the step begin that waits for approval."),
         "pause": Entry("modelrollout.cli.verbs:pause", ACT, "Hold the weight where it is."),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-from modelrollout.core.model import Arm, Epoch, Key, Phase, RolloutSpec, Verdict
+from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec, Verdict
 from modelrollout.core.observation import (
     ArmCounts,
     Evidence,
@@ -19,11 +18,10 @@ from modelrollout.core.observation import (
     RouteUnusable,
     SliAssessment,
     SpecProblem,
-    Workload,
     WorkloadAbsent,
-    WorkloadSeen,
 )
 from modelrollout.core.reasons import Reason
+from modelrollout.core.revision import revision_of
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
 from modelrollout.runtime.claims import contested
@@ -167,11 +165,3 @@ def _missing(spec: RolloutSpec, problem: str) -> list[SliAssessment]:
         )
         for sli in spec.slis
     ]
-
-
-def revision_of(candidate: Workload, arm: Arm) -> str | None:
-    """Short hash of the candidate's pod template as stored and the model it is said to serve; None while absent."""
-    if not isinstance(candidate, WorkloadSeen):
-        return None
-    identity = repr((candidate.template_hash, arm.model_name, arm.model_version))
-    return hashlib.blake2b(identity.encode(), digest_size=5).hexdigest()

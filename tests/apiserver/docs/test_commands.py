@@ -66,6 +66,12 @@ READS: dict[str, tuple[str, ...]] = {
         r"^    kubectl modelrollout retry fraud -n serving$",
     ),
     "modelrollout history": (r"\AREVISIONS$", r" ago +[0-9a-f]{10} +took \S+ +RolledBack +availability"),
+    "modelrollout diff": (
+        r"^ +legacy +[0-9a-f]{10} \(present\)$",
+        r"^  deployment +fraud-v7 +fraud-v8$",
+        r"^  course +- +Raise 5 %, Rollback 5 %$",
+        r"^  image m +m:v7 +m:v8$",
+    ),
     "--show-managed-fields": (r"^    manager: modelrollout-operator$", r"^      f:spec:$", r"^      weight: 100$"),
 }
 """What a read prints, by the part of the command that tells it from the others (or the whole command)."""
