@@ -41,6 +41,10 @@ class Fields:
         found = self._raw.get(name)
         return [Fields(each) for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
+    def names(self) -> list[str]:
+        """Names of the members."""
+        return [name for name in self._raw if isinstance(name, str)]
+
     def texts(self, name: str) -> list[str]:
         """The strings of a list."""
         found = self._raw.get(name)

@@ -24,12 +24,13 @@ LIMIT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl with the user's choice of cluster and namespace; None: as the kubeconfig says."""
+    """kubectl with the user's choice of cluster and namespace; None: as the kubeconfig says. `request`: seconds."""
 
     namespace: str | None = None
     context: str | None = None
     kubeconfig: str | None = None
     everywhere: bool = False
+    request: int = REQUEST
 
     @property
     def place(self) -> str:
@@ -40,7 +41,14 @@ class Kubectl:
 
     def call(self, *args: str, text: str | None = None, limit: float = LIMIT) -> str:
         """What kubectl prints. `text`: its input. Raises Complaint, never anything of subprocess."""
-        argv = [*self._argv(), f"--request-timeout={REQUEST}s", *args]
+        return self._done(*args, text=text, limit=limit).stdout
+
+    def logged(self, *args: str) -> str:
+        """What kubectl logs beside its answer, with -v=8 headers too. Raises Complaint."""
+        return self._done(*args, text=None, limit=LIMIT).stderr
+
+    def _done(self, *args: str, text: str | None, limit: float) -> subprocess.CompletedProcess[str]:
+        argv = [*self._argv(), f"--request-timeout={self.request}s", *args]
         try:
             # Without text it has our input: a login may ask something.
             done = subprocess.run(argv, input=text, capture_output=True, encoding="utf-8", timeout=limit, check=False)
@@ -54,7 +62,7 @@ class Kubectl:
             raise Complaint(Cause.OTHER, "kubectl has printed what is no UTF-8 text") from None
         if done.returncode != 0:
             raise complaint(done.stderr, self.place)
-        return done.stdout
+        return done
 
     def read(self, *args: str) -> Mapping[str, Any]:
         """The object (or List) that `kubectl get ARGS` finds. Raises Complaint."""
@@ -65,13 +73,13 @@ class Kubectl:
 
         As the server sends them: a thousand of them take kubectl two seconds to read and write anew.
         """
-        namespace = "" if self.everywhere else (self.namespace or self._usual())
+        namespace = "" if self.everywhere else (self.namespace or self.usual())
         if not namespace and not self.everywhere:
             return self.read(ROLLOUTS)
         place = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
         return _object(self.call("get", "--raw", f"/apis/modelrollout.dev/v1alpha1/{place}modelrollouts"))
 
-    def _usual(self) -> str:
+    def usual(self) -> str:
         """The namespace of the kubeconfig's context; empty where there is none, as in a pod."""
         try:
             found = self.call("config", "view", "--minify", "--output=jsonpath={..namespace}").strip()

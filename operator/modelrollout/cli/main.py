@@ -23,6 +23,7 @@ class Commands(LazyGroup):
         "status": Entry("modelrollout.cli.reads:status", LOOK, "Say in a line how it stands, and in the exit code."),
         "history": Entry("modelrollout.cli.reads:history", LOOK, "Show its decisions and how revisions ended."),
         "diff": Entry("modelrollout.cli.diff:diff", LOOK, "Compare two revisions: model, images, outcome, numbers."),
+        "doctor": Entry("modelrollout.cli.doctor:doctor", LOOK, "Look for what stands in the way of rollouts."),
         "wait": Entry("modelrollout.cli.wait:wait", LOOK, "Wait until it is promoted, rolled back, paused, ..."),
         "approve": Entry("modelrollout.cli.verbs:approve", ACT, "Let the step begin that waits for approval."),
         "pause": Entry("modelrollout.cli.verbs:pause", ACT, "Hold the weight where it is."),
@@ -41,7 +42,9 @@ class Commands(LazyGroup):
         "record": Entry("modelrollout.cli.record:record", AFTER, "Record the samples of its SLIs from Prometheus."),
         "replay": Entry("modelrollout.cli.replay:replay", AFTER, "Decide again what was decided, or on recorded data."),
         "run": Entry("modelrollout.cli.run:run", REST, "Run the operator."),
-        "version": Entry("modelrollout.cli.version:version", REST, "Print the version."),
+        "version": Entry(
+            "modelrollout.cli.version:version", REST, "Print the versions of this program and of the cluster."
+        ),
     }
 
 

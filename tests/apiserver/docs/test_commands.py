@@ -72,6 +72,12 @@ READS: dict[str, tuple[str, ...]] = {
         r"^  course +- +Raise 5 %, Rollback 5 %$",
         r"^  image m +m:v7 +m:v8$",
     ),
+    "modelrollout doctor -n": (
+        r"^ok +leader: \S+ holds Lease default/modelrollout-operator,",
+        r"^ok +seen: ",
+        r"^\d+ ok, ",
+    ),
+    "modelrollout doctor fraud": (r"^ok +crd fields: ", r"^warning +conditions: Stalled is True: availability: "),
     "--show-managed-fields": (r"^    manager: modelrollout-operator$", r"^      f:spec:$", r"^      weight: 100$"),
 }
 """What a read prints, by the part of the command that tells it from the others (or the whole command)."""
