@@ -68,6 +68,10 @@ class Kubectl:
         """The object (or List) that `kubectl get ARGS` finds. Raises Complaint."""
         return _object(self.call("get", *args, *self._all(), "--output=json"))
 
+    def printed(self, output: str, *args: str) -> str:
+        """What `kubectl get ARGS -o OUTPUT` prints, such as jsonpath={.status.phase}. Raises Complaint."""
+        return self.call("get", *args, *self._all(), f"--output={output}")
+
     def rollouts(self) -> Mapping[str, Any]:
         """All ModelRollouts there. Raises Complaint.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from modelrollout.cli.exits import USAGE, fail
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The ModelRollout.")]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Its namespace. Default: that of the kubeconfig's context.")
@@ -24,4 +26,15 @@ class Format(StrEnum):
     NAME = "name"
 
 
+JSONPATH = "jsonpath"
+AnyOutput = Annotated[str, typer.Option("--output", "-o", help="text, json, yaml, name or jsonpath=TEMPLATE.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="text, json, yaml or name.")]
+
+
+def form(text: str) -> Format | None:
+    """The format that is asked for; None for one of kubectl's templates, as jsonpath=... is. Ends on others: Exit."""
+    if text in tuple(Format):
+        return Format(text)
+    if text.partition("=")[0] in (JSONPATH, f"{JSONPATH}-as-json", f"{JSONPATH}-file") and "=" in text:
+        return None
+    fail(f"-o {text}: must be text, json, yaml, name or jsonpath=TEMPLATE", USAGE)

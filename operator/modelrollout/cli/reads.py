@@ -13,7 +13,7 @@ from modelrollout.cli.complaints import Complaint
 from modelrollout.cli.exits import INVALID, OK, ROLLED_BACK, USAGE, fail
 from modelrollout.cli.fields import Fields, ended
 from modelrollout.cli.kubectl import ROLLOUTS, Kubectl
-from modelrollout.cli.options import Context, Format, Kubeconfig, Name, Namespace, Output
+from modelrollout.cli.options import AnyOutput, Context, Format, Kubeconfig, Name, Namespace, Output, form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show what 
 def list_(
     everywhere: Everywhere = False,
     namespace: Namespace = None,
-    output: Output = Format.TEXT,
+    output: AnyOutput = Format.TEXT.value,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -37,12 +37,16 @@ def list_(
     from modelrollout.cli.list_report import table
 
     kubectl = Kubectl(None if everywhere else namespace, context, kubeconfig, everywhere)
+    wanted = form(output)
     try:
+        if wanted is None:
+            screen.put(kubectl.printed(output, ROLLOUTS))
+            return
         found = kubectl.rollouts()
     except Complaint as problem:
         fail(str(problem))
-    if output is not Format.TEXT:
-        screen.put_object(found, output)
+    if wanted is not Format.TEXT:
+        screen.put_object(found, wanted)
         return
     rollouts = Fields(found).items("items")
     if not rollouts:
@@ -57,7 +61,7 @@ def get(
     name: Name,
     watch: Watch = False,
     namespace: Namespace = None,
-    output: Output = Format.TEXT,
+    output: AnyOutput = Format.TEXT.value,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
@@ -65,10 +69,10 @@ def get(
 
     Numbers are those of the last status write. Exit codes: 0, 1 error, 2 usage.
     """
-    kubectl = Kubectl(namespace, context, kubeconfig)
+    kubectl, wanted = Kubectl(namespace, context, kubeconfig), form(output)
     if watch:
-        if output is not Format.TEXT:
-            fail(f"-w draws a page; for programs there is: kubectl get mr {name} -w -o {output.value}", USAGE)
+        if wanted is not Format.TEXT:
+            fail(f"-w draws a page; for programs there is: kubectl get mr {name} -w -o {output}", USAGE)
         from modelrollout.cli.live import show
 
         try:
@@ -76,9 +80,15 @@ def get(
         except Complaint as problem:
             fail(str(problem))
         return
+    if wanted is None:
+        try:
+            screen.put(kubectl.printed(output, ROLLOUTS, name))
+        except Complaint as problem:
+            fail(str(problem))
+        return
     found = read(kubectl, name)
-    if output is not Format.TEXT:
-        screen.put_object(found, output)
+    if wanted is not Format.TEXT:
+        screen.put_object(found, wanted)
         return
     from modelrollout.cli.rollout_report import report
 
@@ -103,7 +113,7 @@ def status(
     if watch or timeout is not None:
         from modelrollout.cli.wait import Aim, wait
 
-        wait(name, Aim.END, None, timeout or "", namespace, context, kubeconfig)
+        wait(name, Aim.END, None, timeout or "", False, namespace, context, kubeconfig)
         return
     obj = Fields(read(Kubectl(namespace, context, kubeconfig), name))
     screen.put(f"{standing(obj)}\n")

@@ -62,7 +62,30 @@ abort = command("Abort", "Send all traffic back to legacy, in every phase. The r
 approve = command("Approve", "Let the step begin that waits for approval, or start on a spent error budget.")
 pause = command("Pause", "Hold the weight where it is. A bad candidate is still taken back.")
 resume = command("Resume", "Go on after a pause; deadlines start anew.")
-promote = command("Promote", "Go to 100 % without further evidence. A bad candidate is still taken back.")
+_promote = command("Promote", "")
+
+
+def promote(
+    name: Name,
+    full: Annotated[bool, typer.Option("--full", help="What it always does: all steps that are left.")] = False,
+    revision: Revision = None,
+    reason: Why = None,
+    wait: Wait = False,
+    timeout: Timeout = "30s",
+    dry_run: Dry = DryRun.NONE,
+    namespace: Namespace = None,
+    output: Output = Format.TEXT,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Go to 100 % without further evidence. A bad candidate is still taken back.
+
+    It skips all steps that are left, with --full and without: for one step at a time give steps `approval: true` and
+    `approve` them. Exit codes: 0 ordered (with --wait: applied), 1 error or refused, 2 usage, 4 no answer in time.
+    """
+    _promote(name, revision, reason, wait, timeout, dry_run, namespace, output, context, kubeconfig)
+
+
 retry = command("Retry", "Start a rejected revision again from the first step.")
 
 

@@ -48,6 +48,9 @@ def wait(
         str | None, typer.Option(help="This revision; an end of another one is none. Default: what the spec asks for.")
     ] = None,
     timeout: Annotated[str, typer.Option(help="Give up after so long, such as 90m. Default: never.")] = "",
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="With --revision: an end that the history has already counts, too.")
+    ] = False,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -57,12 +60,14 @@ def wait(
     Changes are told on stderr, the end on stdout. Exit codes: 0 it is as awaited, 3 rolled back, 4 not in time,
     5 the object is invalid, 1 error (also: promoted although rolled-back was awaited, superseded, deleted), 2 usage.
     """
+    if recorded and revision is None:
+        fail("--recorded is about one revision; name it with --revision", USAGE)
     limit = seconds(timeout) if timeout else None
     if timeout and limit is None:
         fail(f"--timeout {timeout}: must be a duration such as 90s or 1h30m", USAGE)
     try:
         seen = follow(Kubectl(namespace, context, kubeconfig), ROLLOUTS, name)
-        found = until(seen, aim, revision, limit=limit)
+        found = until(seen, aim, revision, limit=limit, recorded=recorded)
     except Complaint as problem:
         fail(str(problem))
     if found.code == OK:
@@ -77,9 +82,13 @@ def until(
     revision: str | None,
     *,
     limit: float | None,
+    recorded: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Follow the rollout until `judged` has an answer, or for `limit` seconds. Changes are told on stderr."""
+    """Follow the rollout until `judged` has an answer, or for `limit` seconds. Changes are told on stderr.
+
+    `recorded`: an end of the revision that was there when the wait began counts.
+    """
     began, wrong_since, last = clock(), None, ""
     obj: Fields | None = None
     before: frozenset[str] | None = None
@@ -91,7 +100,10 @@ def until(
             obj = Fields(each.obj)
             if each.gone:
                 return Outcome(ERROR, f"{obj.part('metadata').text('name')} was deleted")
-            before = _ends(obj) if before is None else before
+            if before is None:
+                before = frozenset() if recorded else _ends(obj)
+                if not recorded and _ended_before(obj, revision):
+                    screen.note(f"{revision} has ended before; waiting for it to come back (--recorded takes that end)")
         if obj is not None:
             wrong_since = (wrong_since if wrong_since is not None else now) if mendable(obj) else None
             patient = wrong_since is not None and now - wrong_since < PATIENCE
@@ -161,6 +173,13 @@ def _end(obj: Fields, aim: Aim, code: int, text: str) -> Outcome:
 
 def _ends(obj: Fields) -> frozenset[str]:
     return frozenset(each.text("endedAt") for each in obj.part("status").items("history"))
+
+
+def _ended_before(obj: Fields, revision: str | None) -> bool:
+    """Whether the history has an end of a revision that is not the present one."""
+    status = obj.part("status")
+    ends = {each.text("revision") for each in status.items("history")}
+    return revision is not None and revision in ends and revision != status.text("revision")
 
 
 def _past(obj: Fields, aim: Aim, revision: str, before: frozenset[str]) -> Outcome | None:

@@ -41,6 +41,14 @@ class Shell:
             out, err = process.communicate(timeout=LIMIT)
         return process.returncode, out, err
 
+    def runs(self, *command: str) -> str:
+        """What a command prints that ends well."""
+        done = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def begins(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["kubectl", "modelrollout", *arguments],
@@ -186,3 +194,12 @@ def test_a_cluster_without_the_crds(tmp_path: Path) -> None:
             code, _, err = shell.types(*command)
             assert (code, err.count("\n")) == (1, 1)
             assert "this cluster has no ModelRollouts: choose another with --context, or install the CRDs" in err
+
+
+def test_kubectl_completes_names_and_its_alias_is_the_same_program(rollouts: None, shell: Shell) -> None:
+    """As a shell asks: kubectl hands the line to `kubectl_complete-modelrollout` on PATH."""
+    for plugin in ("modelrollout", "mr"):
+        asked = ["kubectl", "__complete", plugin, "get", "-n", "default", "p"]
+        assert shell.runs(*asked).split() == ["promoted", ":4"]
+    template = "jsonpath={.status.phase} {.metadata.name}"
+    assert shell.runs("kubectl", "mr", "get", "promoted", "-n", "default", "-o", template) == "Promoted promoted"

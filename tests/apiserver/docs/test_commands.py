@@ -66,6 +66,8 @@ READS: dict[str, tuple[str, ...]] = {
         r"^    kubectl modelrollout retry fraud -n serving$",
     ),
     "modelrollout history": (r"\AREVISIONS$", r" ago +[0-9a-f]{10} +took \S+ +RolledBack +availability"),
+    "kubectl modelrollout get fraud -n serving -o jsonpath='{.status.revision}'": (r"\A[0-9a-f]{10}\Z",),
+    "modelrollout version": (r"^client +\S+$", r"^operator +- \(no Deployment of the chart\)$", r"^CRDs +- "),
     "modelrollout diff": (
         r"^ +legacy +[0-9a-f]{10} \(present\)$",
         r"^  deployment +fraud-v7 +fraud-v8$",
@@ -73,7 +75,7 @@ READS: dict[str, tuple[str, ...]] = {
         r"^  image m +m:v7 +m:v8$",
     ),
     "modelrollout doctor -n": (
-        r"^ok +leader: \S+ holds Lease default/modelrollout-operator,",
+        r"^ok +leader: \S+ holds Lease",
         r"^ok +seen: ",
         r"^\d+ ok, ",
     ),

@@ -194,3 +194,32 @@ def test_output_that_the_terminal_cannot_show_is_replaced(kubectl: FakeKubectl, 
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.rstrip().endswith("gr??er?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (("get", "fraud", "-n", "serving"), "--namespace=serving --request-timeout=15s get {} fraud --output={}"),
+        (("list", "-A"), "--request-timeout=15s get {} --all-namespaces --output={}"),
+    ],
+)
+def test_a_jsonpath_is_kubectls(kubectl: FakeKubectl, arguments: tuple[str, ...], asked: str) -> None:
+    kubectl.answers("fraud-v8")
+    template = "jsonpath={.spec.candidate.deployment}"
+    assert run(*arguments, "-o", template) == (0, "fraud-v8", "")
+    assert kubectl.calls == [asked.format("modelrollouts.modelrollout.dev", template)]
+
+
+@pytest.mark.parametrize("output", ["jsonpath", "nope", "custom-columns=A:.a"])
+def test_an_output_that_there_is_not(kubectl: FakeKubectl, output: str) -> None:
+    told = f"error: -o {output}: must be text, json, yaml, name or jsonpath=TEMPLATE\n"
+    assert run("get", "fraud", "-o", output) == (2, "", told)
+    assert run("list", "-o", output) == (2, "", told)
+    assert kubectl.calls == []
+
+
+def test_a_template_that_kubectl_can_not_read_is_one_line(kubectl: FakeKubectl) -> None:
+    kubectl.answers("", said="error: error parsing jsonpath {.a, unclosed action\n", code=1)
+    told = "error: error parsing jsonpath {.a, unclosed action\n"
+    assert run("get", "fraud", "-o", "jsonpath={.a") == (1, "", told)
+    assert run("list", "-o", "jsonpath={.a") == (1, "", told)

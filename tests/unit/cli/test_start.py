@@ -40,7 +40,7 @@ def test_the_first_page_loads_no_command_and_no_library_of_tables() -> None:
 
 
 def test_a_command_loads_itself_only() -> None:
-    found = loaded("version")
+    found = loaded("version", "--client")
     assert "modelrollout.cli.version" in found
     assert found & {*HEAVY, "rich", "modelrollout.cli.plan"} == set()
 
@@ -80,5 +80,11 @@ def test_without_arguments_there_is_help() -> None:
 
 def test_it_is_a_program_and_a_plugin_of_kubectl() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"modelrollout", "kubectl-modelrollout"}
-    assert set(scripts.values()) == {"modelrollout.cli.main:main"}
+    plugins = {"kubectl-modelrollout", "kubectl-mr"}
+    assert {name for name, where in scripts.items() if where == "modelrollout.cli.main:main"} == {
+        "modelrollout",
+        *plugins,
+    }
+    helpers = {name.replace("kubectl-", "kubectl_complete-") for name in plugins}
+    assert {name for name, where in scripts.items() if where == "modelrollout.cli.complete:main"} == helpers
+    assert len(scripts) == 5

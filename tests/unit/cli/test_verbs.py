@@ -142,3 +142,9 @@ def test_the_order_for_programs(kubectl: FakeKubectl) -> None:
 def test_usage(kubectl: FakeKubectl, arguments: tuple[str, ...]) -> None:
     code, out, _ = run("abort", "fraud", *arguments)
     assert (code, out, kubectl.calls) == (2, "", [])
+
+
+def test_promote_takes_all_steps_with_full_and_without(kubectl: FakeKubectl) -> None:
+    plain = run("promote", "fraud", "--dry-run", "client")
+    assert run("promote", "fraud", "--full", "--dry-run", "client") == plain
+    assert "action: Promote\n" in plain[1]

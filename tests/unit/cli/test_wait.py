@@ -133,6 +133,25 @@ def test_a_promotion_of_last_month_is_none_of_a_revision_that_comes_back() -> No
     assert (found.code, clock.now) == (3, 9)
 
 
+def test_an_end_before_the_wait_counts_when_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    old = (("aaa", "Promoted", "2026-10-01T00:00:00Z"), ("bbb", "RolledBack", "2026-10-02T00:00:00Z"))
+    present = rollout("RolledBack", revision="bbb", conditions=BACK, history=old)
+    found = until([Seen(present)], Aim.PROMOTED, "aaa", limit=None, recorded=True)
+    assert (found.code, capsys.readouterr().err) == (0, "")
+    assert found.text == "fraud: revision aaa was promoted; another one is there by now"
+    clock = Clock()
+    assert until(told(clock, (0, present)), Aim.PROMOTED, "aaa", limit=5, clock=clock).code == 4
+    assert "aaa has ended before; waiting for it to come back (--recorded takes that end)\n" in capsys.readouterr().err
+
+
+def test_recorded_is_about_a_revision(kubectl: FakeKubectl) -> None:
+    assert run("wait", "fraud", "--recorded") == (
+        2,
+        "",
+        "error: --recorded is about one revision; name it with --revision\n",
+    )
+
+
 def test_time_runs_out(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     found = until(told(clock, (0, rollout("Progressing"))), Aim.PROMOTED, None, limit=60, clock=clock)
