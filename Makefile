@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover profiles
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover bench-cli profiles
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -128,6 +128,10 @@ bench-scale: venv ## 100, 1000, 5000 rollouts: start, moving, failover, all bad 
 
 bench-failover: venv ## leaders killed, frozen and upgraded under traffic, on a full cluster (half an hour; BENCH="--times 1")
 	$(PY) -m e2e.failover $(BENCH)
+
+bench-cli: venv ## what the command line makes people wait for, with 1,000 rollouts (3 minutes; BENCH="--rollouts 100")
+	@$(PY) -m e2e.cluster prepare
+	$(PY) -m e2e.bench_cli $(BENCH)
 
 soak: venv ## an operator under churn for two hours: memory, files, series, stuck rollouts (SOAK="--hours 0.1": a trial)
 	$(PY) -m e2e.scale.soak $(SOAK)
