@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from e2e.cluster import programs, prometheus
+from e2e.cluster import alertmanager, programs, prometheus
 from e2e.cluster.artifacts import BuildError, drop_build_cache
 from e2e.cluster.layout import KIND_PREFIX, known_clusters
 from e2e.cluster.processes import ClusterError
@@ -63,6 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
         programs.kubernetes()
         programs.gateway_api_crds()
         prometheus.binary()
+        alertmanager.binary()
         return 0
     if arguments.command == "list":
         for layout in known_clusters():

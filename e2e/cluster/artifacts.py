@@ -24,6 +24,7 @@ from pathlib import Path
 TICK_S = 10.0
 TRIFLE_S = 3.0  # shorter builds are not worth a line
 TAIL_LINES = 30
+GO_SETTINGS: Mapping[str, str] = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
 
 
 class BuildError(Exception):
@@ -123,18 +124,10 @@ def go_binary(
 
     `go.sum` pins every source by hash; the key is the module's files, the flags and the environment.
     """
-    settings = {
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOWORK": "off",
-        **(env or {}),
-    }
+    settings = {**GO_SETTINGS, **(env or {})}
 
     def build(directory: Path) -> None:
-        argv = ["go", "build", "-trimpath", "-o", str(directory / name)]
-        argv += ["-tags", tags] if tags else []
-        argv += ["-ldflags", ldflags] if ldflags else []
-        run_step([*argv, package], cwd=module_dir, env=_go_env(settings))
+        go_build(directory / name, module_dir=module_dir, package=package, tags=tags, ldflags=ldflags, env=settings)
 
     key: list[str | bytes] = [platform.system(), platform.machine(), package, tags, ldflags]
     key += [f"{variable}={value}" for variable, value in sorted(settings.items())]
@@ -142,6 +135,22 @@ def go_binary(
         if path.name in ("go.mod", "go.sum") or path.suffix == ".go":
             key += [path.relative_to(module_dir).as_posix(), path.read_bytes()]
     return cached(name, key=key, build=build, label=label, estimate_s=estimate_s) / name
+
+
+def go_build(
+    target: Path,
+    *,
+    module_dir: Path,
+    package: str,
+    tags: str = "",
+    ldflags: str = "",
+    env: Mapping[str, str] = GO_SETTINGS,
+) -> None:
+    """Build a Go package of the module in `module_dir` into the file `target`. Raises BuildError."""
+    argv = ["go", "build", "-trimpath", "-o", str(target)]
+    argv += ["-tags", tags] if tags else []
+    argv += ["-ldflags", ldflags] if ldflags else []
+    run_step([*argv, package], cwd=module_dir, env=_go_env(env))
 
 
 def go_module_dir(module: str, version: str) -> Path:
