@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from modelrollout.adapters import addresses
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.kube.rollout_view import rollout_object
-from modelrollout.adapters.prom import addresses, headers, render
-from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.prom import headers, render
 from modelrollout.api.convert import action_target, to_action, to_source, to_spec
 from modelrollout.api.source import Source
 from modelrollout.api.status_codec import MAX_BYTES, decode, encode, size

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Coroutine
 
 from modelrollout import __version__
+from modelrollout.adapters.addresses import addresses_of_pod
 from modelrollout.adapters.journal import FileJournal
 from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.client import KubeClient
@@ -19,7 +20,6 @@ from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.adapters.kube.selector import LabelSelector
 from modelrollout.adapters.kube.workloads import KubeWorkloads
-from modelrollout.adapters.prom.addresses import addresses_of_pod
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.core.model import RolloutSpec
 from modelrollout.errors import RolloutError

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.prom import parse
-from modelrollout.adapters.prom.addresses import AddressPolicy
 from modelrollout.adapters.prom.connect import DEFAULT_LIMITS, Client, Target
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources

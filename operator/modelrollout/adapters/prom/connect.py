@@ -19,7 +19,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.prom.names import Names
 from modelrollout.adapters.prom.parse import BadAnswer, Parsed, is_partial
 from modelrollout.adapters.prom.wire import Call, Line, LineAdapter

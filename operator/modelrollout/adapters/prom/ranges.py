@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from modelrollout.adapters.prom import addresses, headers, parse, render
-from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters import addresses
+from modelrollout.adapters.addresses import AddressPolicy
+from modelrollout.adapters.prom import headers, parse, render
 from modelrollout.adapters.prom.connect import DEFAULT_LIMITS, Client, Limits, Target
 from modelrollout.adapters.prom.wire import Call, tls_context
 from modelrollout.api.source import Connection

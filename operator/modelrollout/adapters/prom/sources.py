@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from modelrollout.adapters.prom import addresses, headers
-from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters import addresses
+from modelrollout.adapters.addresses import AddressPolicy
+from modelrollout.adapters.prom import headers
 from modelrollout.adapters.prom.connect import DEFAULT_LIMITS, Client, Limits, Target
 from modelrollout.adapters.prom.parse import Parsed
 from modelrollout.adapters.prom.wire import Call, tls_context

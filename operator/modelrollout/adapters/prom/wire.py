@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.poolmanager import PoolManager
 from urllib3.util.retry import Retry
 
-from modelrollout.adapters.prom.addresses import AddressPolicy
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.prom.names import Names
 
 LEAST_TIMEOUT = 0.001

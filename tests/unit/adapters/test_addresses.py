@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.adapters.prom.addresses import AddressPolicy, addresses_of_pod, problem_of
+from modelrollout.adapters.addresses import AddressPolicy, addresses_of_pod, problem_of
 
 STRICT = AddressPolicy()
 

@@ -1,4 +1,5 @@
-"""Where a metric source may live: rules for its address, and for the addresses its name resolves to.
+"""Where the operator may connect to: rules for the address of a metric source or of a receiver of notifications, and
+for the addresses its name resolves to.
 
 The second check happens when a connection is made, on the very address that is connected to, so a name that
 changes its mind between check and use gains nothing.
@@ -67,8 +68,21 @@ def _unwrapped(ip: IPAddress) -> IPAddress:
     return ip
 
 
-def problem_of(address: str, policy: AddressPolicy) -> str | None:
-    """What is wrong with the address of a source, as the end of a sentence, or None. Never repeats the address."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What an address is for, in the words of its problems. `query`: whether it may carry one."""
+
+    credentials: str = "use prometheus.auth"
+    loopback: str = "name the Prometheus Service"
+    never: str = "a metric source"
+    query: bool = False
+
+
+SOURCE = Use()
+
+
+def problem_of(address: str, policy: AddressPolicy, use: Use = SOURCE) -> str | None:
+    """What is wrong with an address, as the end of a sentence, or None. Never repeats the address."""
     if len(address) > MAX_ADDRESS or not re.fullmatch(r"[!-~]+", address) or "\\" in address:
         return f"must be a URL of at most {MAX_ADDRESS} printable ASCII characters"
     try:
@@ -79,19 +93,19 @@ def problem_of(address: str, policy: AddressPolicy) -> str | None:
     if parts.scheme not in ("http", "https"):
         return "must start with http:// or https://"
     if parts.username is not None or parts.password is not None:
-        return "must not carry a user name or password; use prometheus.auth"
-    if parts.query or parts.fragment or "?" in address or "#" in address:
-        return "must not carry a query or fragment"
+        return f"must not carry a user name or password; {use.credentials}"
+    if parts.fragment or "#" in address or (not use.query and (parts.query or "?" in address)):
+        return "must not carry a fragment" if use.query else "must not carry a query or fragment"
     if not host or port == 0:
         return "names no host or port; write it as http://<host>:<port>"
-    return _problem_of_host(host, policy)
+    return _problem_of_host(host, policy, use)
 
 
-def _problem_of_host(host: str, policy: AddressPolicy) -> str | None:
+def _problem_of_host(host: str, policy: AddressPolicy, use: Use) -> str | None:
     if host.rstrip(".").lower() == "localhost" and not policy.allow_loopback:
-        return "points to the loopback interface of the operator; name the Prometheus Service"
+        return f"points to the loopback interface of the operator; {use.loopback}"
     try:
         permitted = policy.permits(host)
     except ValueError:
         return None  # a name: what it resolves to is checked at each connection
-    return None if permitted else "points to an address that is never a metric source (loopback, link-local, metadata)"
+    return None if permitted else f"points to an address that is never {use.never} (loopback, link-local, metadata)"
