@@ -110,6 +110,29 @@ DEBUG = Dashboard(
             (("max by (pod) (process_open_fds and on (pod, instance) modelrollout_build_info)", "{{pod}}"),),
         ),
         Panel(
+            "Notifications",
+            "By target and what became of them; how many wait; replicas that can't use their file.",
+            (
+                (
+                    "sum by (target, result) (increase(modelrollout_notifications_total[5m]))",
+                    "{{target}} {{result}}",
+                ),
+                ("max by (target) (modelrollout_notification_queue_length)", "{{target}} waiting"),
+                ("sum(1 - modelrollout_notify_file_valid)", "bad files"),
+            ),
+        ),
+        Panel(
+            "Requests to notification targets",
+            "By target and answer.",
+            (
+                (
+                    "sum by (target, answer) (rate(modelrollout_notification_attempts_total[5m]))",
+                    "{{target}} {{answer}}",
+                ),
+            ),
+            unit="reqps",
+        ),
+        Panel(
             "Versions",
             "Replicas by version; two of them only during an upgrade.",
             (("count by (version) (modelrollout_build_info)", "{{version}}"),),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelrollout.core.happenings import Happening
 from modelrollout.core.intents import ActionResult, Announcement
 from modelrollout.core.model import Epoch, Key, RolloutSpec, Weight
 from modelrollout.core.observation import ActionRequest, Route, SpecProblem, Workload
@@ -124,6 +125,22 @@ class Announcer(Protocol):
 
     def announce(self, obj: RolloutObject, announcements: Sequence[Announcement]) -> None:
         """Queue the announcements for posting."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people outside of the cluster. Best effort: never raises, never waits."""
+
+    def begun(self, happening: Happening, *, new: bool) -> None:
+        """This stands from now on; not `new` when it was told before, by this process or an earlier leader."""
+        ...
+
+    def ended(self, happening: Happening, at: float) -> None:
+        """It stands no longer."""
+        ...
+
+    def rest(self) -> None:
+        """Another replica leads: what stands is its business now."""
         ...
 
 

@@ -13,12 +13,14 @@ from modelrollout.core.observation import (
     Evidence,
 )
 from modelrollout.ports import (
+    Notifier,
     RolloutObject,
 )
 from modelrollout.runtime.backoff import Backoff
 from modelrollout.runtime.commit import Commit
 from modelrollout.runtime.engine import Decide, Engine, Parts
 from modelrollout.runtime.gather import Gather
+from modelrollout.runtime.notices import Notices
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, WorkQueue
 from modelrollout.runtime.rounds import Rounds
@@ -56,6 +58,7 @@ class World:
     commit: Commit
     gather: Gather
     engine: Engine
+    notices: Notices
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     epoch: Epoch | None = FIRST
 
@@ -90,6 +93,7 @@ def build(
     workers: int = 16,
     newest: Callable[[Key], Evidence] | None = None,
     clock: LoopClock | None = None,
+    notifier: Notifier | None = None,
 ) -> World:
     """A world around an API (a fresh one by default): call again with the same one for a restart."""
     api = api or Api()
@@ -125,7 +129,9 @@ def build(
         newest=newest or rounds.evidence,
         crowded=lambda: queue.depth(Priority.URGENT) > 0,
     )
+    notices = Notices(notifier, clock)
     parts = Parts(
+        notices=notices,
         queue=queue,
         store=store,
         gather=gather,
@@ -154,6 +160,7 @@ def build(
         commit,
         gather,
         engine,
+        notices,
     )
 
     def seen(obj: RolloutObject) -> None:

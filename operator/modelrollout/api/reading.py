@@ -30,7 +30,7 @@ def parse(kind: type[_M], obj: Mapping[str, Any], *, strict: bool) -> _M | SpecP
         return kind.model_validate(obj.get("spec"), extra="forbid" if strict else None)
     except ValidationError as error:
         found = [
-            f"{_path(e['loc'], e.get('ctx', {}).get('path', ''))}: {_sentence(e['type'], e['msg'])}"
+            f"{_path(e['loc'], e.get('ctx', {}).get('path', ''))}: {sentence(e['type'], e['msg'])}"
             for e in error.errors(include_url=False, include_input=False)
         ]
         more = f" (and {len(found) - _PROBLEMS_SHOWN} more)" if len(found) > _PROBLEMS_SHOWN else ""
@@ -41,15 +41,17 @@ def parse(kind: type[_M], obj: Mapping[str, Any], *, strict: bool) -> _M | SpecP
 
 def _path(loc: Sequence[int | str], tail: str) -> str:
     # Keys come from the user where a field is a map: cut them, and let none forge a line or steer a terminal.
-    parts = (f"[{part}]" if isinstance(part, int) else f".{_visible(part[:64])}" for part in loc)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{visible(part[:64])}" for part in loc)
     return "spec" + "".join(parts) + tail
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """`text` without anything that could forge a line or steer a terminal."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
-def _sentence(kind: str, message: str) -> str:
+def sentence(kind: str, message: str) -> str:
+    """A problem of pydantic in the words of ours."""
     match kind:
         case "missing":
             return "must be set"

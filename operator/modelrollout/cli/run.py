@@ -27,6 +27,9 @@ def run(
     log_format: Annotated[str | None, typer.Option(help="json or plain.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     journal: Annotated[Path | None, typer.Option(help="File for one JSON line per decision.")] = None,
+    notify_file: Annotated[
+        Path | None, typer.Option(help="YAML file of notification targets; without it nobody is told.")
+    ] = None,
     allow_loopback_sources: Annotated[
         bool | None, typer.Option("--allow-loopback-sources", help="Let MetricSources point at this machine.")
     ] = None,
@@ -47,6 +50,7 @@ def run(
         "log_format": log_format,
         "log_level": log_level,
         "journal": journal,
+        "notify_file": notify_file,
         "allow_loopback_sources": allow_loopback_sources,
     }
     raise typer.Exit(serve(flags))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision, Move, SetWeight
@@ -21,6 +21,7 @@ from modelrollout.runtime.commit import Act, Commit, Committed
 from modelrollout.runtime.fence import Deposed
 from modelrollout.runtime.gather import Gather, Gathered
 from modelrollout.runtime.jumps import Jumps
+from modelrollout.runtime.notices import Notices
 from modelrollout.runtime.preflight import Preflights
 from modelrollout.runtime.queue import Priority, Work, WorkQueue
 from modelrollout.runtime.record import entry
@@ -59,6 +60,7 @@ class Parts:
     journal: Journal | None
     clock: Clock
     telemetry: Telemetry
+    notices: Notices = field(default_factory=Notices)
     epoch: Callable[[], Epoch | None]
     decide: Decide = decide
     backoff: Backoff
@@ -148,6 +150,7 @@ class Engine:
         self._p.backoff.reset(key)
         self._p.commit.refusals.clear(key)
         self._p.telemetry.forget(key)
+        self._p.notices.forget(key)
         self._spins.pop(key, None)
         self._owed.pop(key, None)
 
@@ -183,6 +186,7 @@ class Engine:
         if owed is not None:
             return await self._finish(work, owed, self._p.commit.settle(owed.owed))
         gathered = await self._p.gather(work.key, epoch)
+        self._p.notices.look(gathered.obj)
         now = self._p.clock.now()
         decision = self._p.decide(gathered.spec, gathered.obj.status, gathered.observation, now)
         for text in forbidden(gathered.observation, decision):

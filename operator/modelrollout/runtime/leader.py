@@ -96,6 +96,8 @@ class Leader:
         self._held: LeaseRecord | None = None
         self._until = float("-inf")
         self._told = False
+        self.before: LeaseRecord | None = None
+        """The Lease as we found it when we last won it; None: there was none."""
 
     def epoch(self) -> Epoch | None:
         """Our epoch while the Lease is surely ours, else None."""
@@ -141,7 +143,8 @@ class Leader:
 
     async def _contend(self) -> None:
         mono = self._clock.monotonic()
-        self._seen = look(self._seen, await self._store.read(), mono=mono)
+        found = await self._store.read()
+        self._seen = look(self._seen, found, mono=mono)
         # The right to write is counted from before the request: the Lease can't have been renewed earlier.
         asked = self._clock.monotonic()
         move = step(self._seen, self.me, mono=asked, stamp=self._stamp(), known=self._known())
@@ -149,6 +152,8 @@ class Leader:
             self._held = None
             return
         stored = await self._store.write(move.record, create=move.create)
+        if not self._told:
+            self.before = found
         self._seen = Seen(stored, asked)
         self._held = stored
         self._until = asked + RENEW_DEADLINE

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Coroutine
 
 from modelrollout import __version__
-from modelrollout.adapters.addresses import addresses_of_pod
+from modelrollout.adapters.addresses import AddressPolicy, addresses_of_pod
 from modelrollout.adapters.journal import FileJournal
 from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.client import KubeClient
@@ -36,16 +36,17 @@ from modelrollout.runtime.store import Store
 from modelrollout.runtime.telemetry import Telemetry
 from modelrollout.shell.config import Settings
 from modelrollout.shell.feed import Feed
+from modelrollout.shell.notify import Notify
 from modelrollout.shell.outside import Outside
 from modelrollout.shell.renewal import Renewal
 from modelrollout.shell.sync import NamespaceLabels, Secrets, Sync, Unusable
+from modelrollout.shell.tidy import ACTIONS_KEPT, tidy
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_LIMIT = 60.0
 SILENCE_LIMIT = 900.0
 """Seconds without an event and without a full list after which the process is restarted."""
-ACTIONS_KEPT = 7 * 86400.0
 FIRST_SYNC_PAUSE = 2.0
 LISTING = 5.0
 """Seconds that a new leader waits for its full list before it reads the objects of each rollout by themselves."""
@@ -70,6 +71,11 @@ class App:
             namespace_labels=self._labels,
             allow_loopback=settings.allow_loopback_sources,
             denied=addresses_of_pod(os.environ),
+        )
+        policy = AddressPolicy(settings.allow_loopback_sources, frozenset(addresses_of_pod(os.environ)))
+        self._post = outside.post(policy)
+        self._notify = Notify(
+            settings.notify_file, policy=policy, send=self._post, clock=clock, registry=telemetry.registry
         )
         metrics = MeasuredMetrics(outside.metrics(self._sources), telemetry)
         rollouts = self._rollouts = KubeRollouts(
@@ -119,6 +125,7 @@ class App:
             journal=FileJournal(settings.journal) if settings.journal else None,
             clock=clock,
             telemetry=telemetry,
+            notices=self._notify.notices,
             epoch=self._leader.epoch,
             backoff=Backoff(rng=outside.rng),
         )
@@ -157,6 +164,7 @@ class App:
             self._engine.run(),
             self._rounds.run(),
             self._announcer.run(),
+            self._notify.run(),
             self._resyncs(),
             self._follow_sources(),
             Renewal(self._sources, self._source_changed).run(),
@@ -188,6 +196,8 @@ class App:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self._preflights.stop()
+        await self._notify.close()
+        await self._post.close()
         self._sources.close()
         await self._site.stop()
 
@@ -207,6 +217,7 @@ class App:
             self._relist.set()
 
     def _led(self, leading: bool) -> None:
+        self._notify.lead(leading, self._leader.before, self._store.objects())
         self._engine.lead(leading, listing=LISTING if leading else 0.0)
         self._newly = leading
         if leading:
@@ -251,17 +262,8 @@ class App:
             self._engine.listed()
         for key in (*concerned, *self._store):
             self._engine.enqueue(key, Priority.RESYNC)
-        await self._tidy()
-
-    async def _tidy(self) -> None:
-        """Delete actions that were answered long ago; what can't be deleted now is tried at the next list."""
-        if self._leader.epoch() is None:
-            return
-        for namespace, name in self._actions.finished(self._clock.now() - ACTIONS_KEPT):
-            try:
-                await self._rollouts.delete_action(namespace, name)
-            except RolloutError as error:
-                log.warning("action %s/%s is old but can't be deleted: %s", namespace, name, error)
+        if self._leader.epoch() is not None:
+            await tidy(self._actions.finished(self._clock.now() - ACTIONS_KEPT), self._rollouts)
 
     async def _follow_sources(self) -> None:
         while True:

@@ -61,8 +61,9 @@ class Settings(BaseModel):
     log_format: LogFormat = Field(LogFormat.JSON, description="json or plain.")
     log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error.")
     journal: Path | None = Field(None, description="File for one JSON line per decision; without it none is kept.")
+    notify_file: Path | None = Field(None, description="YAML file of notification targets; without it nobody is told.")
     allow_loopback_sources: bool = Field(
-        False, description="Let MetricSources point at this machine; for a local cluster only."
+        False, description="Let MetricSources and notification targets point at this machine; for a local cluster only."
     )
 
     @field_validator("web")

@@ -9,7 +9,10 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.clock import SystemClock
+from modelrollout.adapters.notify.post import Post, Result
+from modelrollout.adapters.notify.wording import Outgoing
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.ports import Clock, Metrics
@@ -31,6 +34,18 @@ class Web(Protocol):
         ...
 
 
+class Mail(Protocol):
+    """Sends notifications."""
+
+    async def __call__(self, outgoing: Outgoing, *, timeout: float) -> Result:
+        """What came of one request. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """End the connections."""
+        ...
+
+
 class MakeWeb(Protocol):
     """Makes a `Web` out of the two probes and the metrics."""
 
@@ -47,5 +62,6 @@ class Outside:
     rng: random.Random = field(default_factory=random.Random)
     metrics: Callable[[Sources], Metrics] = PrometheusMetrics
     site: MakeWeb = Site
+    post: Callable[[AddressPolicy], Mail] = Post
     give_back: Callable[[], object] = allocator.trim
     """Called after each full list, which needs the most memory for a moment."""

@@ -21,6 +21,7 @@ from e2e.chart import IMAGE, rendered
 from e2e.cluster.prometheus import promtool
 from modelrollout.core.model import Key, Phase
 from modelrollout.core.status import RolloutStatus
+from modelrollout.runtime.notify_metrics import NotifyMetrics
 from modelrollout.runtime.series import RolloutSeries
 from modelrollout.runtime.telemetry import Telemetry
 from tests.layout.documents import DOCS
@@ -45,11 +46,14 @@ class Pod:
 
     telemetry: Telemetry = field(default_factory=Telemetry)
     rollouts: RolloutSeries = field(default_factory=RolloutSeries)
+    notified: NotifyMetrics = field(init=False)
     age: float = 15.0
     here: bool = True
 
     def __post_init__(self) -> None:
         self.telemetry.watch_freshness(lambda: self.age)
+        self.notified = NotifyMetrics(self.telemetry.registry)
+        self.notified.waiting("bus", "slack", 0)
 
     def lead(self, phase: Phase = Phase.PROGRESSING) -> None:
         self.telemetry.leading(True)
@@ -138,6 +142,27 @@ def silent(minute: int, pods: Pods) -> None:
         pods[SECOND].age = 60.0 * (minute - 10)
 
 
+def unheard(result: str) -> Script:
+    def script(minute: int, pods: Pods) -> None:
+        if minute == 10:
+            pods[FIRST].notified.ended("bus", "slack", result)
+
+    return script
+
+
+def queued(length: int) -> Script:
+    def script(minute: int, pods: Pods) -> None:
+        if minute == 10:
+            pods[FIRST].notified.waiting("bus", "slack", length)
+
+    return script
+
+
+def bad_file(minute: int, pods: Pods) -> None:
+    if minute == 10:
+        pods[SECOND].notified.file(good=False)
+
+
 CASES: dict[str, tuple[Script, int, set[str]]] = {
     "a healthy release": (lambda *_: None, 39, set()),
     "a takeover": (taken_over, 12, set()),
@@ -153,6 +178,12 @@ CASES: dict[str, tuple[Script, int, set[str]]] = {
     "a revert that ended": (phase(Phase.ROLLING_BACK, ends=11), 13, {"ModelRolloutRolledBack"}),
     "evidence is a little late": (late(2.0), 30, set()),
     "evidence is late": (late(20.0), 30, {"ModelRolloutEvidenceLate"}),
+    "a notification that was sent": (unheard("sent"), 12, set()),
+    "a notification that was not": (unheard("failed"), 12, {"ModelRolloutNotificationsFail"}),
+    "a notification that had no room": (unheard("dropped"), 12, {"ModelRolloutNotificationsFail"}),
+    "some notifications wait": (queued(5), 12, set()),
+    "many notifications wait": (queued(50), 12, {"ModelRolloutNotificationsFail"}),
+    "a notification file that can't be used": (bad_file, 12, {"ModelRolloutNotifyFileBad"}),
     "a silent watch, for two lists": (silent, 25, set()),
     "a silent watch": (silent, 26, {"ModelRolloutWatchSilent"}),
 }
@@ -199,7 +230,7 @@ def told(*argv: str | Path) -> tuple[int, str]:
 
 def test_promtool_finds_nothing_wrong(rules: Path) -> None:
     code, text = told("check", "rules", "--lint=all", "--lint-fatal", rules)
-    assert (code, "SUCCESS: 8 rules found" in text) == (0, True), text
+    assert (code, "SUCCESS: 10 rules found" in text) == (0, True), text
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -25,6 +25,7 @@ CHANGED: dict[str, tuple[str, object]] = {
     "log_format": ("plain", LogFormat.PLAIN),
     "log_level": ("debug", LogLevel.DEBUG),
     "journal": ("/var/log/journal", Path("/var/log/journal")),
+    "notify_file": ("/etc/modelrollout/targets.yaml", Path("/etc/modelrollout/targets.yaml")),
     "allow_loopback_sources": ("true", True),
 }
 
@@ -39,7 +40,7 @@ def test_a_variable_takes_effect_and_its_flag_wins(name: str) -> None:
     default = getattr(load(BASE, {}), name)
     assert default != value
     assert getattr(load({k: v for k, v in BASE.items() if k != name}, {PREFIX + name.upper(): text}), name) == value
-    if name not in ("kubeconfig", "journal"):
+    if name not in ("kubeconfig", "journal", "notify_file"):
         other = {"namespace": "zzz", "web": "1.2.3.4:5", "log_format": "json", "log_level": "error"}.get(name, "7")
         given = load({**BASE, name: value}, {PREFIX + name.upper(): other})
         assert getattr(given, name) == value

@@ -1,0 +1,1 @@
+"""Receivers outside of the cluster: CloudEvents, Slack-compatible webhooks, Alertmanager."""
