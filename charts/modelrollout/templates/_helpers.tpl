@@ -95,3 +95,10 @@ seccompProfile: {type: RuntimeDefault}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* The Secret with the notification file; empty: nobody is told. */}}
+{{- define "modelrollout.notifications" -}}
+{{- if .Values.notifications.secretName }}{{ .Values.notifications.secretName }}
+{{- else if .Values.notifications.file }}{{ include "modelrollout.fullname" . }}-notifications
+{{- end }}
+{{- end }}

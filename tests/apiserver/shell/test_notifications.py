@@ -1,5 +1,6 @@
-"""Operator processes with a notification file, on a real API server, Prometheus and Alertmanager: whoever leads tells of a
-rollback, and a receiver that never answers is nobody's business.
+"""Operator processes with a notification file, on a real API server, Prometheus and Alertmanager.
+
+Whoever leads tells of a rollback, and a receiver that never answers is nobody's business.
 """
 
 from __future__ import annotations

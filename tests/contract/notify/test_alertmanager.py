@@ -1,4 +1,4 @@
-"""A real Alertmanager takes what we send: an alert stands, is one with the rule's, outlives a restart of it, and ends."""
+"""A real Alertmanager takes what we send: an alert begins and ends, is one with the rule's, and outlives a restart."""
 
 from __future__ import annotations
 
