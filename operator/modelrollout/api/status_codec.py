@@ -176,6 +176,7 @@ def _sli(sli: core.SliStatus, room: _Room) -> dict[str, Any]:
             "needed": render_count(sli.needed) if room.figures and sli.candidate else None,
             "sampleAge": render_number(sli.sample_age) if room.figures else None,
             "noData": None if sli.no_data is None else sli.no_data.value,
+            "countedFrom": (cut(sli.counted, room.text) or None) if room.figures else None,
             "message": cut(sli.message, room.text) or None,
         }
     )

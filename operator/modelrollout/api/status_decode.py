@@ -161,6 +161,7 @@ def _sli(raw: Mapping[str, Any]) -> core.SliStatus:
         effect=decode_effect(raw),
         odds=decode_odds(raw),
         rates=decode_rates(raw),
+        counted=text(raw, "countedFrom"),
     )
 
 

@@ -23,10 +23,20 @@ PREDICTIONS = "predictions_total"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """How the SLI is counted. `notes`: sentences the user should read, such as a threshold rounded down."""
+    """How the SLI is counted. `notes`: sentences the user should read, such as a threshold rounded down. `within`: the
+    boundary of a latency, in words.
+    """
 
     plan: SliPlan
     notes: tuple[str, ...] = ()
+    within: str = ""
+
+    @property
+    def counted(self) -> str:
+        """The names that were chosen, each once, those of the total first; a bucket with its boundary."""
+        terms = (*self.plan.total, *self.plan.bad)
+        told = (f"{t.selector.metric}{f' {self.within}' if t.boundary is not None else ''}" for t in terms)
+        return ", ".join(dict.fromkeys(told))
 
 
 def alternatives(sli: Sli, catalogue: Catalogue | None = None) -> tuple[str, ...] | SpecProblem:
@@ -242,7 +252,9 @@ def _latency(discovery: _Discovery, entry: LatencyEntry) -> Resolved | Preflight
         return discovery.failed(chosen.explain(histogram, threshold), Reason.BOUNDARY_MISSING)
     within = Term(selector, sign=-1, boundary=chosen.boundary)
     notes = () if chosen.exact else (f"slis[{discovery.sli.name}]: {chosen.explain(histogram, threshold)}",)
-    return Resolved(SliPlan(discovery.sli.name, total, (*total, within)), notes)
+    used = boundaries.text(chosen.seconds)
+    told = f"up to {used}" if chosen.exact else f"up to {used} (threshold {boundaries.text(threshold)}, rounded down)"
+    return Resolved(SliPlan(discovery.sli.name, total, (*total, within)), notes, told)
 
 
 def _selector(counter: Counter, name: str) -> Selector:

@@ -28,6 +28,7 @@ class Explanation:
     standing: tuple[str, ...]
     waits: tuple[str, ...]
     numbers: tuple[str, ...]
+    counted: tuple[str, ...]
     looks: tuple[str, ...]
     reverts: tuple[str, ...]
     orders: tuple[tuple[str, str], ...]
@@ -40,6 +41,7 @@ def explain(spec: RolloutSpec, status: RolloutStatus, now: float) -> Explanation
         standing=tuple(_standing(spec, status, now)),
         waits=tuple(_waits(spec, status, now)),
         numbers=tuple(map(_told, status.slis)) if status.phase in UNDER_WAY else (),
+        counted=tuple(_counted(status)),
         looks=tuple(_looks(spec, status, now)),
         reverts=tuple(reverts(spec, status)) if status.phase in UNDER_WAY else (),
         orders=tuple(_orders(spec, status)),
@@ -116,6 +118,16 @@ def _unasked(status: RolloutStatus) -> bool:
 
 def _told(sli: SliStatus) -> str:
     return sli.message or f"{sli.name}: nothing is known yet"
+
+
+def _counted(status: RolloutStatus) -> Iterator[str]:
+    """What discovery has found, and what it had to change, such as a threshold that is no boundary."""
+    if status.phase not in UNDER_WAY:
+        return
+    for each in status.slis:
+        if each.counted:
+            yield f"{each.name}: {each.counted}."
+    yield from (_sentence(note) for note in status.notes)
 
 
 def _looks(spec: RolloutSpec, status: RolloutStatus, now: float) -> Iterator[str]:
@@ -216,6 +228,7 @@ def lines(found: Explanation) -> Sequence[tuple[str, Sequence[str]]]:
         ("WHERE IT STANDS", found.standing),
         ("WHAT IT WAITS FOR", found.waits),
         ("THE NUMBERS, as last written", found.numbers),
+        ("WHAT IS COUNTED, AND NOTES", found.counted),
         ("WHAT COMES NEXT", found.looks),
         ("WHAT WOULD REVERT IT", found.reverts),
         ("WHAT YOU CAN DO", orders),

@@ -34,11 +34,23 @@ def rendered(s: Situation) -> RolloutStatus:
 
 
 def measured(s: Situation) -> RolloutStatus:
-    """`s.status` with the numbers of the newest evidence, if there is any."""
+    """`s.status` with the numbers of the newest evidence, if there is any, and with what discovery has found."""
+    status = discovered(s)
     if not s.evidence:
+        return status
+    counted = {x.name: x.counted for x in status.slis}
+    slis = tuple(replace(_line(x), counted=counted.get(x.name, "")) for x in s.evidence.slis)
+    return replace(status, slis=slis, budget=s.evidence.ledgers or status.budget)
+
+
+def discovered(s: Situation) -> RolloutStatus:
+    """`s.status` with what each SLI is counted from, and the notes of a discovery whose spec came in mid-rollout."""
+    found = s.obs.preflight
+    if not isinstance(found, PreflightPassed) or not s.under_way:
         return s.status
-    slis = tuple(_line(x) for x in s.evidence.slis)
-    return replace(s.status, slis=slis, budget=s.evidence.ledgers or s.status.budget)
+    counted = dict(found.counted)
+    slis = tuple(replace(x, counted=counted.get(x.name, x.counted)) for x in s.status.slis)
+    return replace(s.status, slis=slis, notes=s.status.notes or found.notes)
 
 
 def _line(x: SliAssessment) -> SliStatus:

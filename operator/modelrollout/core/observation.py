@@ -254,13 +254,13 @@ Evidence = EvidenceSeen | EvidenceUnreachable | EvidencePending
 
 @dataclass(frozen=True, slots=True)
 class PreflightPassed:
-    """Metrics were found; `notes` are facts the user should know (such as a threshold rounded down)."""
+    """Metrics were found; `notes`: facts the user should know; `counted`: per SLI, its name and metrics in words."""
 
     notes: tuple[str, ...] = ()
     budgets: tuple[tuple[str, float, float], ...] = ()
     """Per SLI: name, remaining share of the SLO window's budget, allowed bad events of this rollout."""
-    checkpoints: tuple[SliCheckpoint, ...] = ()
-    """What legacy's past teaches, for the SLIs that have one."""
+    checkpoints: tuple[SliCheckpoint, ...] = ()  # what legacy's past teaches, for the SLIs that have one
+    counted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

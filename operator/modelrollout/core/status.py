@@ -78,6 +78,8 @@ class SliStatus:
     effect: Effect | None = None
     odds: Odds | None = None
     rates: Rates | None = None
+    counted: str = ""
+    """What it is counted from, as discovery found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,9 @@ def significant(old: RolloutStatus | None, new: RolloutStatus) -> bool:
 def _face(status: RolloutStatus) -> tuple[object, ...]:
     # WAIT to PASS is the normal course of every step and is told by the next step's write, as is the ledger: whoever
     # takes over in mid-step reads the step's samples again.
-    slis = tuple((s.name, Verdict.PASS if s.verdict is Verdict.WAIT else s.verdict, s.no_data) for s in status.slis)
+    slis = tuple(
+        (s.name, Verdict.PASS if s.verdict is Verdict.WAIT else s.verdict, s.no_data, s.counted) for s in status.slis
+    )
     return (
         status.observed_generation,
         status.phase,

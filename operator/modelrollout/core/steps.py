@@ -46,6 +46,8 @@ def changed_plan(s: Situation) -> Draft | None:
             approved=min(s.status.approved, index),
             holds=Holds(foreign=s.status.holds.foreign),
             slis=blank_slis(s.spec),
+            # They were about the spec of before; discovery tells those of this one.
+            notes=(),
             # Another margin is another question: what was learned for the old one is no answer to it.
             checkpoints=(),
         )

@@ -152,6 +152,7 @@ class Preflights:
             results = await self._metrics.read(source.name, queries, at=at)
         plans: list[SliPlan] = []
         notes: list[str] = []
+        told: list[tuple[str, str]] = []
         seen: list[Series] = []
         for sli, result in zip(slis, results, strict=True):
             if isinstance(result, NoAnswer):
@@ -163,10 +164,11 @@ class Preflights:
                 return Found(resolved)
             plans.append(resolved.plan)
             notes.extend(resolved.notes)
+            told.append((sli.name, resolved.counted))
             seen.extend((*legacy, *candidate))
         scrape = source.scrape_interval or _scrape(seen)
         if begun:
-            return Found(PreflightPassed(tuple(notes)), tuple(plans), scrape)
+            return Found(PreflightPassed(tuple(notes), counted=tuple(told)), tuple(plans), scrape)
         known: list[History] = []
         for plan in plans:
             if not plan.total:
@@ -181,7 +183,8 @@ class Preflights:
         outlook = forecast(spec, {line.sli: line.load for line in known}, scrape=scrape, regressions=())
         budgets = tuple((line.sli, line.remaining, line.allowance) for line in known)
         taught = await self._learned(spec, source, plans, scrape) if begins else ()
-        return Found(PreflightPassed((*notes, *outlook.refusals), budgets, taught), tuple(plans), scrape)
+        passed = PreflightPassed((*notes, *outlook.refusals), budgets, taught, tuple(told))
+        return Found(passed, tuple(plans), scrape)
 
     async def _learned(
         self, spec: RolloutSpec, source: SourceSpec, plans: Sequence[SliPlan], scrape: float

@@ -85,6 +85,7 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         effect=optional(st.builds(Effect, interval, interval, optional(numbers()))),
         odds=optional(odds),
         rates=st.none(),
+        counted=words(),
     )
     events = st.builds(ArmEvents, counts(), numbers())
     rates = st.builds(Rates, st.sampled_from(Exposure), events, events, optional(numbers()), evidence, limit)
@@ -103,6 +104,7 @@ def strategies() -> dict[str, st.SearchStrategy[Any]]:
         effect=st.none(),
         odds=st.none(),
         rates=optional(rates),
+        counted=words(),
     )
     ledger = st.builds(
         LedgerState,
@@ -220,6 +222,7 @@ def full(text: str = "x" * 2000, word: str = "MetricsUnreachable") -> core.Rollo
                 NoDataCause.NO_TRAFFIC,
                 Effect(Interval(number, number, number), Interval(number, number, number), number),
                 Odds(number, number, number, number, Margin(number, number)),
+                counted=text,
             )
             for index in range(MAX_SLIS + 1)
         ),

@@ -109,7 +109,7 @@ def test_latency_counts_failures_as_slow() -> None:
     assert alternatives(asked) == ("requests_total", "latency_seconds_bucket")
     found = latency(0.3, *histogram("a", "0.1", "0.3", "1.0"))
     bad = (Term(REQUESTS), Term(BUCKET, sign=-1, boundary=0.3))
-    assert found == Resolved(SliPlan("x", (Term(REQUESTS),), bad))
+    assert found == Resolved(SliPlan("x", (Term(REQUESTS),), bad), within="up to 300ms")
 
 
 @pytest.mark.parametrize("spelling", ["0.3", "0.30", "3e-01"])
@@ -125,6 +125,15 @@ def test_threshold_between_boundaries_is_lowered_with_a_note() -> None:
     assert isinstance(found, Resolved)
     assert found.plan.boundaries == (0.3,)
     assert found.notes == ("slis[x]: threshold 320ms is no bucket boundary of latency_seconds; 300ms is used",)
+
+
+def test_what_is_counted_names_what_was_chosen_and_says_that_a_threshold_was_rounded() -> None:
+    exact, lowered = (latency(each, *histogram("a", "0.1", "0.3")) for each in (0.3, 0.32))
+    assert isinstance(exact, Resolved)
+    assert isinstance(lowered, Resolved)
+    assert exact.counted == "requests_total, latency_seconds_bucket up to 300ms"
+    rounded = "up to 300ms (threshold 320ms, rounded down)"
+    assert lowered.counted == f"requests_total, latency_seconds_bucket {rounded}"
 
 
 def test_boundary_must_be_common_to_both_arms() -> None:

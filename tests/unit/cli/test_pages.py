@@ -69,6 +69,18 @@ def file(kind: str, name: str, width: int, colour: bool) -> Path:
     return PAGES / kind / f"{name}-{width}{'-colour' if colour else ''}.txt"
 
 
+def test_explain_says_what_is_counted_and_that_a_threshold_was_rounded() -> None:
+    obj, now = scene("7-shared")
+    slis = [{**each, "countedFrom": "x_bucket up to 300ms"} for each in obj["status"]["slis"]]
+    note = "slis[x]: threshold 320ms is no bucket boundary of x; 300ms is used"
+    shown = text(
+        explained({**obj, "status": {**obj["status"], "slis": slis, "notes": [note]}}, now), width=100, colour=False
+    )
+    told = shown[shown.index("WHAT IS COUNTED, AND NOTES") : shown.index("WHAT COMES NEXT")]
+    assert f"{slis[0]['name']}: x_bucket up to 300ms." in told
+    assert f"{note}." in " ".join(told.split())
+
+
 @pytest.mark.parametrize(("kind", "name", "width", "colour"), SHOWN)
 def test_page(kind: str, name: str, width: int, colour: bool) -> None:
     shown = KINDS[kind](name, width, colour)

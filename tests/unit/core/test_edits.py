@@ -22,6 +22,7 @@ from modelrollout.core.observation import (
     EvidenceSeen,
     EvidenceUnreachable,
     PreflightPassed,
+    PreflightUnknown,
     SliCheckpoint,
 )
 from modelrollout.core.reasons import EventReason, Reason
@@ -106,6 +107,33 @@ def test_a_rollout_begins_with_what_legacys_past_teaches_and_a_step_with_the_evi
     world.step()
     assert world.weight == 25
     assert world.state.checkpoints == newer
+
+
+def test_what_discovery_has_found_is_in_the_status_and_is_told_anew_after_an_edit() -> None:
+    """An edited threshold was rounded in silence: the notes stayed those of the spec that the rollout began with."""
+    rounded = "slis[availability]: threshold 320ms is no bucket boundary of x; 300ms is used"
+    found = PreflightPassed(notes=(rounded,), counted=(("availability", "x_bucket up to 300ms"),))
+    world = World(spec=make_spec(5, 25, 100), preflight=found)
+    world.settle()
+    assert world.state.notes == (rounded,)
+    assert [sli.counted for sli in world.state.slis] == ["x_bucket up to 300ms"]
+    world.run(70)
+    assert world.weight == 25
+    assert [sli.counted for sli in world.state.slis] == ["x_bucket up to 300ms"], "the next step begins with them too"
+    world.spec = replace(world.spec, slis=(replace(SLI, margin=Margin(1.5, 0.0005)),), generation=2)
+    world.preflight = PreflightUnknown()
+    world.step()
+    assert not any("300ms" in note for note in world.state.notes)
+    lowered = "slis[availability]: threshold 250ms is no bucket boundary of x; 200ms is used"
+    world.preflight = PreflightPassed(notes=(lowered,), counted=(("availability", "x_bucket up to 200ms"),))
+    writes = len(world.writes)
+    world.step()
+    assert world.writes[writes:] == ["status"], "who reads the status is told at once"
+    assert world.state.notes == (lowered,)
+    assert [sli.counted for sli in world.state.slis] == ["x_bucket up to 200ms"]
+    accepted = world.state.condition("Accepted")
+    assert accepted is not None
+    assert accepted.message == lowered
 
 
 def test_legacy_template_change_restarts_the_evidence() -> None:
