@@ -15,7 +15,9 @@ CRDS = ROOT / "crds"
 def install(cluster: Cluster, *, prometheus: str, scrape: str = "1s") -> None:
     """Apply the CRDs, wait until they serve, create MetricSource `default`."""
     cluster.exec(["kubectl", "apply", "--server-side", "-f", CRDS])
-    names = [f"crd/{kind}.modelrollout.dev" for kind in ("modelrollouts", "metricsources", "rolloutactions")]
+    names = [
+        f"crd/{kind}.modelrollout.dev" for kind in ("modelrollouts", "metricsources", "rolloutactions", "sliprofiles")
+    ]
     cluster.exec(["kubectl", "wait", "--for=condition=Established", "--timeout=30s", *names])
     cluster.exec(["kubectl", "apply", "-f", "-"], input_text=json.dumps(source(prometheus, scrape)))
 

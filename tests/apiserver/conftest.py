@@ -14,7 +14,12 @@ from tests.apiserver.shell.cluster import Exporter, prometheus
 
 CRDS = Path(__file__).parents[2] / "crds"
 VERSION = ("modelrollout.dev", "v1alpha1")
-PLURALS = {"ModelRollout": "modelrollouts", "MetricSource": "metricsources", "RolloutAction": "rolloutactions"}
+PLURALS = {
+    "ModelRollout": "modelrollouts",
+    "MetricSource": "metricsources",
+    "RolloutAction": "rolloutactions",
+    "SliProfile": "sliprofiles",
+}
 
 
 class Resources:

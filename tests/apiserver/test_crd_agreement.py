@@ -39,6 +39,9 @@ FEW_PATHS = st.sampled_from(
     ["/", "/a/", "//", "/a//b", "/.", "/..", "/./a", "/a/../b", "/a..", "/.a", "/%2f", "/%2Fa", "/%20"]
 )
 FEW_KEYS = st.sampled_from(["a", "_a", "__a", "a-b", "1a", "", "a" * 128, "a" * 129, "é", "class"])
+FEW_PATTERNS = st.sampled_from(
+    ["5..", "a*b+c*d*", "a*b+c*d*e+", "(a|b)?", "(a)*", "((a))", r"\.", r"\b", "[a]", "[]", "a{2}", "", "(", "é", "a\n"]
+)
 FEW_HEADERS = st.sampled_from(
     ["X-A", "x", "-", "", "authorization", "Host", "COOKIE", "X_A", "X A", "a" * 64, "a" * 65, "é"]
 )
@@ -63,6 +66,7 @@ def specialised(schema: dict[str, Any], name: str = "") -> st.SearchStrategy[Any
         "growth": FEW_FACTORS,
         "from": FEW_STARTS,
         "match": st.dictionaries(FEW_KEYS, st.just("v"), max_size=2),
+        "matchRegex": st.dictionaries(FEW_KEYS, FEW_PATTERNS, max_size=2),
         "headers": st.dictionaries(FEW_HEADERS, st.just("v"), max_size=2),
         "legacy": st.sampled_from(["a", "b"]),
         "candidate": st.sampled_from(["a", "b"]),
@@ -116,6 +120,8 @@ ROLLOUT = {
     "steps": [{"weight": 100}],
     "slis": [{"name": "s", "profile": "a/b", "objective": "99"}],
 }
+PROFILE = {"summary": "s", "without": [{"name": "x", "reason": "r"}]}
+PROFILE |= {"display": [{"name": "q", "summary": "s", "unit": "events", "gauge": {"names": ["g"]}}]}
 CASES = [
     ("ModelRollout", ROLLOUT, ("legacy", "candidate")),
     ("ModelRollout", ROLLOUT, ("traffic",)),
@@ -127,12 +133,16 @@ CASES = [
     ("MetricSource", {}, ("prometheus",)),
     ("MetricSource", {"prometheus": {"address": "http://p"}}, ("arms", "allowedNamespaces", "scrapeInterval")),
     ("RolloutAction", {}, ("rollout", "action", "revision", "reason")),
+    ("SliProfile", PROFILE, ("arms",)),
+    ("SliProfile", {"summary": "s"}, ("display", "without")),
+    ("SliProfile", {"summary": "s"}, ("slis",)),
 ]
 KINDS = {kind.name: kind for kind in crd.KINDS}
 SPECS: dict[str, type[ApiModel]] = {
     "ModelRollout": v1alpha1.RolloutSpec,
     "MetricSource": v1alpha1.SourceSpec,
     "RolloutAction": v1alpha1.ActionSpec,
+    "SliProfile": v1alpha1.SliProfileSpec,
 }
 
 

@@ -14,6 +14,7 @@ import yaml
 from kubernetes.client import ApiException
 
 from modelrollout.api import crd, v1alpha1
+from modelrollout.api.profile import to_profile
 from modelrollout.api.reading import parse
 from modelrollout.api.rules import VALIDATIONS, ApiModel
 from modelrollout.core.observation import SpecProblem
@@ -31,6 +32,7 @@ SPECS: dict[str, type[ApiModel]] = {
     "ModelRollout": v1alpha1.RolloutSpec,
     "MetricSource": v1alpha1.SourceSpec,
     "RolloutAction": v1alpha1.ActionSpec,
+    "SliProfile": v1alpha1.SliProfileSpec,
 }
 
 
@@ -88,7 +90,9 @@ def test_refuses(resources: Resources, path: Path) -> None:
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_python_refuses_the_same(path: Path) -> None:
     (obj,) = objects(path)
-    problem = parse(SPECS[obj["kind"]], obj, strict=True)
+    # A profile's rules are also about its name.
+    named = obj["kind"] == "SliProfile"
+    problem = to_profile(obj, strict=True) if named else parse(SPECS[obj["kind"]], obj, strict=True)
     assert isinstance(problem, SpecProblem)
     assert notes(path)["field"] in problem.problem
 

@@ -22,6 +22,7 @@ from modelrollout.runtime.engine import Decide, Engine, Parts
 from modelrollout.runtime.gather import Gather
 from modelrollout.runtime.notices import Notices
 from modelrollout.runtime.preflight import Preflights
+from modelrollout.runtime.profiles import Profiles
 from modelrollout.runtime.queue import Priority, WorkQueue
 from modelrollout.runtime.rounds import Rounds
 from modelrollout.runtime.store import Store
@@ -94,6 +95,7 @@ def build(
     newest: Callable[[Key], Evidence] | None = None,
     clock: LoopClock | None = None,
     notifier: Notifier | None = None,
+    profiles: Profiles | None = None,
 ) -> World:
     """A world around an API (a fresh one by default): call again with the same one for a restart."""
     api = api or Api()
@@ -118,6 +120,7 @@ def build(
         rounds=rounds,
         preflights=preflights,
         clock=clock,
+        profiles=profiles,
     )
     commit = Commit(
         store=store,

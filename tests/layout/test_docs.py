@@ -12,6 +12,7 @@ import yaml
 
 from modelrollout.api import v1alpha1
 from modelrollout.api.convert import to_source, to_spec
+from modelrollout.api.profile import to_profile
 from modelrollout.api.reading import parse
 from modelrollout.core.observation import SpecProblem
 from tests.layout.documents import DOCS, ROOT, anchors, blocks, commands, links, name_of, pages, prose, resources
@@ -71,6 +72,8 @@ def problem(obj: dict[str, Any]) -> SpecProblem | None:
             found = to_source(whole, strict=True)
         case "RolloutAction":
             found = parse(v1alpha1.ActionSpec, whole, strict=True)
+        case "SliProfile":
+            found = to_profile(whole, strict=True)
         case other:
             raise AssertionError(f"unknown kind {other}")
     return found if isinstance(found, SpecProblem) else None
@@ -78,7 +81,7 @@ def problem(obj: dict[str, Any]) -> SpecProblem | None:
 
 def test_yaml_of_the_docs_is_accepted() -> None:
     found = list(resources())
-    assert {obj["kind"] for _, obj in found} == {"ModelRollout", "MetricSource", "RolloutAction"}
+    assert {obj["kind"] for _, obj in found} == {"ModelRollout", "MetricSource", "RolloutAction", "SliProfile"}
     assert [(name_of(page), answer.problem) for page, obj in found if (answer := problem(obj))] == []
 
 

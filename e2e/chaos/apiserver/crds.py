@@ -10,7 +10,7 @@ import yaml
 
 from e2e.chaos.apiserver.refusals import cause, invalid
 from e2e.chaos.apiserver.schema import Node, compiled
-from modelrollout.adapters.kube.resources import ACTIONS, ROLLOUTS, SOURCES, Body, Resource
+from modelrollout.adapters.kube.resources import ACTIONS, PROFILES, ROLLOUTS, SOURCES, Body, Resource
 
 CRDS = Path(__file__).parents[3] / "crds"
 
@@ -18,7 +18,7 @@ CRDS = Path(__file__).parents[3] / "crds"
 @cache
 def schemas() -> Mapping[Resource, Node]:
     """By resource, what all but `metadata` must look like."""
-    return {resource: compiled(_schema(resource)) for resource in (ROLLOUTS, ACTIONS, SOURCES)}
+    return {resource: compiled(_schema(resource)) for resource in (ROLLOUTS, ACTIONS, SOURCES, PROFILES)}
 
 
 def _schema(resource: Resource) -> Body:

@@ -15,6 +15,7 @@ from modelrollout.adapters.kube.resources import (
     INGRESSES,
     LEASES,
     NAMESPACES,
+    PROFILES,
     ROLLOUTS,
     SERVICES,
     SLICES,
@@ -31,6 +32,7 @@ RESOURCES = (
     ROLLOUTS,
     ACTIONS,
     SOURCES,
+    PROFILES,
     DEPLOYMENTS,
     SERVICES,
     SLICES,
@@ -42,9 +44,9 @@ RESOURCES = (
     NAMESPACES,
     SECRETS,
 )
-CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, HTTPROUTES})
+CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, PROFILES, HTTPROUTES})
 """Those defined by a CRD: the server treats their status, generation and lists a little differently."""
-WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, DEPLOYMENTS, HTTPROUTES, SERVICES, INGRESSES})
+WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, PROFILES, DEPLOYMENTS, HTTPROUTES, SERVICES, INGRESSES})
 WITH_GENERATION = CUSTOM | {DEPLOYMENTS, SLICES, INGRESSES, INGRESS_CLASSES}
 CONDITIONAL = CUSTOM | {LEASES}
 """Updates must say which version they are of."""

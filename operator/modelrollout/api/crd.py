@@ -18,9 +18,12 @@ import yaml
 from pydantic import BaseModel
 
 from modelrollout.api import v1alpha1
+from modelrollout.api.profile import LONGEST
 from modelrollout.api.reference import reference
+from modelrollout.api.rules import VALIDATIONS, Rule
 from modelrollout.api.schema import structural
 from modelrollout.api.status_decode import INITIAL
+from modelrollout.catalog.reading import builtin
 
 HEADER = "# Generated from the API models by `make crds`. Do not edit.\n"
 _DIFF_LINES = 20
@@ -58,6 +61,8 @@ class Kind:
     columns: tuple[Column, ...]
     initial: Mapping[str, Any] | None = None
     """The status that readers see before the first one is written."""
+    rules: tuple[Rule, ...] = ()
+    """Of the whole object: what its name may be."""
 
 
 KINDS = (
@@ -96,6 +101,32 @@ KINDS = (
             Column("Address", ".spec.prometheus.address"),
             Column("Arms", ".spec.arms.by", wide=True),
             AGE,
+        ),
+    ),
+    Kind(
+        name="SliProfile",
+        plural="sliprofiles",
+        short="sp",
+        scope="Cluster",
+        description="Which metrics of a server make which SLI, beside the profiles that come with modelrollout.",
+        spec=v1alpha1.SliProfileSpec,
+        status=v1alpha1.SliProfileStatus,
+        columns=(
+            Column("SLIs", ".status.slis"),
+            Column("Accepted", '.status.conditions[?(@.type=="Accepted")].status'),
+            Column("Message", '.status.conditions[?(@.type=="Accepted")].message', wide=True),
+            AGE,
+        ),
+        rules=(
+            Rule(
+                f"self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{{0,{LONGEST - 2}}}[a-z0-9])?$')",
+                f"metadata.name must be lower case letters, digits and dashes, at most {LONGEST}",
+            ),
+            Rule(
+                f"!(self.metadata.name in [{', '.join(repr(name) for name in builtin().profiles)}])",
+                "metadata.name is that of a profile that comes with modelrollout, and rollouts mean that one: choose"
+                " another name, such as one that begins with your organisation's",
+            ),
         ),
     ),
     Kind(
@@ -141,6 +172,7 @@ def definition(kind: Kind) -> dict[str, Any]:
                 "type": "object",
                 "required": ["spec"],
                 "properties": properties,
+                **({VALIDATIONS: [rule.as_schema() for rule in kind.rules]} if kind.rules else {}),
             }
         },
     }

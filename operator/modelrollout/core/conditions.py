@@ -20,7 +20,12 @@ from modelrollout.core.wording import assessment, burn, ledger, percent, phase_s
 
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.NO_DATA, Verdict.WAIT, Verdict.PASS)
 
-_REF_REASONS = frozenset({Reason.REF_NOT_FOUND, Reason.SOURCE_NOT_FOUND, Reason.NAMESPACE_NOT_ALLOWED})
+_REF_REASONS = frozenset(
+    {
+        *(Reason.REF_NOT_FOUND, Reason.SOURCE_NOT_FOUND, Reason.NAMESPACE_NOT_ALLOWED),
+        *(Reason.PROFILE_NOT_FOUND, Reason.PROFILE_NOT_ACCEPTED),
+    }
+)
 _SPEC_REASONS = frozenset({Reason.INVALID_SPEC, Reason.METRIC_NOT_FOUND, Reason.BOUNDARY_MISSING})
 
 

@@ -93,6 +93,13 @@ class ProfileRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterProfileRef(ProfileRef):
+    """An SLI of a profile of the cluster; `digest` is of what it counts, empty when the profile has no such SLI."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArmLabels:
     """Arms told apart by the value of a metric label instead of by pod name."""
 
@@ -129,7 +136,7 @@ class Sli:
     """One service level indicator. `allowed`: bad share that the objective permits (99.9 % -> 0.001); None without."""
 
     name: str
-    source: ProfileRef | Counts
+    source: ProfileRef | ClusterProfileRef | Counts
     allowed: float | None
     critical: bool = True
     threshold: float | None = None

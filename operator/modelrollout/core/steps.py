@@ -36,7 +36,10 @@ def changed_plan(s: Situation) -> Draft | None:
         below = [i for i, wanted in enumerate(s.spec.steps) if wanted.weight <= step.weight]
         index = below[-1] if below else -1
         kept = percent(step.weight)
-        text = f"steps, slis or error rates were edited: the weight stays at {kept} %, the evidence starts anew"
+        text = (
+            f"steps, slis, their profiles or error rates were edited: the weight stays at {kept} %, the evidence starts"
+            " anew"
+        )
         moved = replace(step, index=index, count=len(s.spec.steps), started=s.now)
         status = replace(
             s.status,

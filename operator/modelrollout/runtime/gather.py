@@ -26,6 +26,7 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
 from modelrollout.runtime.claims import contested
 from modelrollout.runtime.preflight import NOT_LOOKED, Found, Preflights
+from modelrollout.runtime.profiles import Profiles
 from modelrollout.runtime.rounds import EVALUATED, Rounds
 from modelrollout.runtime.store import Store
 
@@ -56,6 +57,7 @@ class Gather:
         rounds: Rounds,
         preflights: Preflights,
         clock: Clock,
+        profiles: Profiles | None = None,
     ) -> None:
         self._store = store
         self._workloads = workloads
@@ -65,6 +67,7 @@ class Gather:
         self._rounds = rounds
         self._preflights = preflights
         self._clock = clock
+        self._profiles = profiles or Profiles()
 
     async def __call__(self, key: Key, epoch: Epoch) -> Gathered:
         """What a decision about `key` may use. Raises Gone and the transient errors of the ports."""
@@ -91,13 +94,18 @@ class Gather:
         legacy, candidate = await self._workloads.observe(spec, fresh=fresh)
         route = self._contested(spec) or await self._routing.observe(spec, fresh=fresh)
         revision = revision_of(candidate, spec.candidate)
+        meant = self._profiles.bind(spec)
+        spec = meant.spec
         source = self._source(spec)
         found = NOT_LOOKED
         evidence: Evidence = EvidencePending()
         status = obj.status
-        if isinstance(source, SourceSpec) and status is not None and status.phase in ASKING and revision is not None:
+        asked = status is not None and status.phase in ASKING and revision is not None and meant.whole
+        if asked and isinstance(source, SourceSpec) and status is not None and revision is not None:
             begun = status.step is not None
-            found = self._preflights.look(spec, source, revision=revision, phase=status.phase, begun=begun)
+            found = self._preflights.look(
+                spec, source, revision=revision, phase=status.phase, begun=begun, catalogue=meant.catalogue
+            )
             self._rounds.follow(spec, status, source, found.plans, found.scrape)
             evidence = self._evidence(spec, status, found)
         else:
@@ -111,7 +119,7 @@ class Gather:
             evidence,
             found.preflight,
             actions,
-            _problem(obj) or (source if isinstance(source, SpecProblem) else None),
+            _problem(obj) or meant.problem or (source if isinstance(source, SpecProblem) else None),
             epoch,
             obj.generation,
             revision,

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import floor
 from statistics import median
 
-from modelrollout.catalog import alternatives, resolve
+from modelrollout.catalog import Catalogue, alternatives, builtin, resolve
 from modelrollout.core.model import Key, Phase, RolloutSpec, Sli
 from modelrollout.core.observation import (
     Preflight,
@@ -87,8 +87,17 @@ class Preflights:
         self._entries: dict[Key, _Entry] = {}
         self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
-    def look(self, spec: RolloutSpec, source: SourceSpec, *, revision: str, phase: Phase, begun: bool = False) -> Found:
-        """What is known now; starts a look in the background when one is due.
+    def look(
+        self,
+        spec: RolloutSpec,
+        source: SourceSpec,
+        *,
+        revision: str,
+        phase: Phase,
+        begun: bool = False,
+        catalogue: Catalogue | None = None,
+    ) -> Found:
+        """What is known now; starts a look in the background when one is due. `catalogue`: absent, the built-in one.
 
         `begun`: its first step has begun. Then only its plans are looked for, not legacy's past: budget, checkpoints
         and notes were taken into its status when it started, and a new leader has a thousand such rollouts at once.
@@ -102,7 +111,9 @@ class Preflights:
         if entry.task is None and not settled and self._clock.monotonic() >= entry.due:
             entry.begun = begun
             begins = phase in (Phase.PREFLIGHT, Phase.IDLE)
-            entry.task = asyncio.get_running_loop().create_task(self._run(spec, source, entry, begins=begins))
+            entry.task = asyncio.get_running_loop().create_task(
+                self._run(spec, source, entry, catalogue or builtin(), begins=begins)
+            )
         return entry.found
 
     def forget(self, key: Key) -> None:
@@ -118,10 +129,12 @@ class Preflights:
             self.forget(key)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, spec: RolloutSpec, source: SourceSpec, entry: _Entry, *, begins: bool) -> None:
+    async def _run(
+        self, spec: RolloutSpec, source: SourceSpec, entry: _Entry, catalogue: Catalogue, *, begins: bool
+    ) -> None:
         try:
             async with self._slots[source.name], asyncio.timeout(LIMIT):
-                found = await self._discover(spec, source, begins=begins, begun=entry.begun)
+                found = await self._discover(spec, source, catalogue, begins=begins, begun=entry.begun)
         except TimeoutError:
             found = _silent(source, "Timeout")
         except SpecError as error:
@@ -137,13 +150,15 @@ class Preflights:
         if before != found:
             self._changed(spec.key)
 
-    async def _discover(self, spec: RolloutSpec, source: SourceSpec, *, begins: bool, begun: bool) -> Found:
+    async def _discover(
+        self, spec: RolloutSpec, source: SourceSpec, catalogue: Catalogue, *, begins: bool, begun: bool
+    ) -> Found:
         at = self._clock.now()
         window = max(DISCOVERY_WINDOW, 5 * (source.scrape_interval or 0.0))
         queries = []
         slis = told_apart(spec, source).slis
         for sli in slis:
-            names = alternatives(sli)
+            names = alternatives(sli, catalogue)
             if isinstance(names, SpecProblem):
                 return Found(PreflightFailed(names.reason, names.problem))
             pods = pods_of(spec, sli, source)
@@ -159,7 +174,7 @@ class Preflights:
                 return _silent(source, result.kind)
             legacy, candidate = Split(result.series).arms(spec, sli, source)
             notes.extend(_twice(sli, (*legacy, *candidate)))
-            resolved = resolve(sli, (*legacy, *candidate))
+            resolved = resolve(sli, (*legacy, *candidate), catalogue)
             if isinstance(resolved, PreflightFailed):
                 return Found(resolved)
             plans.append(resolved.plan)

@@ -14,6 +14,7 @@ from modelrollout.adapters.kube.cache import ObjectCache
 from modelrollout.adapters.kube.client import KubeClient
 from modelrollout.adapters.kube.events import EventAnnouncer
 from modelrollout.adapters.kube.lease import KubeLeaseStore
+from modelrollout.adapters.kube.profiles import ProfileStatus, cluster_profiles
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import Resource
 from modelrollout.adapters.kube.rollouts import CachedActions, KubeRollouts
@@ -104,7 +105,9 @@ class App:
             rounds=self._rounds,
             preflights=self._preflights,
             clock=clock,
+            profiles=cluster_profiles(cache),
         )
+        self._verdicts = ProfileStatus(client, cache, clock, lambda: self._leader.epoch() is not None)
         commit = Commit(
             store=self._store,
             rollouts=rollouts,
@@ -142,12 +145,13 @@ class App:
         self._relist = asyncio.Event()
         store, known = self._store, self._labels.known
         self.feed = Feed(cache=cache, store=store, engine=self._engine, namespace_known=known, spec_seen=self._needs)
+        self.feed.profile_seen = self._verdicts.look
         self._site = outside.site(alive=self._alive, ready=self._ready, registry=telemetry.registry)
         self._synced_at = float("-inf")
         self._watching = False
         self._newly = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._failed: Callable[[], None] = _nothing
+        self._failed: Callable[[], None] = lambda: None
         telemetry.watch_queue(queue)
         telemetry.watch_freshness(self._silence)
 
@@ -169,6 +173,7 @@ class App:
             self._follow_sources(),
             Renewal(self._sources, self._source_changed).run(),
             self._greet_strangers(),
+            self._verdicts.run(),
             self._leader.run(),
         ):
             self._spawn(work)
@@ -253,6 +258,7 @@ class App:
         newly = self._newly
         drift, concerned = await self._sync()
         self._give_back()
+        self._verdicts.look()
         self._synced_at = self._clock.monotonic()
         self._telemetry.resynced(drift, self._clock.now())
         if drift:
@@ -312,7 +318,3 @@ class App:
 
     def _ready(self) -> str | None:
         return None if self._watching else "still listing the cluster"
-
-
-def _nothing() -> None:
-    return None

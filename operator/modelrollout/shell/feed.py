@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from modelrollout.adapters.kube.cache import ObjectCache
-from modelrollout.adapters.kube.resources import ACTIONS, ROLLOUTS, SOURCES, Body
+from modelrollout.adapters.kube.resources import ACTIONS, PROFILES, ROLLOUTS, SOURCES, Body
 from modelrollout.adapters.kube.rollout_view import ROLLOUT
 from modelrollout.core.model import ActionVerb, Key, RolloutSpec
 from modelrollout.runtime.engine import Engine
@@ -21,7 +21,7 @@ class Feed:
     """Takes watch events. What needs I/O goes to `sources` and `strangers`, which a task of the shell works off.
 
     `strangers`: namespaces with a rollout whose labels have not been read yet. `spec_seen` is told of the valid spec in
-    each new state of a rollout.
+    each new state of a rollout, `profile_seen` that a SliProfile is new or changed.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Feed:
         self._engine = engine
         self._namespace_known = namespace_known
         self._spec_seen = spec_seen
+        self.profile_seen: Callable[[], None] = lambda: None
         self.sources: asyncio.Queue[tuple[str, Body | None]] = asyncio.Queue()
         self.strangers: asyncio.Queue[str] = asyncio.Queue()
         self.last = float("-inf")
@@ -70,6 +71,8 @@ class Feed:
         keys = self._cache.apply(kind, body)
         if kind == SOURCES.kind:
             self.sources.put_nowait((str(body["metadata"]["name"]), body))
+        if kind == PROFILES.kind:
+            self.profile_seen()
         self._look(keys, Priority.URGENT if kind == ACTIONS.kind and _aborts(body) else Priority.NORMAL)
 
     def _removed(self, kind: str, body: Body) -> None:

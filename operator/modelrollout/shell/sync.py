@@ -19,6 +19,7 @@ from modelrollout.adapters.kube.resources import (
     DEPLOYMENTS,
     HTTPROUTES,
     NAMESPACES,
+    PROFILES,
     ROLLOUTS,
     SERVICES,
     SLICES,
@@ -37,8 +38,12 @@ from modelrollout.runtime.store import Store
 log = logging.getLogger(__name__)
 
 SOURCE_KIND, ROLLOUT_KIND = SOURCES, ROLLOUTS
-WATCHED: tuple[Resource, ...] = (SOURCES, ACTIONS, DEPLOYMENTS, SERVICES, SLICES, HTTPROUTES, ROLLOUTS)
+WATCHED: tuple[Resource, ...] = (SOURCES, PROFILES, ACTIONS, DEPLOYMENTS, SERVICES, SLICES, HTTPROUTES, ROLLOUTS)
 """In every cluster, whatever its rollouts are; the last one must be the rollouts."""
+DISPENSABLE: frozenset[Resource] = MAY_BE_ABSENT | {PROFILES}
+"""What the cluster may lack, also because its CRDs are older than this release."""
+REFUSABLE: frozenset[Resource] = frozenset((*ON_DEMAND, PROFILES))
+"""What the operator may be refused, also because its rights are older."""
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
 
@@ -153,12 +158,12 @@ class Sync:
                     elif resource is SOURCE_KIND:
                         sources.extend(page.items)
             except NotServed as error:
-                if resource in MAY_BE_ABSENT:
+                if resource in DISPENSABLE:
                     return self._without(resource, f"the cluster does not serve {resource.plural}")
                 raise Unusable(_not_served(resource)) from error
             except Denied as error:
                 where = f"in namespace {namespace}" if namespace else "in the whole cluster"
-                if resource in ON_DEMAND:
+                if resource in REFUSABLE:
                     return self._without(resource, f"the operator may not list {resource.plural} {where}")
                 raise Unusable(
                     f"the operator may not list {resource.plural} {where}: grant it, or restrict it with --namespace"

@@ -71,7 +71,9 @@ def test_rights_are_those_of_the_documentation() -> None:
     assert "networking.k8s.io" not in {group for group, _, _ in rights(without)}
     narrow = rendered(*BASE, *NGINX)
     everywhere = rights(only(narrow, "ClusterRole", name=f"{HOME}.modelrollout"))
-    sources = {("modelrollout.dev", "metricsources", verb) for verb in ("get", "list", "watch")}
+    kinds = ("metricsources", "sliprofiles")
+    sources = {("modelrollout.dev", kind, verb) for kind in kinds for verb in ("get", "list", "watch")}
+    sources |= {("modelrollout.dev", "sliprofiles/status", "patch")}
     assert everywhere == sources | {("networking.k8s.io", "ingressclasses", "get")}
     assert everywhere | rights(only(narrow, "Role", namespace="serving")) == documented
     assert "secrets" not in {resource for _, resource, _ in rights(only(narrow, "Role", namespace=HOME))}
@@ -171,7 +173,9 @@ def server() -> Iterator[ApiServer]:
 @pytest.fixture(scope="module")
 def installed(server: ApiServer) -> ApiServer:
     run_helm(server, "install", "modelrollout", str(CHART), *BASE, "--set", "networkPolicy.enabled=true")
-    crds = [f"crd/{kind}.modelrollout.dev" for kind in ("modelrollouts", "metricsources", "rolloutactions")]
+    crds = [
+        f"crd/{kind}.modelrollout.dev" for kind in ("modelrollouts", "metricsources", "rolloutactions", "sliprofiles")
+    ]
     server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds)
     return server
 

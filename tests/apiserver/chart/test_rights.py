@@ -141,6 +141,8 @@ def test_no_secret_is_readable_but_those_named_in_the_release(server: ApiServer,
         ("act", "patch", "rolloutactions", False),
         ("act", "patch", "modelrollouts", False),
         ("admin", "get", "metricsources", False),
+        ("edit", "patch", "sliprofiles", False),
+        ("admin", "create", "sliprofiles", False),
         (NOBODY, "get", "modelrollouts", False),
     ],
 )

@@ -198,6 +198,9 @@ def test_writes(place: Place, reader: Reader) -> None:
     place.exporter.traffic["v8"].turn(0.0)
 
     writes.next("apply -f examples/smallest.yaml", r"^modelrollout.modelrollout.dev/fraud configured$")
+    writes.next("apply -f examples/sli-profile.yaml", r"^sliprofile.modelrollout.dev/acme-scorer created$")
+    writes.next("wait --for=condition=Accepted", r"^sliprofile.modelrollout.dev/acme-scorer condition met$")
+    writes.next("get sliprofiles", r"^acme-scorer +errors, latency +True ")
     writes.act("retry", "Applied")
     wait_until(lambda: stage.weights() == (95, 5), limit=30, why="a retried revision starts at the first step")
     writes.act("pause", "Applied")

@@ -50,7 +50,7 @@ EVERY = list(shown())
 
 def test_examples_and_pages_are_looked_at() -> None:
     kinds = {(Path(item.where).parts[0], obj["kind"]) for item in EVERY for obj in objects(item.text)}
-    ours = {"ModelRollout", "MetricSource", "RolloutAction"}
+    ours = {"ModelRollout", "MetricSource", "RolloutAction", "SliProfile"}
     assert kinds == {("README.md", "ModelRollout"), ("docs", "HTTPRoute"), ("docs", "Ingress")} | {
         (where, kind) for where in ("examples", "docs") for kind in ours
     }

@@ -230,7 +230,11 @@ class Stage:
             }
         )
 
-    def rollout(self, name: str = "fraud", *, hold: str = "5s", router: Mapping[str, Any] = MANAGED) -> None:
+    def rollout(
+        self, name: str = "fraud", *, hold: str = "5s", router: Mapping[str, Any] = MANAGED, profile: str = ""
+    ) -> None:
+        """`profile`: what its SLI is named by, in place of counts."""
+        named = {"name": "availability", "profile": profile, "objective": "99"}
         self.apply(
             self._object(
                 "modelrollout.dev/v1alpha1",
@@ -242,7 +246,7 @@ class Stage:
                     "port": 8080,
                     "traffic": {**router, "settle": "1s"},
                     "steps": [{"weight": w, "minDuration": hold} for w in (5, 50, 100)],
-                    "slis": [AVAILABILITY],
+                    "slis": [named if profile else AVAILABILITY],
                     "analysis": ANALYSIS,
                     "errorBudget": {"burn": {"preset": "standard"}},
                 },

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from modelrollout.adapters.kube.profiles import CachedProfiles
 from modelrollout.adapters.kube.projection import SERVICE
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, ROLLOUTS, SERVICES, SOURCES, Body
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, PROFILES, ROLLOUTS, SERVICES, SOURCES, Body
 from modelrollout.adapters.kube.rollouts import KubeRollouts
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.api.convert import to_spec
 from modelrollout.core.model import Key, RolloutSpec
+from modelrollout.core.observation import SpecProblem
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.store import Store
 from modelrollout.shell.sync import WATCHED, NamespaceLabels, Secrets, Sync, Unusable
@@ -86,6 +88,31 @@ async def test_a_cluster_without_gateway_api_is_listed_and_watched_without_it(
     await sync()
     assert set(sync.kinds) == set(WATCHED)
     assert kube.cache.live("HTTPRoute")
+
+
+@pytest.mark.parametrize("why", ["not served", "not allowed"])
+async def test_before_an_upgrade_has_brought_sli_profiles_everything_else_goes_on(
+    kube: Kube, api: FakeApi, caplog: pytest.LogCaptureFixture, why: str
+) -> None:
+    store, sync = parts(kube)
+    await kube.create(ROLLOUTS, "m", body())
+    if why == "not served":
+        del api.server.served[PROFILES]
+    for _ in range(2):
+        if why == "not allowed":
+            denied = Fault(403, '{"kind": "Status", "message": "forbidden", "code": 403}', at="/sliprofiles")
+            api.fail("GET", fault=denied)
+        await sync()
+    assert len(store) == 1
+    assert PROFILES not in sync.kinds
+    found = CachedProfiles(kube.cache)("acme-scorer")
+    assert isinstance(found, SpecProblem)
+    assert "install the CRDs and the rights of this release" in found.problem
+    assert caplog.text.count("sliprofiles") == 1
+    api.server.served[PROFILES] = None
+    await sync()
+    assert PROFILES in sync.kinds
+    assert CachedProfiles(kube.cache)("acme-scorer") is None
 
 
 def nginx() -> Body:

@@ -7,17 +7,20 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 from typer.testing import CliRunner
 
 from e2e.cluster.prometheus import Prometheus
 from modelrollout.adapters.prom.metrics import PrometheusMetrics
 from modelrollout.adapters.prom.sources import Sources
+from modelrollout.api.profile import to_profile
 from modelrollout.catalog import Catalogue, Resolved, alternatives, builtin, resolve
-from modelrollout.catalog.profiles import Arms
+from modelrollout.catalog.profiles import Arms, Profile
 from modelrollout.cli.main import app
 from modelrollout.core.model import ArmLabels, Key, ProfileRef, Sli
 from modelrollout.ports import Answer, ArmsByPod, SeriesQuery, SourceSpec
@@ -132,10 +135,15 @@ EXPECTED = (
     ("traefik", "latency", 0.3, 100, 26, "traefik_service_request_duration_seconds_bucket"),
     ("linkerd", "errors", None, 100, 6, "response_total"),
     ("linkerd", "latency", 0.2, 100, 20, "response_latency_ms_bucket"),
+    ("acme-scorer", "errors", None, 100, 6, "scorer_requests_total"),
+    ("acme-scorer", "latency", 0.1, 94, 24, "scorer_duration_milliseconds_bucket"),
+    ("acme-scorer.old", "errors", None, 100, 6, "scorer_request_count"),
+    ("acme-scorer.old", "latency", 0.12, 94, 24, "scorer_latency_ms_bucket"),
     ("cadvisor", "throttling", None, 100, 7, "container_cpu_cfs_throttled_periods_total"),
 )
 # Thresholds of the table that are no boundary of the server.
-ROUNDED = frozenset({"tgi", "tei", "tei.old", "tfserving", "tfserving.old"})
+ROUNDED = frozenset({"tgi", "tei", "tei.old", "tfserving", "tfserving.old", "acme-scorer.old"})
+EXAMPLE = Path(__file__).parents[3] / "examples" / "sli-profile.yaml"
 PATIENCE = 60.0
 SLACK = 300.0
 """Seconds: a busy machine takes its time between the moments."""
@@ -155,9 +163,16 @@ async def metrics(prometheus: Prometheus) -> AsyncIterator[PrometheusMetrics]:
     sources.close()
 
 
+def own() -> Profile:
+    """A profile of the cluster, as its object says."""
+    found = to_profile(yaml.safe_load(EXAMPLE.read_text()), strict=True)
+    assert isinstance(found, Profile)
+    return found
+
+
 def catalogue() -> Catalogue:
-    """The builtin one, in which every profile may be asked for."""
-    found = builtin().profiles.values()
+    """The builtin one and that of the cluster, in which every profile may be asked for."""
+    found = (*builtin().profiles.values(), own())
     return Catalogue.of(*(replace(p, arms=Arms.PODS, hint="") if p.arms is Arms.NONE else p for p in found))
 
 
@@ -209,14 +224,14 @@ async def test_a_profile_counts_what_its_server_exposes(
 
 
 def test_every_sli_and_every_text_is_in_the_table() -> None:
-    known = {(server, sli) for server, profile in builtin().profiles.items() for sli in profile.slis}
+    known = {(server, sli) for server, profile in catalogue().profiles.items() for sli in profile.slis}
     assert {(server_of(text), name) for text, name, *_ in EXPECTED} == known
     assert set(texts()) - {row[0] for row in EXPECTED} == {"kube-state-metrics"}, "it has no SLI"
 
 
 def test_every_alternative_name_is_chosen_somewhere() -> None:
     named = {name for row in EXPECTED for name in [row[5]]}
-    for server, profile in builtin().profiles.items():
+    for server, profile in catalogue().profiles.items():
         for name, entry in profile.slis.items():
             histogram = getattr(entry, "histogram", None)
             for each in histogram.names if histogram else ():

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.chaos.apiserver.crds import schemas
 from e2e.chaos.apiserver.schema import Unsupported, compiled
-from modelrollout.adapters.kube.resources import ACTIONS, ROLLOUTS, SOURCES, Body
+from modelrollout.adapters.kube.resources import ACTIONS, PROFILES, ROLLOUTS, SOURCES, Body
 
 
 def checked(schema: Body, value: Any, old: Any = None) -> tuple[Any, set[tuple[str, str]]]:
@@ -22,7 +22,7 @@ def an_object(**properties: Body) -> Body:
 
 
 def test_our_crds_ask_for_nothing_that_is_not_checked() -> None:
-    assert set(schemas()) == {ROLLOUTS, ACTIONS, SOURCES}
+    assert set(schemas()) == {ROLLOUTS, ACTIONS, SOURCES, PROFILES}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any, TypeVar, cast
 
 from modelrollout.adapters.kube.dependents import Dependents
+from modelrollout.adapters.kube.profile_view import PROFILE
 from modelrollout.adapters.kube.projection import (
     DEPLOYMENT,
     HTTPROUTE,
@@ -43,7 +44,7 @@ class ObjectCache:
 
     def __init__(self) -> None:
         routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS)
-        kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, DEPLOYMENT, SERVICE, SLICE, *routers)
+        kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, PROFILE, DEPLOYMENT, SERVICE, SLICE, *routers)
         self._kinds = {kind.resource.kind: kind for kind in kinds}
         self._entries: dict[str, dict[Place, Entry]] = {name: {} for name in self._kinds}
         self._live: set[str] = set()

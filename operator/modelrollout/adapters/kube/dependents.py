@@ -9,6 +9,7 @@ from modelrollout.adapters.kube.rollout_view import ActionView
 from modelrollout.adapters.kube.router_objects import router_objects
 from modelrollout.core.model import Key, RolloutSpec
 from modelrollout.ports import RolloutObject
+from modelrollout.runtime.profiles import foreign
 
 Place = tuple[str, str]
 Reference = tuple[str, str, str]
@@ -105,6 +106,7 @@ def references(spec: RolloutSpec) -> tuple[Reference, ...]:
                 *(("Service", namespace, arm.service) for arm in arms),
                 *((resource.kind, namespace, name) for resource, name in router_objects(spec)),
                 ("MetricSource", "", spec.analysis.metric_source),
+                *(("SliProfile", "", name) for name in foreign(spec)),
             )
         )
     )

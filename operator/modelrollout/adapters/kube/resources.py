@@ -48,6 +48,7 @@ class Resource:
 ROLLOUTS = Resource(DOMAIN, "v1alpha1", "modelrollouts", "ModelRollout")
 ACTIONS = Resource(DOMAIN, "v1alpha1", "rolloutactions", "RolloutAction")
 SOURCES = Resource(DOMAIN, "v1alpha1", "metricsources", "MetricSource", namespaced=False)
+PROFILES = Resource(DOMAIN, "v1alpha1", "sliprofiles", "SliProfile", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 SERVICES = Resource("", "v1", "services", "Service")
 SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")

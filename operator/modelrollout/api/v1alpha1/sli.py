@@ -39,7 +39,8 @@ Profile = Annotated[
 ]
 
 
-def _label_names(match: dict[str, str]) -> bool:
+def are_label_names(match: dict[str, str]) -> bool:
+    """Whether every key may be the name of a label that users select by."""
     return all(
         name.isascii() and name.isidentifier() and not name.startswith("__") and len(name) <= 128 for name in match
     )
@@ -51,7 +52,7 @@ LabelMatch = Annotated[
     Rule(
         "self.all(name, name.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,127}$') && !name.startsWith('__'))",
         "keys must be label names: letters, digits and underscores, not starting with a digit or two underscores",
-        _label_names,
+        are_label_names,
     ),
 ]
 
