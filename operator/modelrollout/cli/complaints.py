@@ -33,7 +33,10 @@ class Complaint(Exception):
 
 _LOG = re.compile(r"^[IWEF]\d{4} \d\d:\d\d:\d\d|^Warning: ")
 _NOT_FOUND = re.compile(r'(?P<resource>[a-z]+)\.modelrollout\.dev "(?P<name>[^"]*)" not found')
-_KINDS = {"modelrollouts": "ModelRollout", "rolloutactions": "RolloutAction", "metricsources": "MetricSource"}
+_KINDS = {
+    **{"modelrollouts": "ModelRollout", "rolloutactions": "RolloutAction"},
+    **{"metricsources": "MetricSource", "sliprofiles": "SliProfile"},
+}
 _NO_CRD = re.compile(r"doesn't have a resource type|no matches for kind|could not find the requested resource")
 _FORBIDDEN = re.compile(r"\(Forbidden\): *(?P<what>.*)")
 _DENIED = re.compile(r"(?:is forbidden: |forbidden: )(?P<why>.*)")

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelrollout.cli import screen
 from modelrollout.cli.complaints import clean
 from modelrollout.cli.exits import INVALID, OK, fail
+from modelrollout.cli.profile_files import Files
+
+if TYPE_CHECKING:
+    from modelrollout.catalog.profiles import Profile
 
 GROUP, VERSION = "modelrollout.dev", "v1alpha1"
-KINDS = ("ModelRollout", "MetricSource", "RolloutAction")
+KINDS = ("ModelRollout", "MetricSource", "RolloutAction", "SliProfile")
 STDIN = Path("-")
 _NEXT = re.compile(r"; (?=(?:spec|metadata)\b[^ ]*: )")
 _FIELD = re.compile(r"(?P<path>(?:spec|metadata)[^ :]*): (?P<problem>.*)", re.DOTALL)
@@ -46,14 +51,17 @@ class Finding:
 def lint(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML manifests; - reads stdin.")],
     output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+    profiles: Files = None,
 ) -> None:
     """Check manifests as the operator does, offline, and name the line of each problem.
 
-    Objects of other kinds are left out; unknown fields are problems. Exit codes: 0 nothing is wrong, 5 something is,
-    1 a file can't be read or holds no object of ours, 2 usage.
+    Profiles that SLIs name must be built in, in one of FILE, or in --profiles. Objects of other kinds are left out;
+    unknown fields are problems. Exit codes: 0 nothing is wrong, 5 something is, 1 a file can't be read or holds no
+    object of ours, 2 usage.
     """
     found: list[Finding] = []
     checked = 0
+    texts: list[tuple[str, str]] = []
     for file in files:
         name = "stdin" if file == STDIN else str(file)
         try:
@@ -61,7 +69,10 @@ def lint(
         except (OSError, UnicodeDecodeError) as error:
             why = (error.strerror or type(error).__name__) if isinstance(error, OSError) else "is no UTF-8 text"
             fail(f"{name}: {why}; name a manifest that can be read")
-        count, problems = check(name, text)
+        texts.append((name, text))
+    own = _profiles(texts, profiles or [])
+    for name, text in texts:
+        count, problems = check(name, text, own)
         checked += count
         found += problems
     if output is Output.JSON:
@@ -82,8 +93,28 @@ def sentence(found: Finding) -> str:
     return clean(f"{found.file}:{found.line}: {which}{field}{found.problem}")
 
 
-def check(file: str, text: str) -> tuple[int, list[Finding]]:
-    """How many objects of ours there are, and what is wrong with them."""
+def _profiles(texts: Sequence[tuple[str, str]], files: Sequence[Path]) -> Mapping[str, Profile]:
+    """Those of --profiles, and those that are right in the manifests; what is wrong with the others is found there."""
+    import yaml
+
+    from modelrollout.cli import profile_files
+    from modelrollout.cli.manifest import items
+    from modelrollout.errors import SpecError
+
+    try:
+        found = profile_files.read(files)
+    except SpecError as error:
+        fail(f"--profiles: {error}")
+    for name, text in texts:
+        with suppress(yaml.YAMLError, RecursionError):
+            for each in (each for document in yaml.safe_load_all(text) for each in items(document)):
+                with suppress(SpecError):
+                    found |= profile_files.among([each], name)
+    return found
+
+
+def check(file: str, text: str, profiles: Mapping[str, Profile] | None = None) -> tuple[int, list[Finding]]:
+    """How many objects of ours there are, and what is wrong with them. `profiles`: of the cluster, by name."""
     import yaml
 
     from modelrollout.cli.lines import documents
@@ -96,7 +127,7 @@ def check(file: str, text: str) -> tuple[int, list[Finding]]:
                 continue
             count += 1
             kind, name = str(document.value.get("kind")), named(document.value)
-            for field, problem in problems(document.value):
+            for field, problem in problems(document.value, profiles or {}):
                 found.append(Finding(file, document.line(field), kind, name, field, problem))
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -117,11 +148,13 @@ def named(obj: Mapping[str, Any]) -> str:
     return str(meta.get("name") or meta.get("generateName") or "") if isinstance(meta, Mapping) else ""
 
 
-def problems(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def problems(obj: Mapping[str, Any], profiles: Mapping[str, Profile]) -> Iterator[tuple[str, str]]:
     """Field and problem, each."""
     from modelrollout.api import v1alpha1
     from modelrollout.api.convert import to_source, to_spec
+    from modelrollout.api.profile import to_profile
     from modelrollout.api.reading import parse
+    from modelrollout.cli import profile_files
     from modelrollout.core.observation import SpecProblem
 
     if obj.get("apiVersion") != f"{GROUP}/{VERSION}":
@@ -134,10 +167,14 @@ def problems(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     match obj.get("kind"):
         case "ModelRollout":
             answer = to_spec(placed, strict=True)
+            if not isinstance(answer, SpecProblem):
+                yield from profile_files.problems(answer, profiles)
         case "MetricSource":
             answer = to_source(placed, strict=True)
         case "RolloutAction":
             answer = parse(v1alpha1.ActionSpec, placed, strict=True)
+        case "SliProfile":
+            answer = to_profile(placed, strict=True)
         case other:
             yield "kind", f"{other!r} is not one of {', '.join(KINDS)}"
             return

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from modelrollout.api.convert import to_source, to_spec
+from modelrollout.catalog.profiles import Profile
+from modelrollout.cli import profile_files
 from modelrollout.core.model import RolloutSpec
 from modelrollout.core.observation import SpecProblem
 from modelrollout.errors import SpecError
@@ -21,16 +23,19 @@ STDIN = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a file says of one rollout. `source` is None when it holds no MetricSource that the rollout names."""
+    """What files say of one rollout. `source` is None when they hold no MetricSource that the rollout names.
+    `profiles`: of the cluster, by name, every one that the rollout names among them.
+    """
 
     spec: RolloutSpec
     source: SourceSpec | None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
 
-def load(path: Path) -> Manifest:
+def load(path: Path, profiles: Sequence[Path] = ()) -> Manifest:
     """The one ModelRollout of a YAML file, see `load_all`. Raises SpecError, also when there is no file or several."""
     try:
-        found = load_all(path)
+        found = load_all(path, profiles)
     except OSError as error:
         raise SpecError(f"{error.strerror or type(error).__name__}; name a manifest", subject=str(path)) from None
     if len(found) != 1:
@@ -38,11 +43,11 @@ def load(path: Path) -> Manifest:
     return found[0]
 
 
-def load_all(path: Path) -> Sequence[Manifest]:
+def load_all(path: Path, profiles: Sequence[Path] = ()) -> Sequence[Manifest]:
     """The ModelRollouts of a YAML file (`-`: of stdin), at least one, checked as the operator checks them.
 
-    An object without a namespace is taken to be in `default`. Objects of other kinds are left out. Raises SpecError in
-    words, and OSError when the file can't be read.
+    An object without a namespace is taken to be in `default`. Objects of other kinds are left out. `profiles`: files
+    with SliProfiles beside those of this one. Raises SpecError in words, and OSError when the file can't be read.
     """
     name = "stdin" if path == STDIN else str(path)
     try:
@@ -50,12 +55,16 @@ def load_all(path: Path) -> Sequence[Manifest]:
         documents = list(yaml.safe_load_all(text.decode("utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(f"is no YAML ({type(error).__name__}{_place(error)})", subject=name) from None
-    objects = [each for document in documents for each in _items(document)]
+    objects = [each for document in documents for each in items(document)]
     sources = {source.name: source for source in (_source(obj, name) for obj in objects) if source}
     specs = [_spec(obj, name) for obj in objects if _kind(obj) == "ModelRollout"]
     if not specs:
         raise SpecError("must hold one ModelRollout, holds 0", subject=name)
-    return [Manifest(spec, sources.get(spec.analysis.metric_source)) for spec in specs]
+    own = {**profile_files.read(profiles), **profile_files.among(objects, name)}
+    for spec in specs:
+        for place, problem in profile_files.problems(spec, own):
+            raise SpecError(f"{place}: {problem}", subject=f"{name}: ModelRollout {spec.key.name!r}")
+    return [Manifest(spec, sources.get(spec.analysis.metric_source), own) for spec in specs]
 
 
 def _spec(obj: Mapping[str, Any], file: str) -> RolloutSpec:
@@ -74,7 +83,8 @@ def _source(obj: Mapping[str, Any], file: str) -> SourceSpec | None:
     return found.spec
 
 
-def _items(document: object) -> list[Mapping[str, Any]]:
+def items(document: object) -> list[Mapping[str, Any]]:
+    """The objects of a YAML document: itself, or those of a List."""
     if not isinstance(document, Mapping):
         return []
     items = document.get("items")

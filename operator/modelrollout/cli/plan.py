@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelrollout.cli.exits import ERROR, INVALID, NOT_PROVABLE, OK, USAGE, fail
+from modelrollout.cli.profile_files import Files
 
 if TYPE_CHECKING:
     from modelrollout.cli.manifest import Manifest
@@ -53,6 +54,7 @@ def plan(
         str | None, typer.Option(help="Such as 15s. Default: the MetricSource's in FILE, or analysis.interval.")
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+    profiles: Files = None,
 ) -> None:
     """Say how long a rollout will take, what its margins can prove in time, and how soon a regression is found.
 
@@ -64,7 +66,7 @@ def plan(
     from modelrollout.stats.forecast import REGRESSIONS, forecast
 
     try:
-        manifests = load_all(file)
+        manifests = load_all(file, profiles or ())
     except SpecError as error:
         fail(str(error), INVALID)
     except OSError as error:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelrollout.cli.exits import ERROR, USAGE, fail
+from modelrollout.cli.options import Context, Kubeconfig
 from modelrollout.cli.reader import Address, CaFile, Timeout, TokenFile, open_reader
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ KUBERNETES = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 app = typer.Typer(
     name="profiles",
-    help="SLI profiles of model servers and gateways.",
+    help="SLI profiles: those that come with modelrollout, of files, and of a cluster.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -44,16 +46,31 @@ class Output(StrEnum):
 Format = Annotated[Output, typer.Option("--output", "-o", help="text, json or yaml.")]
 
 
-@app.command("list")
-def list_profiles(output: Format = Output.TEXT) -> None:
-    """List the profiles that come with this version.
+Local = Annotated[
+    list[Path] | None,
+    typer.Option("--file", metavar="FILE", help="YAML with SliProfiles that are not applied yet. Repeat."),
+]
+FromCluster = Annotated[
+    bool,
+    typer.Option("--cluster", help="Also the SliProfiles of a cluster, through kubectl (or name it with --context)."),
+]
 
-    Exit codes: 0 done, 2 usage.
+
+@app.command("list")
+def list_profiles(
+    output: Format = Output.TEXT,
+    files: Local = None,
+    cluster: FromCluster = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """List the profiles that come with this version, and those of files and of a cluster where asked for.
+
+    Exit codes: 0 done, 1 a file or the cluster can't be read, 2 usage.
     """
-    from modelrollout.catalog import builtin
     from modelrollout.cli import profiles_report as report
 
-    found = tuple(builtin().profiles.values())
+    found = tuple(_known(files, cluster=cluster, context=context, kubeconfig=kubeconfig).values())
     if output is Output.TEXT:
         report.overview(found, sys.stdout)
     else:
@@ -64,14 +81,18 @@ def list_profiles(output: Format = Output.TEXT) -> None:
 def show(
     server: Annotated[str, typer.Argument(metavar="SERVER", help="Name of a profile, such as vllm.")],
     output: Format = Output.TEXT,
+    files: Local = None,
+    cluster: FromCluster = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show one profile: what each SLI counts, what it can't give, traps, and where the names come from.
 
-    Exit codes: 0 done, 2 there is no such profile.
+    Exit codes: 0 done, 1 a file or the cluster can't be read, 2 there is no such profile.
     """
     from modelrollout.cli import profiles_report as report
 
-    (profile,) = _asked([server])
+    (profile,) = _asked([server], _known(files, cluster=cluster, context=context, kubeconfig=kubeconfig))
     if output is Output.TEXT:
         report.one(profile, sys.stdout)
     else:
@@ -82,7 +103,8 @@ def show(
 def check(
     prometheus: Address,
     servers: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVER]...", help="Only these profiles. Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[SERVER]...", help="Only these profiles. Default: those of --file, else all."),
     ] = None,
     namespace: Annotated[str | None, typer.Option(help="Namespace of the models. Default: all.")] = None,
     deployment: Annotated[
@@ -92,10 +114,14 @@ def check(
     ca_file: CaFile = None,
     timeout: Timeout = 30.0,
     output: Format = Output.TEXT,
+    files: Local = None,
+    cluster: FromCluster = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Say which profiles fit what a Prometheus has scraped in the last five minutes, and what the others lack.
 
-    Exit codes: 0 one fits, 1 none does or the server does not answer, 2 usage.
+    Exit codes: 0 one fits, 1 none does, a file can't be read, or the server does not answer, 2 usage.
     """
     from modelrollout.cli import profiles_report as report
     from modelrollout.errors import MetricsUnavailable, SpecError
@@ -103,7 +129,8 @@ def check(
     for flag, name in (("--namespace", namespace), *(("--deployment", each) for each in deployment or [])):
         if name is not None and not KUBERNETES.fullmatch(name):
             fail(f"{flag} {name!r}: is no name of Kubernetes (lower case letters, digits, - and .)", USAGE)
-    profiles = _asked(servers or [])
+    known = _known(files, cluster=cluster, context=context, kubeconfig=kubeconfig)
+    profiles = _asked(servers or list(_read(files)), known)
     try:
         reader = open_reader(prometheus, token_file=token_file, ca_file=ca_file, timeout=timeout)
     except SpecError as error:
@@ -121,10 +148,48 @@ def check(
     raise typer.Exit(0 if any(each.fits for each in found) else ERROR)
 
 
-def _asked(servers: Sequence[str]) -> list[Profile]:
+def _read(files: list[Path] | None) -> dict[str, Profile]:
+    from modelrollout.cli import profile_files
+    from modelrollout.errors import SpecError
+
+    try:
+        return profile_files.read(files or [])
+    except SpecError as error:
+        fail(f"--file: {error}")
+
+
+def _known(
+    files: list[Path] | None, *, cluster: bool, context: str | None, kubeconfig: str | None
+) -> Mapping[str, Profile]:
+    """Built-in profiles, those of the cluster if asked for, and those of files: what is to be applied there."""
     from modelrollout.catalog import builtin
 
-    known = builtin().profiles
+    found = dict(builtin().profiles)
+    if cluster or context or kubeconfig:
+        found |= _of_cluster(context, kubeconfig)
+    return {**found, **_read(files)}
+
+
+def _of_cluster(context: str | None, kubeconfig: str | None) -> dict[str, Profile]:
+    from modelrollout.cli import profile_files
+    from modelrollout.cli.complaints import Complaint, clean
+    from modelrollout.cli.kubectl import Kubectl
+    from modelrollout.errors import SpecError
+
+    try:
+        listed = Kubectl(context=context, kubeconfig=kubeconfig).read("sliprofiles.modelrollout.dev").get("items")
+    except Complaint as error:
+        fail(str(error))
+    found: dict[str, Profile] = {}
+    for each in listed if isinstance(listed, list) else ():
+        try:
+            found |= profile_files.among([each], "cluster", strict=False)
+        except SpecError as error:
+            typer.echo(clean(f"left out: {error}"), err=True)
+    return found
+
+
+def _asked(servers: Sequence[str], known: Mapping[str, Profile]) -> list[Profile]:
     unknown = [name for name in servers if name not in known]
     if unknown:
         fail(f"no profile {unknown[0]!r}; there are {', '.join(known)}", USAGE)

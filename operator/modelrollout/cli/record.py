@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from modelrollout.cli.exits import ERROR, USAGE, fail
+from modelrollout.cli.profile_files import Files
 from modelrollout.cli.reader import Address, CaFile, Timeout, TokenFile, open_reader
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def record(
     ca_file: CaFile = None,
     timeout: Timeout = 30.0,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    profiles: Files = None,
 ) -> None:
     """Record the raw samples that a rollout's SLIs are counted from, for `modelrollout replay`.
 
@@ -65,7 +67,7 @@ def record(
 
     begin, until = _range(start, end)
     try:
-        found = load(manifest)
+        found = load(manifest, profiles or ())
         target = _target(out, found.spec.key.name, output, force=force)
         reader = open_reader(prometheus, token_file=token_file, ca_file=ca_file, timeout=timeout)
     except SpecError as error:
@@ -151,7 +153,7 @@ def _record(
                 "times, and that the series carry the labels namespace and pod"
             )
         if csv:
-            file.writelines(counts.lines(tally(found.spec, recording, source)))
+            file.writelines(counts.lines(tally(found.spec, recording, source, found.profiles)))
     return len(series), samples
 
 
@@ -163,12 +165,14 @@ def _stretches(
     from modelrollout.errors import SpecError
     from modelrollout.ports import SeriesQuery
     from modelrollout.runtime.arms import pods_of, told_apart
+    from modelrollout.runtime.profiles import bound
     from modelrollout.stats.increments import PROCESS_START, UP
 
-    spec = told_apart(found.spec, source)
+    meant, catalogue = bound(found.spec, found.profiles)
+    spec = told_apart(meant, source)
     metrics: list[str] = []
     for sli in spec.slis:
-        names = alternatives(sli)
+        names = alternatives(sli, catalogue)
         if isinstance(names, SpecProblem):
             raise SpecError(names.problem)
         metrics += names

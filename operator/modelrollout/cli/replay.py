@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelrollout.cli.exits import DIFFERS, ERROR, OK, ROLLED_BACK, UNDECIDED, USAGE, fail
+from modelrollout.cli.profile_files import Files
 
 if TYPE_CHECKING:
     from modelrollout.cli.manifest import Manifest
@@ -46,6 +47,7 @@ def replay(
         typer.Option(help="Seconds of data before the rollout begins. Default: a tenth, 300 at most."),
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+    profiles: Files = None,
 ) -> None:
     """Decide again what the operator decided, or run a rollout on recorded data.
 
@@ -62,7 +64,7 @@ def replay(
         fail("name the manifest of the ModelRollout that is to run on the data", USAGE)
     if rollout is not None or every:
         fail("--rollout and --all belong to --journal", USAGE)
-    _replay_data(manifest, data=data, counts=counts, lead=lead, output=output)
+    _replay_data(manifest, profiles or [], data=data, counts=counts, lead=lead, output=output)
 
 
 def _replay_journal(journal: Path, rollout: str | None, *, every: bool, output: Output) -> None:
@@ -90,7 +92,9 @@ def _decided_again(journal: Path) -> Iterator[Again | Unread]:
             yield again(line) if isinstance(line, Entry) else line
 
 
-def _replay_data(path: Path, *, data: Path | None, counts: Path | None, lead: float | None, output: Output) -> None:
+def _replay_data(
+    path: Path, profiles: list[Path], *, data: Path | None, counts: Path | None, lead: float | None, output: Output
+) -> None:
     from modelrollout.cli.data_report import as_json, as_text
     from modelrollout.cli.manifest import load
     from modelrollout.core.model import Phase
@@ -100,7 +104,7 @@ def _replay_data(path: Path, *, data: Path | None, counts: Path | None, lead: fl
     file = data or counts
     assert file is not None
     try:
-        result = _result(load(path), data=data, counts=counts, lead=lead)
+        result = _result(load(path, profiles), data=data, counts=counts, lead=lead)
     except SpecError as error:
         fail(str(error))
     except BadRecording as error:
@@ -124,7 +128,11 @@ def _result(manifest: Manifest, *, data: Path | None, counts: Path | None, lead:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(str(spec.key), total=1.0)
-        return run(spec, recording, source, lead=lead, progress=lambda share: progress.update(task, completed=share))
+
+        def tell(share: float) -> None:
+            progress.update(task, completed=share)
+
+        return run(spec, recording, source, lead=lead, progress=tell, profiles=manifest.profiles)
 
 
 def _recorded(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelrollout.cli.exits import ERROR, INVALID, OK, ROLLED_BACK, UNDECIDED, fail
+from modelrollout.cli.profile_files import Files
 
 if TYPE_CHECKING:
     from modelrollout.sim.many import Job
@@ -39,6 +40,7 @@ def simulate(
     journal: Annotated[
         Path | None, typer.Option(help="Write the run's decisions to this file, for `modelrollout replay`.")
     ] = None,
+    profiles: Files = None,
 ) -> None:
     """Play a rollout against a scenario with the operator's own decisions and evidence, in virtual time.
 
@@ -47,15 +49,20 @@ def simulate(
     """
     if runs > 1 and (svg or png or journal):
         raise typer.BadParameter("--svg, --png and --journal show one run; leave out --runs, choose a --seed")
-    job = _read(file, scenario)
+    from modelrollout.errors import SpecError
+
+    job = _read(file, scenario, profiles or [])
     first = job.scenario.seed if seed is None else seed
-    if runs > 1:
-        _many(job, first, runs, output)
-        return
-    _one(job, first, output, svg, png, journal)
+    try:
+        if runs > 1:
+            _many(job, first, runs, output)
+            return
+        _one(job, first, output, svg, png, journal)
+    except SpecError as error:  # SLIs that nothing can be made up for
+        fail(str(error), INVALID)
 
 
-def _read(file: Path, scenario: Path | None) -> Job:
+def _read(file: Path, scenario: Path | None, profiles: list[Path]) -> Job:
     from modelrollout.cli.manifest import load
     from modelrollout.errors import SpecError
     from modelrollout.ports import ArmsByPod, SourceSpec
@@ -64,7 +71,7 @@ def _read(file: Path, scenario: Path | None) -> Job:
     from modelrollout.sim.scenario import Scenario
 
     try:
-        manifest = load(file)
+        manifest = load(file, profiles)
         spec = manifest.spec
         source = manifest.source or SourceSpec(spec.analysis.metric_source, ArmsByPod(), None)
         chosen = Scenario(scrape=source.scrape_interval or Scenario().scrape)
@@ -76,7 +83,7 @@ def _read(file: Path, scenario: Path | None) -> Job:
                 raise SpecError(error.message, subject=str(scenario)) from None
     except SpecError as error:
         fail(str(error), INVALID)
-    return Job(spec, chosen, source)
+    return Job(spec, chosen, source, manifest.profiles)
 
 
 def _text(path: Path) -> str:
@@ -93,7 +100,7 @@ def _one(job: Job, seed: int, output: Output, svg: Path | None, png: Path | None
     from modelrollout.sim.drive import simulate as play
     from modelrollout.sim.outcome import result
 
-    course = play(job.spec, job.scenario, seed=seed, source=job.source, film=True)
+    course = play(job.spec, job.scenario, seed=seed, source=job.source, film=True, profiles=job.profiles)
     short = result(course, seed)
     title = f"{job.spec.key.name}, scenario {job.scenario.name}, seed {seed}: {report.headline(short)}"
     drawn = chart(course, title)

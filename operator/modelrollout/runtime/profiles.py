@@ -22,6 +22,7 @@ from modelrollout.core.reasons import Reason
 Lookup = Callable[[str], Profile | SpecProblem | None]
 """The profile of the cluster with this name, why it can't be used, or None when there is none."""
 
+NONE: Mapping[str, Profile] = MappingProxyType({})
 REMEMBERED = 1000
 """Profiles of which the last good content is kept; far more than a cluster has."""
 

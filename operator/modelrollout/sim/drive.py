@@ -15,6 +15,7 @@ from math import ceil
 
 import numpy as np
 
+from modelrollout.catalog.profiles import Profile
 from modelrollout.core.decide import decide
 from modelrollout.core.intents import Announcement
 from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec, Weight
@@ -25,6 +26,7 @@ from modelrollout.ports import SourceSpec
 from modelrollout.runtime.commit import Commit
 from modelrollout.runtime.gather import Gather
 from modelrollout.runtime.preflight import RETRY, Preflights
+from modelrollout.runtime.profiles import NONE, Profiles
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.record import entry
 from modelrollout.runtime.rounds import EVALUATED, POLL, Rounds
@@ -68,20 +70,28 @@ class Course:
 
 
 def simulate(
-    spec: RolloutSpec, scenario: Scenario, *, seed: int | None = None, source: SourceSpec, film: bool = False
+    spec: RolloutSpec,
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    source: SourceSpec,
+    film: bool = False,
+    profiles: Mapping[str, Profile] = NONE,
 ) -> Course:
-    """Play a rollout to its end, or to the scenario's. `film`: keep what a chart and a journal need.
+    """Play a rollout to its end, or to the scenario's. `film`: keep what a chart and a journal need. `profiles`: of the
+    cluster, by name.
 
     The same spec, scenario and seed give the same course. Raises SpecError when the SLIs can't be simulated.
     """
     rng = np.random.default_rng(scenario.seed if seed is None else seed)
-    return asyncio.run(_Drive(World(spec, scenario, rng, source), source, film=film).run())
+    return asyncio.run(_Drive(World(spec, scenario, rng, source, profiles), source, film=film, profiles=profiles).run())
 
 
 class _Drive:
-    def __init__(self, world: World, source: SourceSpec, *, film: bool) -> None:
+    def __init__(self, world: World, source: SourceSpec, *, film: bool, profiles: Mapping[str, Profile]) -> None:
         self._world = world
         self._film = film
+        self._profiles = profiles
         self._course = Course(world.spec, world.scenario, RolloutStatus())
         self._clock = VirtualClock(world)
         self._cluster = VirtualCluster(world, self._told)
@@ -115,6 +125,7 @@ class _Drive:
             rounds=self._rounds,
             preflights=self._preflights,
             clock=clock,
+            profiles=Profiles(self._profiles.get),
         )
         self._commit = Commit(
             store=self._store,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
+from modelrollout.catalog.profiles import Profile
 from modelrollout.core.model import RolloutSpec
 from modelrollout.ports import SourceSpec
 from modelrollout.sim.drive import simulate
@@ -23,16 +24,20 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all runs share."""
+    """What all runs share. `profiles`: of the cluster, by name."""
 
     spec: RolloutSpec
     scenario: Scenario
     source: SourceSpec
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
 
 def play(job: Job, seeds: range) -> list[Result]:
     """One run for each seed, in order."""
-    return [result(simulate(job.spec, job.scenario, seed=seed, source=job.source), seed) for seed in seeds]
+    return [
+        result(simulate(job.spec, job.scenario, seed=seed, source=job.source, profiles=job.profiles), seed)
+        for seed in seeds
+    ]
 
 
 def play_all(job: Job, first: int, runs: int, *, processes: int) -> Generator[list[Result], None, None]:

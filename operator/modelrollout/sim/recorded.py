@@ -7,11 +7,12 @@ module only lets time pass, from one moment at which the operator would look to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
 from modelrollout.catalog import resolve
+from modelrollout.catalog.profiles import Profile
 from modelrollout.core.decide import decide
 from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec
 from modelrollout.core.observation import Evidence, PreflightFailed
@@ -25,6 +26,7 @@ from modelrollout.runtime.budget import counted
 from modelrollout.runtime.commit import Commit
 from modelrollout.runtime.gather import Gather
 from modelrollout.runtime.preflight import DISCOVERY_WINDOW, RETRY, Preflights
+from modelrollout.runtime.profiles import NONE, Profiles, bound
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.rounds import EVALUATED, POLL, Rounds
 from modelrollout.runtime.store import Store
@@ -78,8 +80,10 @@ def replay(
     *,
     lead: float | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    profiles: Mapping[str, Profile] = NONE,
 ) -> Replayed:
-    """Run the rollout from `lead` seconds after the first sample until its end or the data's.
+    """Run the rollout from `lead` seconds after the first sample until its end or the data's. `profiles`: of the
+    cluster, by name.
 
     `progress` hears which share of the data has been played, from 0 to 1.
 
@@ -99,8 +103,8 @@ def replay(
     spec, notes = unattended(spec)
     if recording.header.rollout != str(spec.key):
         notes = (f"the data were recorded for {recording.header.rollout}", *notes)
-    shares = _shares(spec, recording, source)
-    run = _Run(spec, recording, source, begin=span[0] + lead, end=span[1])
+    shares = _shares(spec, recording, source, profiles)
+    run = _Run(spec, recording, source, profiles, begin=span[0] + lead, end=span[1])
     return asyncio.run(run.run(shares, notes, progress))
 
 
@@ -116,27 +120,32 @@ def unattended(spec: RolloutSpec) -> tuple[RolloutSpec, tuple[str, ...]]:
     return spec, tuple(notes)
 
 
-def plans(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tuple[SliPlan, ...]:
+def plans(
+    spec: RolloutSpec, recording: Recording, source: SourceSpec, profiles: Mapping[str, Profile] = NONE
+) -> tuple[SliPlan, ...]:
     """How each SLI is counted in a recording. Raises SpecError for the first that can't be."""
     ends = [
         Series(s.labels, (s.times[0], s.times[-1]), (s.values[0], s.values[-1])) for s in recording.series if s.times
     ]
     found = []
+    spec, catalogue = bound(spec, profiles)
     for sli in told_apart(spec, source).slis:
         legacy, candidate = Split(ends).arms(spec, sli, source)
-        resolved = resolve(sli, (*legacy, *candidate))
+        resolved = resolve(sli, (*legacy, *candidate), catalogue)
         if isinstance(resolved, PreflightFailed):
             raise SpecError(resolved.problem)
         found.append(resolved.plan)
     return tuple(found)
 
 
-def _shares(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tuple[Shares, ...]:
+def _shares(
+    spec: RolloutSpec, recording: Recording, source: SourceSpec, profiles: Mapping[str, Profile]
+) -> tuple[Shares, ...]:
     span = recording.span
     assert span is not None
     metrics = RecordedMetrics(recording, source)
     found = []
-    for plan, sli in zip(plans(spec, recording, source), spec.slis, strict=True):
+    for plan, sli in zip(plans(spec, recording, source, profiles), spec.slis, strict=True):
         if not plan.total:
             continue
         query = SeriesQuery(plan.metrics, span[1] - span[0] + 1.0, plan.boundaries)
@@ -147,7 +156,14 @@ def _shares(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> tupl
 
 class _Run:
     def __init__(
-        self, spec: RolloutSpec, recording: Recording, source: SourceSpec, *, begin: float, end: float
+        self,
+        spec: RolloutSpec,
+        recording: Recording,
+        source: SourceSpec,
+        profiles: Mapping[str, Profile],
+        *,
+        begin: float,
+        end: float,
     ) -> None:
         self._spec = spec
         self._began = begin
@@ -171,6 +187,7 @@ class _Run:
             rounds=self._rounds,
             preflights=self._preflights,
             clock=self._clock,
+            profiles=Profiles(profiles.get),
         )
         self._commit = Commit(
             store=store,

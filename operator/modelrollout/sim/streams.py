@@ -6,16 +6,18 @@ SLIs that count the same total share one stream of events: a request is good or 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from modelrollout.catalog import builtin
-from modelrollout.catalog.profiles import Arms, Counter, Entry, LatencyEntry
+from modelrollout.catalog.profiles import Arms, Counter, Entry, LatencyEntry, Profile
 from modelrollout.core.model import ArmLabels, Counts, RolloutSpec, Selector, Sli
 from modelrollout.errors import SpecError
 from modelrollout.ports import SourceSpec
 from modelrollout.runtime.arms import told_apart
+from modelrollout.runtime.profiles import NONE
+from modelrollout.sim.label_values import example
 
 _OPPOSITES = MappingProxyType({"false": "true", "true": "false", "5xx": "2xx", "error": "success", "failed": "ok"})
 """What a label of good events says where that of bad ones says so; "200" or "other" beside anything else."""
@@ -71,11 +73,14 @@ class Stream:
     keep: float | None = None
 
 
-def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream, ...]:
+def streams(
+    spec: RolloutSpec, source: SourceSpec | None = None, profiles: Mapping[str, Profile] = NONE
+) -> tuple[Stream, ...]:
     """The streams behind the SLIs, in their order. SLIs of profiles that can't tell arms apart get none, nor do those
     without a total.
 
-    `source`: its label that tells the arms apart is on every series, if it has one.
+    `source`: its label that tells the arms apart is on every series, if it has one. `profiles`: of the cluster, by
+    name.
 
     Raises SpecError where no label value can be made for a regular expression.
     """
@@ -87,7 +92,7 @@ def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream
                 continue  # nothing of the kind happens to virtual pods
             _put(found, sli, total, _kind(sli, total, bad))
             continue
-        entry = _entry(sli)
+        entry = _entry(sli, profiles)
         if entry is None:
             continue
         total = _selector(entry.total[0])
@@ -104,9 +109,10 @@ def streams(spec: RolloutSpec, source: SourceSpec | None = None) -> tuple[Stream
     return tuple(found.values())
 
 
-def _entry(sli: Sli) -> Entry | None:
+def _entry(sli: Sli, profiles: Mapping[str, Profile]) -> Entry | None:
     assert not isinstance(sli.source, Counts)
-    profile = builtin().profiles.get(sli.source.server)
+    server = sli.source.server
+    profile = builtin().profiles.get(server) or profiles.get(server)
     if profile is None or profile.arms is Arms.NONE or (profile.arms is Arms.LABEL and sli.arms is None):
         return None
     return profile.slis.get(sli.source.sli)
@@ -153,7 +159,7 @@ def _kind(sli: Sli, total: Selector, bad: Selector, parts: Sequence[Selector] = 
 def _values(sli: Sli, selector: Selector) -> Pairs:
     values = dict(selector.equal)
     for name, pattern in selector.regex:
-        value = next((v for v in BAD_VALUES if re.fullmatch(pattern, v)), None)
+        value = next((v for v in BAD_VALUES if re.fullmatch(pattern, v)), None) or example(pattern)
         if value is None:
             raise SpecError(
                 f"no label value of a simulated pod matches {name}=~{pattern!r}; try an equal match, or one of "

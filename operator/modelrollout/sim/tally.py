@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from modelrollout.catalog.profiles import Profile
 from modelrollout.core.model import RolloutSpec, Sli
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.samples import Series
 from modelrollout.errors import SpecError
 from modelrollout.ports import SourceSpec
 from modelrollout.runtime.arms import Split, told_apart
+from modelrollout.runtime.profiles import NONE
 from modelrollout.sim.counts import ARMS, NO_ROWS, Row
 from modelrollout.sim.recorded import plans
 from modelrollout.sim.recording import Recording
@@ -17,8 +19,11 @@ from modelrollout.stats.increments import KnownTargets
 from modelrollout.stats.ticks import STALE_SCRAPES, ArmReader, TickCounts, TickGrid
 
 
-def tally(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> Iterator[Row]:
+def tally(
+    spec: RolloutSpec, recording: Recording, source: SourceSpec, profiles: Mapping[str, Profile] = NONE
+) -> Iterator[Row]:
     """A row per tick, arm and SLI that has data. Ticks are as long as the analysis', a scrape interval at least.
+    `profiles`: of the cluster, by name.
 
     Raises SpecError when the recording does not hold what the SLIs count, or for one without a total.
     """
@@ -33,7 +38,7 @@ def tally(spec: RolloutSpec, recording: Recording, source: SourceSpec) -> Iterat
     grid = TickGrid(header.start, interval)
     slack = STALE_SCRAPES * (source.scrape_interval or header.scrape)
     slis = told_apart(spec, source).slis
-    for plan, sli in zip(plans(spec, recording, source), slis, strict=True):
+    for plan, sli in zip(plans(spec, recording, source, profiles), slis, strict=True):
         yield from _rows(spec, sli, plan, source, recording, grid, slack)
 
 

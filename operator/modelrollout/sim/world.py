@@ -7,14 +7,16 @@ virtual time, so that the same scenario and seed give the same world.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from modelrollout.catalog.profiles import Profile
 from modelrollout.core.model import ZERO, RolloutSpec, Weight
 from modelrollout.ports import SourceSpec
+from modelrollout.runtime.profiles import NONE
 from modelrollout.sim import traffic
 from modelrollout.sim.pods import Health, Pod
 from modelrollout.sim.prometheus import Storage
@@ -43,7 +45,12 @@ class World:
     """All of it at `now` (epoch seconds). `weight`: the candidate's share that the data plane gives at present."""
 
     def __init__(
-        self, spec: RolloutSpec, scenario: Scenario, rng: np.random.Generator, source: SourceSpec | None = None
+        self,
+        spec: RolloutSpec,
+        scenario: Scenario,
+        rng: np.random.Generator,
+        source: SourceSpec | None = None,
+        profiles: Mapping[str, Profile] = NONE,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -64,7 +71,7 @@ class World:
         self._named = 0
         self._begun: dict[Onset, float] = {}
         self._highest = ZERO
-        self._streams = streams(spec, source)
+        self._streams = streams(spec, source, profiles)
         self._pods = self._made()
         self.wanted = dict(zip(BOTH, scenario.replicas, strict=True))
         """Pods that each Deployment is to have."""

@@ -29,9 +29,9 @@ def test_install_run_and_remove(server: ApiServer, reader: Reader, tmp_path: Pat
     assert sorted(typed) == sorted(LISTED["operator"])
 
     applied = reader.types(typed[0]).splitlines()
-    assert len(applied) == 3
+    assert len(applied) == 4
     assert all(line.endswith("serverside-applied") for line in applied)
-    assert reader.types(typed[1]).count("condition met") == 3
+    assert reader.types(typed[1]).count("condition met") == 4
     (source,) = (block.text for block in blocks(PAGE) if block.language == "yaml" and "MetricSource" in block.text)
     (tmp_path / "source.yaml").write_text(source)
     assert "metricsource.modelrollout.dev/default created" in reader.types(f"kubectl apply -f {tmp_path}/source.yaml")
@@ -49,7 +49,7 @@ def test_install_run_and_remove(server: ApiServer, reader: Reader, tmp_path: Pat
             operator.terminate()
         assert operator.wait(30) == 0
 
-    assert reader.types(typed[3]).count("deleted") == 3
+    assert reader.types(typed[3]).count("deleted") == 4
     assert "modelrollout.dev" not in reader.types("kubectl get crds -o name")
 
 

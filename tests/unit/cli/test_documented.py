@@ -23,7 +23,11 @@ from tests.unit.sim.test_journal import under_way, written
 OFFLINE: list[str] = tomllib.loads((DOCS / "commands.toml").read_text())["offline"]
 LIMIT = 60.0
 PLAN = ".venv/bin/modelrollout plan examples/smallest.yaml"
-REFUSED = {f"{PLAN} --rate 2 --error-rate 0.0005 --regression 3 --regression dead": 6}
+CHECK = ".venv/bin/modelrollout profiles check --file examples/sli-profile.yaml --prometheus $PROMETHEUS"
+REFUSED = {
+    f"{PLAN} --rate 2 --error-rate 0.0005 --regression 3 --regression dead": 6,
+    f"{CHECK} --namespace serving": 1,  # the server here has none of its metrics
+}
 """Commands that are documented for what they refuse, with their exit code."""
 SCRAPE = 15
 RATE = 1000
