@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from modelrollout.cli.complaints import clean
-from modelrollout.cli.options import ERROR, USAGE
+from modelrollout.cli.exits import ERROR, USAGE, fail
 from modelrollout.core.assignment import bucket, is_candidates, place
 from modelrollout.core.model import FULL, Weight
 
@@ -100,9 +100,3 @@ def _line(found: Standing, key: str, output: Output) -> str:
         return json.dumps({"unit": found.unit, "key": key, "place": digits, "bucket": number} | arm)
     # The user comes last: it may hold spaces.
     return "  ".join((number, digits, *([] if found.arm is None else [found.arm.ljust(9)]), clean(found.unit)))
-
-
-def fail(text: str, code: int) -> NoReturn:
-    """Say what is wrong on stderr and end. Raises typer.Exit."""
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(code)

@@ -56,7 +56,7 @@ class Notify:
         if leading:
             self.notices.lead(new_since(before, self._clock.now()))
             return
-        for obj in stored:
+        for obj in stored if self._file is not None else ():
             # What was written a moment ago has not been looked at again.
             self.notices.look(obj)
         self.notices.lead(None)
