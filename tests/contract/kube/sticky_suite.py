@@ -241,6 +241,16 @@ class StickyRoutingSuite(MadeRouterSuite):
         await sticky.routing.set_weight(plain, found, ZERO, segments=False)
         assert await sticky.arm("0000") == LEGACYS
 
+    async def test_the_next_release_takes_over_without_moving_users(self, sticky: StickyStage) -> None:
+        await sticky.begin_at(sticky.spec(), FULL)
+        following = sticky.spec(legacy=CANDIDATE, candidate="fraud-v9")
+        found = seen(await sticky.routing.observe(following, fresh=True))
+        assert (found.weight, found.shape_ok) == (ZERO, False)
+        mended = seen(await sticky.routing.shape(following, ZERO))
+        assert (mended.weight, mended.shape_ok, mended.detail) == (ZERO, True, "")
+        for bucket in ("0000", "9999", None):
+            assert await sticky.arm(bucket) == {CANDIDATE: 100, "fraud-v9": 0}
+
     async def test_what_is_written(self, sticky: StickyStage) -> None:
         await sticky.begin(0)
         rules = (await sticky.stored())["spec"]["rules"]
