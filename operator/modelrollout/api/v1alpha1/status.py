@@ -146,9 +146,7 @@ class SliStatus(ApiModel):
         default=None, description="Evidence against its limits; absent: nothing to compare with."
     )
     rates: Rates | None = Field(default=None, description="Instead of counts: events that have no total.")
-    counted_from: Text | None = Field(
-        default=None, description="The metrics that discovery found for it, and the histogram boundary in use."
-    )
+    counted_from: Text | None = Field(default=None, description="Metrics that were found for it, boundary in use.")
     message: Text | None = Field(default=None, description="The verdict with its numbers.")
 
 
