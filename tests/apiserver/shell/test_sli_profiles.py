@@ -15,7 +15,7 @@ import pytest
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
 from e2e.cluster.prometheus import Prometheus
-from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
+from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, wait_until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(300)]
 
@@ -42,19 +42,6 @@ def profile(name: str, pattern: str = "5..") -> dict[str, Any]:
 def server() -> Iterator[ApiServer]:
     older = [path for path in sorted(CRDS.glob("*.yaml")) if path != NEW]
     with apiserver(crds=[*older, gateway_api_crds()]) as running:
-        yield running
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    made = Exporter()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def metrics(exporter: Exporter) -> Iterator[Prometheus]:
-    with prometheus(exporter) as running:
         yield running
 
 
