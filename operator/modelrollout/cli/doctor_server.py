@@ -52,7 +52,11 @@ SERVED = {
 }
 """What the operator needs in the namespaces that it serves, as in docs/how-to/run-the-operator.md."""
 ROUTES = {(GATEWAY, "httproutes"): "get list watch create patch"}
-EVERYWHERE = {(GROUP, "metricsources"): "get list watch"}
+EVERYWHERE = {
+    (GROUP, "metricsources"): "get list watch",
+    (GROUP, "sliprofiles"): "get list watch",
+    (GROUP, "sliprofiles/status"): "patch",
+}
 OWN = {("coordination.k8s.io", "leases"): "get create update"}
 
 
