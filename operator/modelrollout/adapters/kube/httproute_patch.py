@@ -1,4 +1,4 @@
-"""The one JSON Patch that changes weights of an HTTPRoute. Used by every router on HTTPRoutes."""
+"""The one JSON Patch that changes weights of an HTTPRoute that the operator made."""
 
 from __future__ import annotations
 
