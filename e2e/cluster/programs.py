@@ -23,6 +23,7 @@ KIND = "0.33.0"
 COREDNS = "1.14.7"
 KWOK = "0.8.0"
 GATEWAY_API = "1.6.1"
+ISTIO_API = "1.31.1"
 NODE_PACKAGES = (
     "containerd",
     "runc",
@@ -161,3 +162,16 @@ def gateway_api_crds() -> Path:
         label=f"Gateway API {GATEWAY_API} CRDs",
         estimate_s=5,
     )
+
+
+def istio_crds() -> Path:
+    """Directory with the CRDs of Istio's networking API, in one file."""
+    wanted = b"\n  group: networking.istio.io\n"
+
+    def pick(directory: Path) -> None:
+        source = go_module_dir("istio.io/api", f"v{ISTIO_API}") / "kubernetes/customresourcedefinitions.gen.yaml"
+        found = [part for part in source.read_bytes().split(b"\n---\n") if wanted in part]
+        (directory / "networking.yaml").write_bytes(b"\n---\n".join(found))
+
+    label = f"CRDs of Istio's API {ISTIO_API}"
+    return cached("istio-crds", key=[ISTIO_API, wanted], build=pick, label=label, estimate_s=5)

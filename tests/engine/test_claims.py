@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Key, Phase, RolloutSpec
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, Phase, RolloutSpec, Subsets
 from modelrollout.runtime.claims import Claims, contested
 from tests.engine.world import build, spec_named
 
@@ -21,6 +21,17 @@ def nginx(name: str, ingress: str = "shop", *, arms: str = "m") -> RolloutSpec:
     """nginx keeps a canary with the Service, so that the Ingress makes no difference."""
     base = adopting(name, arms=arms)
     return replace(base, traffic=replace(base.traffic, router=IngressNginx(ingress)))
+
+
+def istio(name: str, route: str | None = None, *, subset: str = "", arms: str = "m") -> RolloutSpec:
+    base = adopting(name, arms=arms)
+    subsets = Subsets("v0", subset) if subset else None
+    return replace(base, traffic=replace(base.traffic, router=Istio("shop", route, subsets)))
+
+
+def test_the_younger_of_two_in_one_virtual_service_is_told() -> None:
+    told = contested(istio("b"), Key("serving", "a"))
+    assert "spec.traffic.istio: ModelRollout 'a' steers these destinations of the VirtualService already" in told
 
 
 def test_the_younger_of_two_with_a_canary_is_told_what_nginx_takes() -> None:
@@ -63,6 +74,13 @@ def test_of_two_made_in_the_same_second_the_name_decides() -> None:
         (nginx("a"), nginx("b", "other"), True),
         (nginx("a"), nginx("b", arms="n"), False),
         (nginx("a"), adopting("b"), False),
+        (istio("a"), istio("b"), True),
+        (istio("a"), adopting("b"), False),
+        (istio("a", "x"), istio("b", "y"), False),
+        (istio("a", "x"), istio("b"), True),
+        (istio("a"), istio("b", arms="n"), False),
+        (istio("a", subset="v1"), istio("b", subset="v2", arms="n"), True),
+        (istio("a", subset="v1"), istio("b"), False),
     ],
 )
 def test_what_counts_as_the_same_backends(first: RolloutSpec, second: RolloutSpec, rivals: bool) -> None:

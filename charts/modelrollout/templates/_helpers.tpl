@@ -79,6 +79,11 @@ seccompProfile: {type: RuntimeDefault}
   resources: [ingresses]
   verbs: [get, list, watch, create, patch]
 {{- end }}
+{{- if (.Values.routers).istio }}
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get, list, watch, patch]
+{{- end }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch]

@@ -20,6 +20,7 @@ from modelrollout.adapters.kube.resources import (
     SERVICES,
     SLICES,
     SOURCES,
+    VIRTUAL_SERVICES,
     Body,
     Resource,
 )
@@ -39,14 +40,15 @@ RESOURCES = (
     HTTPROUTES,
     INGRESSES,
     INGRESS_CLASSES,
+    VIRTUAL_SERVICES,
     LEASES,
     EVENTS,
     NAMESPACES,
     SECRETS,
 )
-CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, PROFILES, HTTPROUTES})
+CUSTOM = frozenset({ROLLOUTS, ACTIONS, SOURCES, PROFILES, HTTPROUTES, VIRTUAL_SERVICES})
 """Those defined by a CRD: the server treats their status, generation and lists a little differently."""
-WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, PROFILES, DEPLOYMENTS, HTTPROUTES, SERVICES, INGRESSES})
+WITH_STATUS = frozenset({ROLLOUTS, ACTIONS, PROFILES, DEPLOYMENTS, HTTPROUTES, SERVICES, INGRESSES, VIRTUAL_SERVICES})
 WITH_GENERATION = CUSTOM | {DEPLOYMENTS, SLICES, INGRESSES, INGRESS_CLASSES}
 CONDITIONAL = CUSTOM | {LEASES}
 """Updates must say which version they are of."""

@@ -162,8 +162,13 @@ def _router(traffic: api_traffic.Traffic) -> model.Router:
         )
     if adopted is not None:
         return model.AdoptRoute(adopted.name, adopted.rule)
-    assert traffic.ingress_nginx is not None, "the rule of Traffic admits exactly one router"
-    return model.IngressNginx(traffic.ingress_nginx.ingress)
+    if traffic.ingress_nginx is not None:
+        return model.IngressNginx(traffic.ingress_nginx.ingress)
+    istio = traffic.istio
+    assert istio is not None, "the rule of Traffic admits exactly one router"
+    subsets = istio.subsets
+    named = None if subsets is None else model.Subsets(subsets.legacy, subsets.candidate)
+    return model.Istio(istio.virtual_service, istio.route, named)
 
 
 def _route_match(match: api_traffic.RouteMatch) -> model.RouteMatch:

@@ -11,14 +11,17 @@ from enum import StrEnum
 from typing import NewType
 
 from modelrollout.core.rates import Exposure
+from modelrollout.core.traffic import Adopting as Adopting
 from modelrollout.core.traffic import AdoptRoute as AdoptRoute
 from modelrollout.core.traffic import HeaderMatch as HeaderMatch
 from modelrollout.core.traffic import IngressNginx as IngressNginx
+from modelrollout.core.traffic import Istio as Istio
 from modelrollout.core.traffic import ManagedRoute as ManagedRoute
 from modelrollout.core.traffic import ParentRef as ParentRef
 from modelrollout.core.traffic import RouteMatch as RouteMatch
 from modelrollout.core.traffic import Router as Router
 from modelrollout.core.traffic import Segment as Segment
+from modelrollout.core.traffic import Subsets as Subsets
 from modelrollout.core.traffic import Traffic as Traffic
 
 Weight = NewType("Weight", int)

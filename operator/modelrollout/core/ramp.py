@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf, sqrt
 
-from modelrollout.core.model import FULL, AdoptRoute, Verdict, Weight
+from modelrollout.core.model import FULL, Adopting, Verdict, Weight
 from modelrollout.core.observation import DOUBT, SliAssessment
 from modelrollout.core.situation import Situation
 
@@ -29,7 +29,7 @@ def part_way(s: Situation) -> Weight | None:
     None outside ramps, while the step may still pass in time, and where nothing is gained or known.
     """
     step = s.status.step
-    if not s.spec.ramp or step is None or isinstance(s.spec.traffic.router, AdoptRoute) or not s.fresh:
+    if not s.spec.ramp or step is None or isinstance(s.spec.traffic.router, Adopting) or not s.fresh:
         return None
     if not 0 <= step.index < len(s.spec.steps) - 1 or not s.critical or not all(map(_stuck, s.critical)):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelrollout.core.intents import ShapeRoute
-from modelrollout.core.model import FULL, ZERO, AdoptRoute, Phase, Weight
+from modelrollout.core.model import FULL, ZERO, Adopting, Phase, Weight
 from modelrollout.core.observation import EvidenceUnreachable, RouteAbsent, RouteSeen
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import (
@@ -34,7 +34,7 @@ MOMENT = 5.0
 def shape(s: Situation) -> Draft | None:
     """Create or correct a managed route; traffic keeps its weight, never more than the record and the pods bear."""
     route = s.obs.route
-    if isinstance(s.spec.traffic.router, AdoptRoute):
+    if isinstance(s.spec.traffic.router, Adopting):
         return None
     if isinstance(route, RouteAbsent):
         bearable = s.status.phase is Phase.PROMOTED or s.bears(s.ordered)

@@ -62,7 +62,29 @@ class IngressNginx:
     ingress: str
 
 
-Router = ManagedRoute | AdoptRoute | IngressNginx
+@dataclass(frozen=True, slots=True)
+class Subsets:
+    """What the owner of a DestinationRule calls the two arms."""
+
+    legacy: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Istio:
+    """Two weights in one http route of a VirtualService that others own.
+
+    `subsets` None: the arms are told apart by the hosts of their Services.
+    """
+
+    virtual_service: str
+    route: str | None = None
+    subsets: Subsets | None = None
+
+
+Router = ManagedRoute | AdoptRoute | IngressNginx | Istio
+Adopting = AdoptRoute | Istio
+"""Those that never make or shape an object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Key, ManagedRoute, RolloutSpec
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, RolloutSpec
 
 Place = tuple[str, str]
 """Namespace, and what is claimed there: kind and name of an object of others."""
@@ -17,17 +17,17 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one rollout wants. `rule` None: whichever has the backends."""
+    """What one rollout wants. `rule` None: whichever has the backends. `arms`: what these are called in the object."""
 
     created: float
     key: Key
     rule: str | None
-    services: frozenset[str]
+    arms: frozenset[str]
 
     def against(self, other: Claim) -> bool:
         """Whether both would move the same backends."""
         apart = self.rule is not None and other.rule is not None and self.rule != other.rule
-        return not apart and bool(self.services & other.services)
+        return not apart and bool(self.arms & other.arms)
 
     def younger(self, other: Claim) -> bool:
         """Whether `other` was there first."""
@@ -44,9 +44,7 @@ class Claims:
     def take(self, spec: RolloutSpec, created: float) -> None:
         """Note what a rollout wants now."""
         self.drop(spec.key)
-        services = frozenset({spec.legacy.service, spec.candidate.service})
-        router = spec.traffic.router
-        claim = Claim(created, spec.key, router.rule if isinstance(router, AdoptRoute) else None, services)
+        claim = Claim(created, spec.key, _rule(spec), _arms(spec))
         places = tuple((spec.key.namespace, place) for place in claimed(spec))
         for place in places:
             self._claims[place][spec.key] = claim
@@ -75,6 +73,8 @@ def claimed(spec: RolloutSpec) -> tuple[str, ...]:
     match spec.traffic.router:
         case AdoptRoute(name=name):
             return (f"HTTPRoute {name}",)
+        case Istio(virtual_service=name):
+            return (f"VirtualService {name}",)
         case IngressNginx():
             # nginx keeps a canary with the Service that it stands beside, whichever Ingress names that.
             return (f"Service {spec.legacy.service}", f"Service {spec.candidate.service}")
@@ -89,8 +89,28 @@ def contested(spec: RolloutSpec, elder: Key) -> str:
             f"spec.traffic.ingressNginx: ModelRollout {elder.name!r} has a canary for one of these Services already, "
             "and nginx takes one for each: give this rollout Services of its own, or delete one of the two rollouts"
         )
+    if isinstance(spec.traffic.router, Istio):
+        return (
+            f"spec.traffic.istio: ModelRollout {elder.name!r} steers these destinations of the VirtualService already: "
+            "name another one or another route of it, or delete one of the two rollouts"
+        )
     assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
     return (
         f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
         "another route or rule, or delete one of the two rollouts"
     )
+
+
+def _rule(spec: RolloutSpec) -> str | None:
+    match spec.traffic.router:
+        case AdoptRoute(rule=name) | Istio(route=name):
+            return name
+        case _:
+            return None
+
+
+def _arms(spec: RolloutSpec) -> frozenset[str]:
+    router = spec.traffic.router
+    if isinstance(router, Istio) and router.subsets is not None:
+        return frozenset({f"subset {router.subsets.legacy}", f"subset {router.subsets.candidate}"})
+    return frozenset({spec.legacy.service, spec.candidate.service})

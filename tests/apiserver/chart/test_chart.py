@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(240)]
 HOME = "modelrollout"
 BASE = ("--set", f"image.repository={IMAGE}", "--set", "namespaces={serving}")
 WIDE = ("--set", f"image.repository={IMAGE}", "--set", "scope=cluster")
-NGINX = ("--set", "routers.ingressNginx=true")
+ROUTERS = ("--set", "routers.ingressNginx=true,routers.istio=true")
 EVERYTHING = ("--set", "networkPolicy.enabled=true,metrics.podMonitor=true,metrics.rules=true,metrics.dashboards=true")
 USER = f"system:serviceaccount:{HOME}:modelrollout"
 
@@ -64,12 +64,12 @@ def test_values_that_can_not_work_are_refused_with_what_to_do(flags: tuple[str, 
 def test_rights_are_those_of_the_documentation() -> None:
     manifest = list(yaml.safe_load_all((ROOT / "examples" / "rbac.yaml").read_text()))
     documented = rights(only(manifest, "ClusterRole"))
-    wide = only(rendered(*WIDE, *NGINX), "ClusterRole", name=f"{HOME}.modelrollout")
+    wide = only(rendered(*WIDE, *ROUTERS), "ClusterRole", name=f"{HOME}.modelrollout")
     assert rights(wide) == documented
     without = only(rendered(*WIDE), "ClusterRole", name=f"{HOME}.modelrollout")
-    assert {group for group, _, _ in documented - rights(without)} == {"networking.k8s.io"}
-    assert "networking.k8s.io" not in {group for group, _, _ in rights(without)}
-    narrow = rendered(*BASE, *NGINX)
+    assert {group for group, _, _ in documented - rights(without)} == {"networking.k8s.io", "networking.istio.io"}
+    assert not {group for group, _, _ in rights(without)} & {"networking.k8s.io", "networking.istio.io"}
+    narrow = rendered(*BASE, *ROUTERS)
     everywhere = rights(only(narrow, "ClusterRole", name=f"{HOME}.modelrollout"))
     kinds = ("metricsources", "sliprofiles")
     sources = {("modelrollout.dev", kind, verb) for kind in kinds for verb in ("get", "list", "watch")}

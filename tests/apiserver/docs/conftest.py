@@ -131,8 +131,8 @@ def source(address: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
-    """An API server with the Gateway API and nothing of ours."""
-    with apiserver(audit=True, crds=[programs.gateway_api_crds()]) as running:
+    """An API server with what routers need and nothing of ours."""
+    with apiserver(audit=True, crds=[programs.gateway_api_crds(), programs.istio_crds()]) as running:
         for namespace in ("serving", "tumour"):
             running.kubectl("create", "namespace", namespace)
         yield running

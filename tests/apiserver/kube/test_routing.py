@@ -1,9 +1,10 @@
-"""Routing over a real API server with the Gateway API's own CRDs."""
+"""Routing over a real API server with the routers' own CRDs."""
 
 import pytest
 
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.ingress_suite import IngressRoutingSuite
+from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
 
@@ -23,4 +24,8 @@ class TestAdopted(AdoptedRoutingSuite):
 
 
 class TestIngressNginx(IngressRoutingSuite):
+    pass
+
+
+class TestIstio(IstioRoutingSuite):
     pass

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, Body, Resource
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, VIRTUAL_SERVICES, Body, Resource
 from modelrollout.adapters.kube.routing import KubeRouting
-from modelrollout.core.model import IngressNginx, RolloutSpec, Weight
+from modelrollout.core.model import IngressNginx, Istio, RolloutSpec, Weight
 from modelrollout.core.observation import RouteSeen
-from tests.contract.kube import ingresses
+from tests.contract.kube import ingresses, virtual_services
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import backend, pair, rule, seen, shop, weights, without_weights
 
@@ -150,6 +150,38 @@ class IngressStage(Stage):
     async def foreign_rule(self) -> None:
         extra = {"host": "debug.example.com", "http": {"paths": [ingresses.path("debug", "/")]}}
         await self.kube.change(self.resource, self.name, {"op": "add", "path": "/spec/rules/-", "value": extra})
+
+
+class IstioStage(Stage):
+    """`istio`: a VirtualService of somebody else with an http route of its own in front."""
+
+    resource, name, made = VIRTUAL_SERVICES, virtual_services.NAME, False
+
+    async def users(self) -> None:
+        web = virtual_services.route(virtual_services.to("web", 0), name="web")
+        await virtual_services.virtual_service(self.kube, web, virtual_services.pair(100, 0))
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        return self.kube.spec(Istio(self.name), **changes)
+
+    def weights(self, body: Body) -> tuple[int, int]:
+        legacy, candidate = virtual_services.weights(body)[1]
+        return legacy[1], candidate[1]
+
+    def without_weights(self, body: Body) -> object:
+        found = virtual_services.without_weights(body)
+        return found, body["metadata"].get("labels"), body["metadata"].get("annotations")
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        changes = [
+            {"op": "add", "path": f"/spec/http/1/route/{place}/weight", "value": weight}
+            for place, weight in enumerate((legacy, candidate))
+        ]
+        await self.kube.change(self.resource, self.name, *changes)
+
+    async def foreign_rule(self) -> None:
+        extra = virtual_services.route(virtual_services.to("debug", 0), name="debug", timeout="3s")
+        await self.kube.change(self.resource, self.name, {"op": "add", "path": "/spec/http/-", "value": extra})
 
 
 def of_pair(route: Body) -> tuple[int, int]:

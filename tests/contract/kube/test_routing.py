@@ -6,7 +6,7 @@ import pytest
 
 from e2e.chaos.apiserver.patches import merge
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, SERVICES
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, SERVICES, VIRTUAL_SERVICES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
 from modelrollout.core.observation import RouteAbsent
@@ -16,8 +16,9 @@ from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.ingresses import backends, canary, ingress, path
+from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
-from tests.contract.kube.router_stage import IngressStage
+from tests.contract.kube.router_stage import IngressStage, IstioStage
 from tests.contract.kube.routes import backend, problem, seen, weights
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
 
@@ -35,6 +36,10 @@ class TestAdopted(AdoptedRoutingSuite):
 
 
 class TestIngressNginx(IngressRoutingSuite):
+    pass
+
+
+class TestIstio(IstioRoutingSuite):
     pass
 
 
@@ -84,6 +89,40 @@ async def test_a_cluster_without_gateway_api_is_told(api: FakeApi, kube: Kube, a
     if not adopted:
         assert "install the Gateway API CRDs" in problem(await routing.shape(spec, ZERO))
     await routing.release(spec, RouteAbsent())
+
+
+async def test_without_istio_or_rights_the_rollout_is_told_how_to_get_them(api: FakeApi, kube: Kube) -> None:
+    stage = IstioStage(kube)
+    denied = '{"kind": "Status", "message": "virtualservices is forbidden", "code": 403}'
+    api.fail("GET", fault=Fault(403, denied))
+    told = problem(await stage.routing.observe(stage.spec()))
+    assert "spec.traffic.istio: the operator may not read VirtualServices" in told
+    assert "routers.istio=true" in told
+    api.server.served.clear()
+    assert "install Istio 1.22 or newer" in problem(await stage.routing.observe(stage.spec()))
+
+
+async def test_a_revert_in_a_virtual_service_is_one_write_and_no_read(api: FakeApi, kube: Kube) -> None:
+    stage = IstioStage(kube)
+    await stage.users()
+    listing = await kube.client.list_all(VIRTUAL_SERVICES)
+    kube.cache.replace_all("VirtualService", listing.items, resource_version=listing.resource_version)
+    await stage.begin(2500)
+    found = seen(await stage.routing.observe(stage.spec()))
+    api.requests.clear()
+    await stage.routing.set_weight(stage.spec(), found, ZERO, segments=False)
+    path = "/spec/http/1/route"
+    assert [request.body for request in api.requests] == [
+        [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": found.resource_version},
+            {"op": "test", "path": f"{path}/0/destination/host", "value": LEGACY},
+            {"op": "test", "path": f"{path}/1/destination/host", "value": CANDIDATE},
+            {"op": "add", "path": f"{path}/0/weight", "value": 100},
+            {"op": "add", "path": f"{path}/1/weight", "value": 0},
+        ]
+    ]
+    assert seen(await stage.routing.observe(stage.spec())).weight == ZERO, "known before the watch tells"
+    assert len(api.requests) == 1
 
 
 async def nginx(kube: Kube) -> IngressStage:

@@ -6,7 +6,17 @@ import pytest
 
 from modelrollout.adapters.kube.profiles import CachedProfiles
 from modelrollout.adapters.kube.projection import SERVICE
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, PROFILES, ROLLOUTS, SERVICES, SOURCES, Body
+from modelrollout.adapters.kube.resources import (
+    HTTPROUTES,
+    INGRESSES,
+    PROFILES,
+    ROLLOUTS,
+    SERVICES,
+    SOURCES,
+    VIRTUAL_SERVICES,
+    Body,
+    Resource,
+)
 from modelrollout.adapters.kube.rollouts import KubeRollouts
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.api.convert import to_spec
@@ -146,6 +156,30 @@ async def test_ingresses_are_listed_and_watched_only_while_a_rollout_uses_them(k
     assert set(sync.kinds) == set(WATCHED)
     assert kube.cache.ingresses_near(kube.namespace, "web", ()) == ()
     assert not kube.cache.live("Ingress")
+
+
+@pytest.mark.parametrize(
+    ("traffic", "resource"), [({"istio": {"virtualService": "fraud"}}, VIRTUAL_SERVICES)], ids=["istio"]
+)
+async def test_what_a_router_adopts_is_watched_only_while_a_rollout_uses_it(
+    kube: Kube, api: FakeApi, traffic: Body, resource: Resource
+) -> None:
+    _, sync = parts(kube)
+    await kube.create(ROLLOUTS, "m", body())
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    assert not [request for request in api.requests if resource.plural in request.path]
+    asks = body()
+    asks["spec"]["traffic"] = traffic
+    await kube.create(ROLLOUTS, "n", asks)
+    await kube.create(resource, "fraud", {"spec": {}})
+    await sync()
+    assert set(sync.kinds) == {*WATCHED, resource}
+    assert kube.cache.dependents(resource.kind, kube.namespace, "fraud") == (Key(kube.namespace, "n"),)
+    await kube.other.delete(ROLLOUTS, kube.namespace, "n")
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    assert not kube.cache.live(resource.kind)
 
 
 async def test_without_the_right_to_list_ingresses_everything_else_goes_on(

@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.core import model
 from modelrollout.core.rates import Exposure
-from tests.unit.api.objects import ADOPT, FULL, NGINX, SMALLEST, changed, problem_of, spec_of
+from tests.unit.api.objects import ADOPT, FULL, ISTIO, NGINX, SMALLEST, changed, problem_of, spec_of
 
 
 def test_smallest_gets_every_default() -> None:
@@ -137,6 +137,12 @@ def test_ingress_nginx() -> None:
     traffic = spec_of(NGINX).traffic
     assert traffic.router == model.IngressNginx("fraud")
     assert traffic.segments == (model.Segment((model.HeaderMatch("x-tier", "beta"),)),)
+
+
+def test_istio() -> None:
+    assert spec_of(ISTIO).traffic.router == model.Istio("fraud", "predict")
+    named = changed(ISTIO, "traffic.istio", {"virtualService": "fraud", "subsets": {"legacy": "v7", "candidate": "v8"}})
+    assert spec_of(named).traffic.router == model.Istio("fraud", None, model.Subsets("v7", "v8"))
 
 
 def test_adopted_route() -> None:

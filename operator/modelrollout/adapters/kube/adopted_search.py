@@ -33,7 +33,9 @@ class Words:
         return f'{self.noun}s "{self.arms[0]}" and "{self.arms[1]}"{self.beside}'
 
 
-def find(names: Sequence[str | None], places: Sequence[Places], wanted: str | None, words: Words) -> int | RouteUnusable:
+def find(
+    names: Sequence[str | None], places: Sequence[Places], wanted: str | None, words: Words
+) -> int | RouteUnusable:
     """Position of the list that is meant: the one of that name, else the only one with both arms."""
     fits = [bool(legacy) and bool(candidate) for legacy, candidate in places]
     if wanted is None:

@@ -17,9 +17,11 @@ from modelrollout.adapters.kube.resources import (
     INGRESSES,
     SERVICES,
     SLICES,
+    VIRTUAL_SERVICES,
     Body,
     Resource,
 )
+from modelrollout.adapters.kube.virtual_service import VirtualServiceView, virtual_service_view
 
 T = TypeVar("T")
 
@@ -123,3 +125,4 @@ SLICE: Kind[SliceView] = Kind(SLICES, slice_view)
 HTTPROUTE: Kind[RouteView] = Kind(HTTPROUTES, route_view)
 INGRESS: Kind[IngressView] = Kind(INGRESSES, ingress_view)
 INGRESS_CLASS: Kind[ClassView] = Kind(INGRESS_CLASSES, class_view)
+VIRTUAL_SERVICE: Kind[VirtualServiceView] = Kind(VIRTUAL_SERVICES, virtual_service_view)

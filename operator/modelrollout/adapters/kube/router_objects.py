@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, Resource
-from modelrollout.core.model import AdoptRoute, IngressNginx, ManagedRoute, RolloutSpec
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, VIRTUAL_SERVICES, Resource
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec
 
 RouterObject = tuple[Resource, str]
 """Kind and name, in the rollout's namespace."""
 
-MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES, INGRESSES})
+ON_DEMAND: tuple[Resource, ...] = (INGRESSES, VIRTUAL_SERVICES)
+"""Kinds that are listed and watched only while a rollout uses them."""
+MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES, *ON_DEMAND})
 """Kinds of routers, which a cluster may do without: only rollouts that use them are told."""
-ON_DEMAND: tuple[Resource, ...] = (INGRESSES,)
-"""Those of them that are listed and watched only while a rollout uses them."""
 
 
 def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
@@ -26,6 +26,8 @@ def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
             return ((HTTPROUTES, name),)
         case IngressNginx(ingress=name):
             return ((INGRESSES, name), (INGRESSES, route_name(spec.key.name)))
+        case Istio(virtual_service=name):
+            return ((VIRTUAL_SERVICES, name),)
         case _:
             assert_never(spec.traffic.router)
 

@@ -11,8 +11,9 @@ from typing import Protocol, assert_never
 from modelrollout.adapters.kube.httproute_adopted import AdoptedRouter
 from modelrollout.adapters.kube.httproute_managed import ManagedRouter
 from modelrollout.adapters.kube.ingress_nginx import IngressNginxRouter
+from modelrollout.adapters.kube.istio import IstioRouter
 from modelrollout.adapters.kube.reader import Reader
-from modelrollout.core.model import AdoptRoute, IngressNginx, ManagedRoute, RolloutSpec, Weight
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
 from modelrollout.errors import Gone, SpecError
 
@@ -44,6 +45,7 @@ class KubeRouting:
         self._managed = ManagedRouter(reader)
         self._adopted = AdoptedRouter(reader)
         self._nginx = IngressNginxRouter(reader)
+        self._istio = IstioRouter(reader)
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> Route:
         """The route as cached, or as stored when `fresh`."""
@@ -77,5 +79,7 @@ class KubeRouting:
                 return self._adopted
             case IngressNginx():
                 return self._nginx
+            case Istio():
+                return self._istio
             case _:
                 assert_never(spec.traffic.router)

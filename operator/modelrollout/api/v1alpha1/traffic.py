@@ -15,6 +15,7 @@ HeaderValue = Annotated[str, Field(strict=True, min_length=1, max_length=256, pa
 Hostname = Annotated[
     str, Field(strict=True, min_length=1, max_length=253, pattern=r"^(\*\.)?" + DNS_SUBDOMAIN.removeprefix("^"))
 ]
+RouteName = Annotated[str, Field(strict=True, min_length=1, max_length=253, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 PathValue = Annotated[
     str,
     Field(strict=True, max_length=256, pattern=r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"),
@@ -90,6 +91,34 @@ class IngressNginx(ApiModel):
     )
 
 
+class Subsets(ApiModel):
+    """Names of the two arms in a DestinationRule, which others own."""
+
+    RULES = (
+        Rule(
+            "self.legacy != self.candidate",
+            "candidate must differ from legacy",
+            lambda s: s.legacy != s.candidate,
+            path=".candidate",
+        ),
+    )
+
+    legacy: Label = Field(description="Subset of legacy.")
+    candidate: Label = Field(description="Subset of the candidate.")
+
+
+class Istio(ApiModel):
+    """A VirtualService of this namespace that others own: only the two arms' weights in one http route are patched."""
+
+    virtual_service: Subdomain = Field(description="Name of the VirtualService.")
+    route: RouteName | None = Field(
+        default=None, description="Name of the http route; absent: the only one with both arms."
+    )
+    subsets: Subsets | None = Field(
+        default=None, description="The arms are subsets of one host; absent: each is the host of its Service."
+    )
+
+
 class Segment(ApiModel):
     """Requests with all of these headers go to the candidate from the first step on."""
 
@@ -112,14 +141,15 @@ class Traffic(ApiModel):
 
     RULES = (
         Rule(
-            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx)].filter(set, set).size() == 1",
-            "exactly one router must be set: managedRoute, adoptRoute or ingressNginx",
-            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx].count(None) == 2,
+            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx), has(self.istio)]"
+            ".filter(set, set).size() == 1",
+            "exactly one router must be set: managedRoute, adoptRoute, ingressNginx or istio",
+            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx, t.istio].count(None) == 3,
         ),
         Rule(
-            "!has(self.segments) || self.segments.size() == 0 || !has(self.adoptRoute)",
+            "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)",
             "segments need managedRoute or ingressNginx: an adopted route's matches belong to its owner",
-            lambda t: not t.segments or t.adopt_route is None,
+            lambda t: not t.segments or t.managed_route is not None or t.ingress_nginx is not None,
             path=".segments",
         ),
         Rule(
@@ -159,6 +189,9 @@ class Traffic(ApiModel):
     )
     ingress_nginx: IngressNginx | None = Field(
         default=None, description="The operator creates a canary Ingress beside somebody's Ingress."
+    )
+    istio: Istio | None = Field(
+        default=None, description="The operator patches two weights of somebody's VirtualService."
     )
     segments: list[Segment] | None = Field(
         default=None,
