@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, Phase, RolloutSpec, Subsets
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, Phase, RolloutSpec, Subsets, Traefik
 from modelrollout.runtime.claims import Claims, contested
 from tests.engine.world import build, spec_named
 
@@ -27,6 +27,16 @@ def istio(name: str, route: str | None = None, *, subset: str = "", arms: str = 
     base = adopting(name, arms=arms)
     subsets = Subsets("v0", subset) if subset else None
     return replace(base, traffic=replace(base.traffic, router=Istio("shop", route, subsets)))
+
+
+def traefik(name: str, service: str = "shop", *, arms: str = "m") -> RolloutSpec:
+    base = adopting(name, arms=arms)
+    return replace(base, traffic=replace(base.traffic, router=Traefik(service)))
+
+
+def test_the_younger_of_two_in_one_traefik_service_is_told() -> None:
+    told = contested(traefik("b"), Key("serving", "a"))
+    assert "spec.traffic.traefik: ModelRollout 'a' steers these services of the TraefikService already" in told
 
 
 def test_the_younger_of_two_in_one_virtual_service_is_told() -> None:
@@ -76,6 +86,10 @@ def test_of_two_made_in_the_same_second_the_name_decides() -> None:
         (nginx("a"), adopting("b"), False),
         (istio("a"), istio("b"), True),
         (istio("a"), adopting("b"), False),
+        (traefik("a"), traefik("b"), True),
+        (traefik("a"), traefik("b", "other"), False),
+        (traefik("a"), traefik("b", arms="n"), False),
+        (traefik("a"), istio("b"), False),
         (istio("a", "x"), istio("b", "y"), False),
         (istio("a", "x"), istio("b"), True),
         (istio("a"), istio("b", arms="n"), False),

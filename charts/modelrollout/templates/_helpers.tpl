@@ -84,6 +84,11 @@ seccompProfile: {type: RuntimeDefault}
   resources: [virtualservices]
   verbs: [get, list, watch, patch]
 {{- end }}
+{{- if (.Values.routers).traefik }}
+- apiGroups: [traefik.io]
+  resources: [traefikservices]
+  verbs: [get, list, watch, patch]
+{{- end }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch]

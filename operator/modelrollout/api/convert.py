@@ -164,11 +164,12 @@ def _router(traffic: api_traffic.Traffic) -> model.Router:
         return model.AdoptRoute(adopted.name, adopted.rule)
     if traffic.ingress_nginx is not None:
         return model.IngressNginx(traffic.ingress_nginx.ingress)
-    istio = traffic.istio
-    assert istio is not None, "the rule of Traffic admits exactly one router"
-    subsets = istio.subsets
-    named = None if subsets is None else model.Subsets(subsets.legacy, subsets.candidate)
-    return model.Istio(istio.virtual_service, istio.route, named)
+    if traffic.istio is not None:
+        subsets = traffic.istio.subsets
+        named = None if subsets is None else model.Subsets(subsets.legacy, subsets.candidate)
+        return model.Istio(traffic.istio.virtual_service, traffic.istio.route, named)
+    assert traffic.traefik is not None, "the rule of Traffic admits exactly one router"
+    return model.Traefik(traffic.traefik.service)
 
 
 def _route_match(match: api_traffic.RouteMatch) -> model.RouteMatch:

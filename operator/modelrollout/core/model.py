@@ -22,6 +22,7 @@ from modelrollout.core.traffic import RouteMatch as RouteMatch
 from modelrollout.core.traffic import Router as Router
 from modelrollout.core.traffic import Segment as Segment
 from modelrollout.core.traffic import Subsets as Subsets
+from modelrollout.core.traffic import Traefik as Traefik
 from modelrollout.core.traffic import Traffic as Traffic
 
 Weight = NewType("Weight", int)

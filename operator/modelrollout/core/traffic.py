@@ -82,8 +82,15 @@ class Istio:
     subsets: Subsets | None = None
 
 
-Router = ManagedRoute | AdoptRoute | IngressNginx | Istio
-Adopting = AdoptRoute | Istio
+@dataclass(frozen=True, slots=True)
+class Traefik:
+    """Two weights in a TraefikService that others own."""
+
+    service: str
+
+
+Router = ManagedRoute | AdoptRoute | IngressNginx | Istio | Traefik
+Adopting = AdoptRoute | Istio | Traefik
 """Those that never make or shape an object."""
 
 

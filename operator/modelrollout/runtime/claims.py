@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, RolloutSpec
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, RolloutSpec, Traefik
 
 Place = tuple[str, str]
 """Namespace, and what is claimed there: kind and name of an object of others."""
@@ -75,6 +75,8 @@ def claimed(spec: RolloutSpec) -> tuple[str, ...]:
             return (f"HTTPRoute {name}",)
         case Istio(virtual_service=name):
             return (f"VirtualService {name}",)
+        case Traefik(service=name):
+            return (f"TraefikService {name}",)
         case IngressNginx():
             # nginx keeps a canary with the Service that it stands beside, whichever Ingress names that.
             return (f"Service {spec.legacy.service}", f"Service {spec.candidate.service}")
@@ -93,6 +95,11 @@ def contested(spec: RolloutSpec, elder: Key) -> str:
         return (
             f"spec.traffic.istio: ModelRollout {elder.name!r} steers these destinations of the VirtualService already: "
             "name another one or another route of it, or delete one of the two rollouts"
+        )
+    if isinstance(spec.traffic.router, Traefik):
+        return (
+            f"spec.traffic.traefik: ModelRollout {elder.name!r} steers these services of the TraefikService already: "
+            "name another one, or delete one of the two rollouts"
         )
     assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
     return (

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.chart import IMAGE, rendered
+from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import istio_crds
 from tests.layout.documents import ROOT
@@ -20,7 +21,14 @@ from tests.layout.documents import ROOT
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(240)]
 
 HOME, SERVING = "modelrollout", "serving"
-SET = ("--set", f"image.repository={IMAGE}", "--set", "scope=cluster", "--set", "routers.istio=true")
+SET = (
+    "--set",
+    f"image.repository={IMAGE}",
+    "--set",
+    "scope=cluster",
+    "--set",
+    "routers.istio=true,routers.traefik=true",
+)
 KINDS = (
     *("ServiceAccount", "ClusterRole", "ClusterRoleBinding"),
     *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
@@ -75,7 +83,37 @@ ISTIO = Adopted(
         "tcp": {"op": "add", "path": "/spec/tcp", "value": [{"route": [{"destination": {"host": "evil"}}]}]},
     },
 )
-ADOPTED = (ISTIO,)
+TRAEFIK = Adopted(
+    plural="traefikservices.traefik.io",
+    page="traefik.md",
+    body={
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "TraefikService",
+        "metadata": {"name": "fraud", "namespace": SERVING, "labels": {"team": "risk"}},
+        "spec": {
+            "weighted": {
+                "services": [
+                    {"name": "fraud-v7", "port": 8080, "weight": 90},
+                    {"name": "fraud-v8", "port": 8080, "weight": 10},
+                ]
+            }
+        },
+    },
+    weights=("/spec/weighted/services/0/weight", "/spec/weighted/services/1/weight"),
+    forbidden={
+        "name": {"op": "replace", "path": "/spec/weighted/services/1/name", "value": "evil"},
+        "namespace": {"op": "add", "path": "/spec/weighted/services/1/namespace", "value": "other"},
+        "kind": {"op": "add", "path": "/spec/weighted/services/1/kind", "value": "TraefikService"},
+        "port": {"op": "replace", "path": "/spec/weighted/services/1/port", "value": 22},
+        "middlewares": {"op": "add", "path": "/spec/weighted/services/0/middlewares", "value": [{"name": "x"}]},
+        "transport": {"op": "add", "path": "/spec/weighted/services/0/serversTransport", "value": "x"},
+        "sticky": {"op": "add", "path": "/spec/weighted/sticky", "value": {"cookie": {"name": "arm"}}},
+        "entry": {"op": "remove", "path": "/spec/weighted/services/1"},
+        "mirroring": {"op": "add", "path": "/spec/mirroring", "value": {"name": "evil", "port": 80}},
+        "weighted": {"op": "remove", "path": "/spec/weighted"},
+    },
+)
+ADOPTED = (ISTIO, TRAEFIK)
 METADATA: dict[str, dict[str, Any]] = {
     "label": {"op": "replace", "path": "/metadata/labels/team", "value": "x"},
     "annotation": {"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}},
@@ -90,7 +128,7 @@ FORBIDDEN = [(kind, name, change) for kind in ADOPTED for name, change in (kind.
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
-    with apiserver(crds=[istio_crds()]) as running:
+    with apiserver(crds=[istio_crds(), traefik.crds()]) as running:
         for namespace in (HOME, SERVING):
             running.kubectl("create", "namespace", namespace)
         objects = [o for o in rendered(*SET, namespace=HOME) if o["kind"] in KINDS]

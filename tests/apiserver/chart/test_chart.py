@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(240)]
 HOME = "modelrollout"
 BASE = ("--set", f"image.repository={IMAGE}", "--set", "namespaces={serving}")
 WIDE = ("--set", f"image.repository={IMAGE}", "--set", "scope=cluster")
-ROUTERS = ("--set", "routers.ingressNginx=true,routers.istio=true")
+ROUTERS = ("--set", "routers.ingressNginx=true,routers.istio=true,routers.traefik=true")
 EVERYTHING = ("--set", "networkPolicy.enabled=true,metrics.podMonitor=true,metrics.rules=true,metrics.dashboards=true")
 USER = f"system:serviceaccount:{HOME}:modelrollout"
 
@@ -66,9 +66,10 @@ def test_rights_are_those_of_the_documentation() -> None:
     documented = rights(only(manifest, "ClusterRole"))
     wide = only(rendered(*WIDE, *ROUTERS), "ClusterRole", name=f"{HOME}.modelrollout")
     assert rights(wide) == documented
+    on_demand = {"networking.k8s.io", "networking.istio.io", "traefik.io"}
     without = only(rendered(*WIDE), "ClusterRole", name=f"{HOME}.modelrollout")
-    assert {group for group, _, _ in documented - rights(without)} == {"networking.k8s.io", "networking.istio.io"}
-    assert not {group for group, _, _ in rights(without)} & {"networking.k8s.io", "networking.istio.io"}
+    assert {group for group, _, _ in documented - rights(without)} == on_demand
+    assert not {group for group, _, _ in rights(without)} & on_demand
     narrow = rendered(*BASE, *ROUTERS)
     everywhere = rights(only(narrow, "ClusterRole", name=f"{HOME}.modelrollout"))
     kinds = ("metricsources", "sliprofiles")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.cluster import programs
+from e2e.cluster import programs, traefik
 from e2e.cluster.apiserver import ApiServer, apiserver
 from tests.apiserver.docs.rights import credentials
 from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
@@ -132,7 +132,7 @@ def source(address: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[ApiServer]:
     """An API server with what routers need and nothing of ours."""
-    with apiserver(audit=True, crds=[programs.gateway_api_crds(), programs.istio_crds()]) as running:
+    with apiserver(audit=True, crds=[programs.gateway_api_crds(), programs.istio_crds(), traefik.crds()]) as running:
         for namespace in ("serving", "tumour"):
             running.kubectl("create", "namespace", namespace)
         yield running

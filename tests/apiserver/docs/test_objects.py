@@ -51,7 +51,7 @@ EVERY = list(shown())
 def test_examples_and_pages_are_looked_at() -> None:
     kinds = {(Path(item.where).parts[0], obj["kind"]) for item in EVERY for obj in objects(item.text)}
     ours = {"ModelRollout", "MetricSource", "RolloutAction", "SliProfile"}
-    routers = {("docs", kind) for kind in ("HTTPRoute", "Ingress", "VirtualService")}
+    routers = {("docs", kind) for kind in ("HTTPRoute", "Ingress", "VirtualService", "TraefikService", "IngressRoute")}
     assert kinds == {("README.md", "ModelRollout"), *routers} | {
         (where, kind) for where in ("examples", "docs") for kind in ours
     }

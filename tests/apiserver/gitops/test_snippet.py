@@ -21,7 +21,15 @@ def istio(*weights: int) -> Object:
     return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec}
 
 
-@pytest.mark.parametrize(("make", "rest"), [(istio, "hosts")], ids=["istio"])
+def traefik(*weights: int) -> Object:
+    names = ("fraud-v7", "fraud-v8")
+    split = [{"name": name, "port": 8080, "weight": weight} for name, weight in zip(names, weights, strict=True)]
+    meta = {"name": "fraud", "namespace": "serving"}
+    spec = {"weighted": {"services": split}}
+    return {"apiVersion": "traefik.io/v1alpha1", "kind": "TraefikService", "metadata": meta, "spec": spec}
+
+
+@pytest.mark.parametrize(("make", "rest"), [(istio, "hosts"), (traefik, "mirroring")], ids=["istio", "traefik"])
 def test_weights_are_left_to_the_cluster_and_the_rest_to_git(make: Any, rest: str) -> None:
     application, git, live = documented(), make(100, 0), make(75, 25)
     assert application.normalized(git) == application.normalized(live) != live

@@ -5,19 +5,31 @@ from uuid import uuid4
 
 import pytest
 
+from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.programs import gateway_api_crds, istio_crds
 from tests.contract.kube.harness import Kube, connected
 from tests.contract.kube.wire import Wire, wired
 
-ADAPTERS = ("router", "managed", "adopted", "ingress", "istio", "rollouts", "workloads", "lease", "announcer")
+ADAPTERS = (
+    "router",
+    "managed",
+    "adopted",
+    "ingress",
+    "istio",
+    "traefik",
+    "rollouts",
+    "workloads",
+    "lease",
+    "announcer",
+)
 SUITES = (*ADAPTERS, "server_writes", "server_patches", "server_schema", "server_reads")
 pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
 
 
 @pytest.fixture(scope="session")
 def gateway_server(server: ApiServer) -> ApiServer:
-    for crds in (gateway_api_crds(), istio_crds()):
+    for crds in (gateway_api_crds(), istio_crds(), traefik.crds()):
         server.install_crds(crds)
     return server
 

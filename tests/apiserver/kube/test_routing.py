@@ -7,6 +7,7 @@ from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
+from tests.contract.kube.traefik_suite import TraefikRoutingSuite
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(300)]
 
@@ -28,4 +29,8 @@ class TestIngressNginx(IngressRoutingSuite):
 
 
 class TestIstio(IstioRoutingSuite):
+    pass
+
+
+class TestTraefik(TraefikRoutingSuite):
     pass

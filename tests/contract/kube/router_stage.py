@@ -6,11 +6,18 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, VIRTUAL_SERVICES, Body, Resource
+from modelrollout.adapters.kube.resources import (
+    HTTPROUTES,
+    INGRESSES,
+    TRAEFIK_SERVICES,
+    VIRTUAL_SERVICES,
+    Body,
+    Resource,
+)
 from modelrollout.adapters.kube.routing import KubeRouting
-from modelrollout.core.model import IngressNginx, Istio, RolloutSpec, Weight
+from modelrollout.core.model import IngressNginx, Istio, RolloutSpec, Traefik, Weight
 from modelrollout.core.observation import RouteSeen
-from tests.contract.kube import ingresses, virtual_services
+from tests.contract.kube import ingresses, traefik_services, virtual_services
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import backend, pair, rule, seen, shop, weights, without_weights
 
@@ -182,6 +189,41 @@ class IstioStage(Stage):
     async def foreign_rule(self) -> None:
         extra = virtual_services.route(virtual_services.to("debug", 0), name="debug", timeout="3s")
         await self.kube.change(self.resource, self.name, {"op": "add", "path": "/spec/http/-", "value": extra})
+
+
+class TraefikStage(Stage):
+    """`traefik`: a TraefikService of somebody else."""
+
+    resource, name, made = TRAEFIK_SERVICES, traefik_services.NAME, False
+
+    async def users(self) -> None:
+        await traefik_services.traefik_service(self.kube, *traefik_services.pair(100, 0))
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        return self.kube.spec(Traefik(self.name), **changes)
+
+    def weights(self, body: Body) -> tuple[int, int]:
+        (_, legacy), (_, candidate) = traefik_services.weights(body)
+        return legacy, candidate
+
+    def without_weights(self, body: Body) -> object:
+        found = traefik_services.without_weights(body)
+        return found, body["metadata"].get("labels"), body["metadata"].get("annotations")
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        changes = [
+            {"op": "add", "path": f"/spec/weighted/services/{place}/weight", "value": weight}
+            for place, weight in enumerate((legacy, candidate))
+        ]
+        await self.kube.change(self.resource, self.name, *changes)
+
+    async def foreign_rule(self) -> None:
+        extra = {"name": "errors", "port": 80}
+        change = {"op": "add", "path": "/spec/weighted/services/0/strategy", "value": "p2c"}
+        failover = {"service": extra, "fallback": extra, "errors": {"status": ["500"]}}
+        await self.kube.change(
+            self.resource, self.name, change, {"op": "add", "path": "/spec/failover", "value": failover}
+        )
 
 
 def of_pair(route: Body) -> tuple[int, int]:

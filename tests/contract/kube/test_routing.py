@@ -18,9 +18,10 @@ from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.ingresses import backends, canary, ingress, path
 from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
-from tests.contract.kube.router_stage import IngressStage, IstioStage
+from tests.contract.kube.router_stage import IngressStage, IstioStage, TraefikStage
 from tests.contract.kube.routes import backend, problem, seen, weights
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
+from tests.contract.kube.traefik_suite import TraefikRoutingSuite
 
 
 class TestManaged(ManagedRoutingSuite):
@@ -40,6 +41,10 @@ class TestIngressNginx(IngressRoutingSuite):
 
 
 class TestIstio(IstioRoutingSuite):
+    pass
+
+
+class TestTraefik(TraefikRoutingSuite):
     pass
 
 
@@ -100,6 +105,17 @@ async def test_without_istio_or_rights_the_rollout_is_told_how_to_get_them(api: 
     assert "routers.istio=true" in told
     api.server.served.clear()
     assert "install Istio 1.22 or newer" in problem(await stage.routing.observe(stage.spec()))
+
+
+async def test_without_traefik_or_rights_the_rollout_is_told_how_to_get_them(api: FakeApi, kube: Kube) -> None:
+    stage = TraefikStage(kube)
+    denied = '{"kind": "Status", "message": "traefikservices is forbidden", "code": 403}'
+    api.fail("GET", fault=Fault(403, denied))
+    told = problem(await stage.routing.observe(stage.spec()))
+    assert "spec.traffic.traefik: the operator may not read TraefikServices" in told
+    assert "routers.traefik=true" in told
+    api.server.served.clear()
+    assert "install the CRDs of Traefik 3" in problem(await stage.routing.observe(stage.spec()))
 
 
 async def test_a_revert_in_a_virtual_service_is_one_write_and_no_read(api: FakeApi, kube: Kube) -> None:

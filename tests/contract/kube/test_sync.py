@@ -13,6 +13,7 @@ from modelrollout.adapters.kube.resources import (
     ROLLOUTS,
     SERVICES,
     SOURCES,
+    TRAEFIK_SERVICES,
     VIRTUAL_SERVICES,
     Body,
     Resource,
@@ -159,7 +160,9 @@ async def test_ingresses_are_listed_and_watched_only_while_a_rollout_uses_them(k
 
 
 @pytest.mark.parametrize(
-    ("traffic", "resource"), [({"istio": {"virtualService": "fraud"}}, VIRTUAL_SERVICES)], ids=["istio"]
+    ("traffic", "resource"),
+    [({"istio": {"virtualService": "fraud"}}, VIRTUAL_SERVICES), ({"traefik": {"service": "fraud"}}, TRAEFIK_SERVICES)],
+    ids=["istio", "traefik"],
 )
 async def test_what_a_router_adopts_is_watched_only_while_a_rollout_uses_it(
     kube: Kube, api: FakeApi, traffic: Body, resource: Resource

@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 FULL, SOURCE, ACTION = yaml.safe_load_all((EXAMPLES / "full.yaml").read_text())
 SMALLEST = yaml.safe_load((EXAMPLES / "smallest.yaml").read_text())
 ISTIO = yaml.safe_load((EXAMPLES / "istio.yaml").read_text())
+TRAEFIK = yaml.safe_load((EXAMPLES / "traefik.yaml").read_text())
 NGINX = yaml.safe_load((EXAMPLES / "ingress-nginx.yaml").read_text())
 ADOPT = yaml.safe_load((EXAMPLES / "adopt-route.yaml").read_text())
 JSON = st.recursive(

@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.core import model
 from modelrollout.core.rates import Exposure
-from tests.unit.api.objects import ADOPT, FULL, ISTIO, NGINX, SMALLEST, changed, problem_of, spec_of
+from tests.unit.api.objects import ADOPT, FULL, ISTIO, NGINX, SMALLEST, TRAEFIK, changed, problem_of, spec_of
 
 
 def test_smallest_gets_every_default() -> None:
@@ -143,6 +143,10 @@ def test_istio() -> None:
     assert spec_of(ISTIO).traffic.router == model.Istio("fraud", "predict")
     named = changed(ISTIO, "traffic.istio", {"virtualService": "fraud", "subsets": {"legacy": "v7", "candidate": "v8"}})
     assert spec_of(named).traffic.router == model.Istio("fraud", None, model.Subsets("v7", "v8"))
+
+
+def test_traefik() -> None:
+    assert spec_of(TRAEFIK).traffic.router == model.Traefik("fraud")
 
 
 def test_adopted_route() -> None:

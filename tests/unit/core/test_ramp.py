@@ -7,7 +7,7 @@ from math import log
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, Analysis, Counts, Istio, Margin, Router, Selector, Sli, Verdict
+from modelrollout.core.model import AdoptRoute, Analysis, Counts, Istio, Margin, Router, Selector, Sli, Traefik, Verdict
 from modelrollout.core.observation import Effect, EvidenceSeen, Interval, Odds, SliAssessment
 from modelrollout.core.rates import ArmEvents, Exposure, Rates
 from tests.scene import READY, World, assessed, make_spec
@@ -126,7 +126,7 @@ def test_the_worst_sli_says_how_far_and_one_that_has_passed_has_a_say() -> None:
     assert at_first_step(undecided(), spec=spec).route_weight == 200, "without evidence of one nobody knows"
 
 
-@pytest.mark.parametrize("router", [AdoptRoute("r"), Istio("r")])
+@pytest.mark.parametrize("router", [AdoptRoute("r"), Istio("r"), Traefik("r")])
 def test_written_steps_are_kept_to_and_so_is_a_route_that_others_made(router: Router) -> None:
     assert at_first_step(undecided(), spec=replace(SPEC, ramp=False)).weight == 2
     adopted = replace(SPEC, traffic=replace(SPEC.traffic, router=router))

@@ -20,6 +20,7 @@ from modelrollout.adapters.kube.projection import (
     INGRESS_CLASS,
     SERVICE,
     SLICE,
+    TRAEFIK_SERVICE,
     VIRTUAL_SERVICE,
     Kind,
 )
@@ -44,7 +45,7 @@ class ObjectCache:
     """Projections by kind, namespace and name (namespace empty for cluster-scoped kinds)."""
 
     def __init__(self) -> None:
-        routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS, VIRTUAL_SERVICE)
+        routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS, VIRTUAL_SERVICE, TRAEFIK_SERVICE)
         kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, PROFILE, DEPLOYMENT, SERVICE, SLICE, *routers)
         self._kinds = {kind.resource.kind: kind for kind in kinds}
         self._entries: dict[str, dict[Place, Entry]] = {name: {} for name in self._kinds}

@@ -17,10 +17,12 @@ from modelrollout.adapters.kube.resources import (
     INGRESSES,
     SERVICES,
     SLICES,
+    TRAEFIK_SERVICES,
     VIRTUAL_SERVICES,
     Body,
     Resource,
 )
+from modelrollout.adapters.kube.traefik_service import TraefikServiceView, traefik_service_view
 from modelrollout.adapters.kube.virtual_service import VirtualServiceView, virtual_service_view
 
 T = TypeVar("T")
@@ -126,3 +128,4 @@ HTTPROUTE: Kind[RouteView] = Kind(HTTPROUTES, route_view)
 INGRESS: Kind[IngressView] = Kind(INGRESSES, ingress_view)
 INGRESS_CLASS: Kind[ClassView] = Kind(INGRESS_CLASSES, class_view)
 VIRTUAL_SERVICE: Kind[VirtualServiceView] = Kind(VIRTUAL_SERVICES, virtual_service_view)
+TRAEFIK_SERVICE: Kind[TraefikServiceView] = Kind(TRAEFIK_SERVICES, traefik_service_view)

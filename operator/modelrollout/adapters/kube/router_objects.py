@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, VIRTUAL_SERVICES, Resource
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec
+from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, TRAEFIK_SERVICES, VIRTUAL_SERVICES, Resource
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Traefik
 
 RouterObject = tuple[Resource, str]
 """Kind and name, in the rollout's namespace."""
 
-ON_DEMAND: tuple[Resource, ...] = (INGRESSES, VIRTUAL_SERVICES)
+ON_DEMAND: tuple[Resource, ...] = (INGRESSES, VIRTUAL_SERVICES, TRAEFIK_SERVICES)
 """Kinds that are listed and watched only while a rollout uses them."""
 MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES, *ON_DEMAND})
 """Kinds of routers, which a cluster may do without: only rollouts that use them are told."""
@@ -28,6 +28,8 @@ def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
             return ((INGRESSES, name), (INGRESSES, route_name(spec.key.name)))
         case Istio(virtual_service=name):
             return ((VIRTUAL_SERVICES, name),)
+        case Traefik(service=name):
+            return ((TRAEFIK_SERVICES, name),)
         case _:
             assert_never(spec.traffic.router)
 

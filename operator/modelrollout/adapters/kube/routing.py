@@ -13,7 +13,8 @@ from modelrollout.adapters.kube.httproute_managed import ManagedRouter
 from modelrollout.adapters.kube.ingress_nginx import IngressNginxRouter
 from modelrollout.adapters.kube.istio import IstioRouter
 from modelrollout.adapters.kube.reader import Reader
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Weight
+from modelrollout.adapters.kube.traefik import TraefikRouter
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Traefik, Weight
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
 from modelrollout.errors import Gone, SpecError
 
@@ -46,6 +47,7 @@ class KubeRouting:
         self._adopted = AdoptedRouter(reader)
         self._nginx = IngressNginxRouter(reader)
         self._istio = IstioRouter(reader)
+        self._traefik = TraefikRouter(reader)
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> Route:
         """The route as cached, or as stored when `fresh`."""
@@ -81,5 +83,7 @@ class KubeRouting:
                 return self._nginx
             case Istio():
                 return self._istio
+            case Traefik():
+                return self._traefik
             case _:
                 assert_never(spec.traffic.router)

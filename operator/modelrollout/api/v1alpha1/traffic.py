@@ -119,6 +119,12 @@ class Istio(ApiModel):
     )
 
 
+class Traefik(ApiModel):
+    """A TraefikService of this namespace that others own: only the two arms' weights are patched."""
+
+    service: Subdomain = Field(description="Name of the TraefikService; it must have spec.weighted.")
+
+
 class Segment(ApiModel):
     """Requests with all of these headers go to the candidate from the first step on."""
 
@@ -141,10 +147,10 @@ class Traffic(ApiModel):
 
     RULES = (
         Rule(
-            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx), has(self.istio)]"
+            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx), has(self.istio), has(self.traefik)]"
             ".filter(set, set).size() == 1",
-            "exactly one router must be set: managedRoute, adoptRoute, ingressNginx or istio",
-            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx, t.istio].count(None) == 3,
+            "exactly one router must be set: managedRoute, adoptRoute, ingressNginx, istio or traefik",
+            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx, t.istio, t.traefik].count(None) == 4,
         ),
         Rule(
             "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)",
@@ -192,6 +198,9 @@ class Traffic(ApiModel):
     )
     istio: Istio | None = Field(
         default=None, description="The operator patches two weights of somebody's VirtualService."
+    )
+    traefik: Traefik | None = Field(
+        default=None, description="The operator patches two weights of somebody's TraefikService."
     )
     segments: list[Segment] | None = Field(
         default=None,
