@@ -101,6 +101,11 @@ class IstioRoutingSuite(RouterSuite):
         found = seen(await KubeRouting(kube.reader).observe(spec(kube)))
         assert (found.weight, found.exact) == (ZERO, True)
 
+    async def test_a_weight_below_zero_counts_as_none(self, kube: Kube) -> None:
+        await virtual_service(kube, route(to(LEGACY, 100), to(CANDIDATE, -5)))
+        found = seen(await KubeRouting(kube.reader).observe(spec(kube)))
+        assert (found.weight, found.exact) == (ZERO, True)
+
     async def test_other_destinations_keep_their_weight_and_their_share(self, kube: Kube) -> None:
         await virtual_service(kube, route(to("shadow", 50), to(CANDIDATE, 0), to(LEGACY, 200)))
         routing = KubeRouting(kube.reader)

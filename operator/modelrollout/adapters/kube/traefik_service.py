@@ -71,5 +71,6 @@ def _part(part: Mapping[str, Any], namespace: str) -> Part:
     return Part(
         service=intern(str(part.get("name", ""))) if local else None,
         port=port if isinstance(port, int) else None,
-        weight=DEFAULT_WEIGHT if weight is None else int(weight),
+        # Older CRDs have no minimum.
+        weight=DEFAULT_WEIGHT if weight is None else max(int(weight), 0),
     )

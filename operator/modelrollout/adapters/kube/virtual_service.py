@@ -90,7 +90,8 @@ def _destination(entry: Mapping[str, Any]) -> Destination:
         host=intern(str(target.get("host", ""))),
         subset=None if not subset else intern(str(subset)),
         port=None if not port else int(port),
-        weight=int(entry.get("weight") or 0),
+        # The CRD has no minimum; what Istio refuses may stand where its webhook is off.
+        weight=max(int(entry.get("weight") or 0), 0),
     )
 
 
