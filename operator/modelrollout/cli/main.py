@@ -41,6 +41,7 @@ class Commands(LazyGroup):
         "report": Entry("modelrollout.cli.report:report", AFTER, "Make a file of its course, evidence and incident."),
         "record": Entry("modelrollout.cli.record:record", AFTER, "Record the samples of its SLIs from Prometheus."),
         "replay": Entry("modelrollout.cli.replay:replay", AFTER, "Decide again what was decided, or on recorded data."),
+        "notify": Entry("modelrollout.cli.notify:app", REST, "Try the targets of notifications."),
         "run": Entry("modelrollout.cli.run:run", REST, "Run the operator."),
         "version": Entry(
             "modelrollout.cli.version:version", REST, "Print the versions of this program and of the cluster."

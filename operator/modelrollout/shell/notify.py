@@ -13,11 +13,11 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from modelrollout.adapters.addresses import AddressPolicy, Use, problem_of
+from modelrollout.adapters.addresses import AddressPolicy
 from modelrollout.adapters.notify.dispatch import Dispatcher
 from modelrollout.adapters.notify.pace import Send
-from modelrollout.api.notify_file import MAX_FILE, BadNotifications, read
-from modelrollout.api.targets import Notifications
+from modelrollout.adapters.notify.permitted import targets_of
+from modelrollout.api.notify_file import MAX_FILE, BadNotifications
 from modelrollout.ports import Clock, LeaseRecord, RolloutObject
 from modelrollout.runtime.notices import Notices, new_since
 from modelrollout.runtime.notify_metrics import NotifyMetrics
@@ -28,12 +28,6 @@ PERIOD = 10.0
 """Seconds between two looks at the file."""
 LAST_WORDS = 3.0
 """Seconds that a process which ends gives to what is still to be sent."""
-RECEIVER = Use(
-    credentials="use bearerToken",
-    loopback="name the receiver's Service",
-    never="a receiver of notifications",
-    query=True,
-)
 
 
 class Notify:
@@ -97,16 +91,6 @@ class Notify:
         if problem and problem != self._problem:
             log.error("notification file %s: %s; the last good one stays in use", self._file, problem)
         self._problem = problem
-
-
-def targets_of(text: str, policy: AddressPolicy) -> Notifications:
-    """The file's targets, each at an address that may be connected to. Raises BadNotifications."""
-    wanted = read(text)
-    for index, target in enumerate(wanted.targets):
-        wrong = problem_of(target.url, policy, RECEIVER)
-        if wrong is not None:
-            raise BadNotifications(f"targets[{index}].{target.kind.value}.url of {target.name}: {wrong}")
-    return wanted
 
 
 def _text_of(file: Path) -> str:

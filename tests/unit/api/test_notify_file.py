@@ -11,7 +11,7 @@ from modelrollout.adapters.notify.cloudevents import signature
 from modelrollout.api.notify_file import MAX_FILE, MAX_TARGETS, BadNotifications, read
 from modelrollout.api.targets import Links, Notifications, Target, TargetKind
 from modelrollout.core.happenings import Happened, Level
-from tests.layout.documents import DOCS, blocks
+from tests.layout.documents import DOCS, ROOT, blocks
 
 WHOLE = """
 version: 1
@@ -135,6 +135,7 @@ def test_only_the_first_problems_are_told() -> None:
 def test_the_example_of_the_docs_is_good() -> None:
     (example,) = (b.text for b in blocks(DOCS / "how-to" / "notifications.md") if b.language == "yaml")
     assert [target.kind for target in read(example).targets] == list(TargetKind)
+    assert example.strip() == (ROOT / "examples" / "notifications.yaml").read_text().strip()
 
 
 def test_the_check_of_a_signature_in_the_docs_works() -> None:

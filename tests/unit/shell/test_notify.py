@@ -10,12 +10,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from modelrollout.adapters.addresses import AddressPolicy
+from modelrollout.adapters.notify.permitted import targets_of
 from modelrollout.adapters.notify.post import Result
 from modelrollout.adapters.notify.wording import Outgoing
 from modelrollout.api.notify_file import BadNotifications
 from modelrollout.core.model import Phase
 from modelrollout.core.status import RolloutStatus
-from modelrollout.shell.notify import PERIOD, Notify, targets_of
+from modelrollout.shell.notify import PERIOD, Notify
 from tests.engine.api import LoopClock
 from tests.engine.test_notices import GOING, lease, paused, stored
 from tests.scene import START
