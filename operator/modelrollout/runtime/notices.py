@@ -18,6 +18,7 @@ from modelrollout.api.reading import epoch
 from modelrollout.core.happenings import Happening, standing
 from modelrollout.core.model import Key
 from modelrollout.ports import Clock, LeaseRecord, Notifier, RolloutObject
+from modelrollout.runtime.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Notices:
         self._clock = clock
         self._since = float("inf")
         self._standing: dict[Key, Mapping[str, Happening]] = {}
+        self._versions: dict[Key, str] = {}
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._told: OrderedDict[str, None] = OrderedDict()
         self._alike: OrderedDict[tuple[object, ...], float] = OrderedDict()
@@ -62,6 +64,7 @@ class Notices:
             timer.cancel()
         self._settling.clear()
         self._standing.clear()
+        self._versions.clear()
         self._since = float("inf") if since is None else since
         if self._notifier is not None:
             self._notifier.rest()
@@ -75,14 +78,25 @@ class Notices:
         except Exception:
             log.exception("%s: what has happened can't be told", obj.key)
 
+    def catch_up(self, store: Store) -> None:
+        """Look at what was written a moment ago and has not been looked at again; nothing else is unpacked."""
+        for key in store:
+            seen = store.glance(key)
+            if seen is not None and self._versions.get(key, seen.resource_version) != seen.resource_version:
+                newest = store.peek(key)
+                if newest is not None:
+                    self.look(newest)
+
     def forget(self, key: Key) -> None:
         """The object is gone, and with it what stood."""
+        self._versions.pop(key, None)
         for happening in self._standing.pop(key, NOTHING).values():
             self._end(happening)
 
     def _compare(self, notifier: Notifier, obj: RolloutObject, now: float) -> None:
         known = self._standing.get(obj.key)
         found = {h.id: h for h in standing(obj.key, obj.uid, obj.status)}
+        self._versions[obj.key] = obj.resource_version
         self._standing[obj.key] = found or NOTHING
         for identity, happening in (known or NOTHING).items():
             if identity not in found:

@@ -180,10 +180,6 @@ class Store:
         found = map(_epoch, self._objects.values())
         return max((epoch for epoch in found if epoch <= MAX_EPOCH), default=NO_EPOCH)
 
-    def objects(self) -> Iterator[RolloutObject]:
-        """The newest known state of each, one after the other: those at rest are unpacked for it."""
-        return map(unpacked, tuple(self._objects.values()))
-
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._objects))
 

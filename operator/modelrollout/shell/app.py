@@ -222,7 +222,7 @@ class App:
             self._relist.set()
 
     def _led(self, leading: bool) -> None:
-        self._notify.lead(leading, self._leader.before, self._store.objects())
+        self._notify.lead(leading, self._leader.before, self._store)
         self._engine.lead(leading, listing=LISTING if leading else 0.0)
         self._newly = leading
         if leading:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -18,9 +17,10 @@ from modelrollout.adapters.notify.dispatch import Dispatcher
 from modelrollout.adapters.notify.pace import Send
 from modelrollout.adapters.notify.permitted import targets_of
 from modelrollout.api.notify_file import MAX_FILE, BadNotifications
-from modelrollout.ports import Clock, LeaseRecord, RolloutObject
+from modelrollout.ports import Clock, LeaseRecord
 from modelrollout.runtime.notices import Notices, new_since
 from modelrollout.runtime.notify_metrics import NotifyMetrics
+from modelrollout.runtime.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +45,12 @@ class Notify:
         self._dispatcher = Dispatcher(send, self._metrics, clock)
         self.notices = Notices(self._dispatcher, clock) if file is not None else Notices()
 
-    def lead(self, leading: bool, before: LeaseRecord | None, stored: Iterable[RolloutObject]) -> None:
-        """Leadership was won from who held the Lease `before`, or lost; `stored`: every rollout as last stored."""
+    def lead(self, leading: bool, before: LeaseRecord | None, store: Store) -> None:
+        """Leadership was won from who held the Lease `before`, or lost."""
         if leading:
             self.notices.lead(new_since(before, self._clock.now()))
             return
-        for obj in stored if self._file is not None else ():
-            # What was written a moment ago has not been looked at again.
-            self.notices.look(obj)
+        self.notices.catch_up(store)
         self.notices.lead(None)
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The chart's notifications: the file reaches the operator as it is read, its ports are open, and nothing else changes."""
+"""The notification file in the chart: it arrives as it is read, its ports are open, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from modelrollout.adapters.notify.wording import Outgoing
 from modelrollout.api.notify_file import BadNotifications
 from modelrollout.core.model import Phase
 from modelrollout.core.status import RolloutStatus
+from modelrollout.runtime.store import Store
 from modelrollout.shell.notify import PERIOD, Notify
-from tests.engine.api import LoopClock
+from tests.engine.api import Api, FakeRollouts, LoopClock
 from tests.engine.test_notices import GOING, lease, paused, stored
 from tests.scene import START
 
@@ -26,6 +28,10 @@ pytestmark = pytest.mark.looptime(start=0)
 
 def text(url: str = "https://one.example.com/SECRET", name: str = "bus") -> str:
     return json.dumps({"targets": [{"name": name, "cloudevents": {"url": url}}]})
+
+
+def empty() -> Store:
+    return Store(FakeRollouts(Api()))
 
 
 class Follower:
@@ -147,9 +153,12 @@ async def test_who_loses_the_lease_tells_what_was_written_last(tmp_path: Path) -
     file.write_text(text())
     f = Follower(file)
     await asyncio.sleep(0)
-    f.notify.lead(True, lease(""), [])
+    store = empty()
+    store.put(stored(GOING))
+    f.notify.lead(True, lease(""), store)
     f.notify.notices.look(stored(GOING))
-    f.notify.lead(False, None, [stored(paused(START))])
+    store.put(replace(stored(paused(START)), resource_version="2"))
+    f.notify.lead(False, None, store)
     await asyncio.sleep(1)
     assert len(f.sent) == 1
     await f.stop()
@@ -160,12 +169,12 @@ async def test_a_new_leader_repeats_what_a_lost_one_may_not_have_told(tmp_path: 
     file.write_text(text())
     f = Follower(file)
     await asyncio.sleep(0)
-    f.notify.lead(True, lease("lost"), [])
+    f.notify.lead(True, lease("lost"), empty())
     f.notify.notices.look(stored(paused(START - 30)))
     await asyncio.sleep(1)
     assert len(f.sent) == 1
-    f.notify.lead(False, None, [])
-    f.notify.lead(True, lease("lost"), [])
+    f.notify.lead(False, None, empty())
+    f.notify.lead(True, lease("lost"), empty())
     f.notify.notices.look(stored(RolloutStatus(revision="r9", phase=Phase.PAUSED, reason="Old")))
     await asyncio.sleep(1)
     assert len(f.sent) == 1
