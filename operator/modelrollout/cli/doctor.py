@@ -60,7 +60,13 @@ def doctor(
 
 
 def looked(
-    asking: Asking, name: str | None, given: str | None, fallback: str, *, sleep: Callable[[float], None] = time.sleep
+    asking: Asking,
+    name: str | None,
+    given: str | None,
+    fallback: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
     """All that is found, in the order in which one stands on the other. `given`: the namespace, as far as it was."""
     from modelrollout.cli import doctor_argo, doctor_operator, doctor_rollouts, doctor_server, doctor_sources
@@ -68,7 +74,7 @@ def looked(
     from modelrollout.cli.fields import Fields
     from modelrollout.cli.findings import unknown
 
-    clock, ahead = doctor_operator.clock(asking)
+    clock, ahead = doctor_operator.clock(asking, now=now)
     if ahead is None:
         alive = asking.text("the API server", "get", "--raw", "/version")
         if isinstance(alive, Complaint) and alive.cause is not Cause.FORBIDDEN:
@@ -87,7 +93,7 @@ def looked(
 
     there = doctor_operator.found(asking, fallback)
     yield from doctor_operator.deployments(there, namespace=namespace, client=__version__)
-    yield from _leaders(asking, there, ahead or 0.0, sleep)
+    yield from _leaders(asking, there, ahead or 0.0, sleep, now)
     routes = served(*doctor_rollouts.ROUTERS["managedRoute"])
     for each in there if not isinstance(there, Complaint) else ():
         if each.serves(namespace):
@@ -103,7 +109,7 @@ def looked(
         rollouts = []
     else:
         yield doctor_rollouts.unseen(rollouts)
-        yield doctor_rollouts.finalizers(rollouts, time.time() + (ahead or 0.0))
+        yield doctor_rollouts.finalizers(rollouts, now() + (ahead or 0.0))
     yield from doctor_rollouts.routers(rollouts, served)
     stored = asking.items("MetricSources", "metricsources.modelrollout.dev")
     yield from doctor_sources.sources(stored, rollouts, doctor_sources.operators_reads(asking, there))
@@ -117,6 +123,7 @@ def _leaders(
     there: Sequence[Installed] | Complaint,
     ahead: float,
     sleep: Callable[[float], None],
+    now: Callable[[], float],
 ) -> Iterator[Finding]:
     from modelrollout.cli import doctor_operator
     from modelrollout.cli.complaints import Complaint
@@ -126,7 +133,7 @@ def _leaders(
     if not known and (usual := doctor_operator.default_lease(asking)) is not None:
         known = [usual]
     for place in dict.fromkeys(known):
-        yield doctor_operator.lease(asking, *place, ahead, sleep=sleep)
+        yield doctor_operator.lease(asking, *place, ahead, sleep=sleep, now=now)
     if not known:
         what = "no operator and no Lease of one is to be seen"
         missing = not isinstance(there, Complaint)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.chart import CHART, IMAGE, rendered
 from e2e.cluster.apiserver import ApiServer
+from modelrollout.cli.installed import SELECTOR, operators
 from tests.apiserver.cli.test_commands import Shell
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(120)]
@@ -52,3 +54,17 @@ def test_what_may_not_be_read_is_not_known(server: ApiServer, tmp_path: Path) ->
     assert found["crds"] == ["ok"], "everybody may see which kinds are served"
     told = next(each for each in json.loads(out)["findings"] if each["check"] == "your right to read")
     assert told["text"] == "refused: get, list, watch modelrollouts.modelrollout.dev in default"
+
+
+def test_the_operator_of_the_chart_is_recognised() -> None:
+    """By its labels and environment, as helm renders them: another name of one of them hides every operator."""
+    flags = ("--set", f"image.repository={IMAGE}", "--set", "namespaces={serving,shop}")
+    objects = rendered(*flags, release="mine", namespace="ml")
+    (found,) = operators(each for each in objects if each["kind"] == "Deployment")
+    (account,) = (each["metadata"]["name"] for each in objects if each["kind"] == "ServiceAccount")
+    app = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert (found.namespace, found.account, found.version, found.lease) == ("ml", account, app, found.name)
+    assert (found.namespaces, found.serves("shop"), found.serves("other")) == (("serving", "shop"), True, False)
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    labels = deployment["metadata"]["labels"]
+    assert dict([SELECTOR.split("=")]).items() <= labels.items()
