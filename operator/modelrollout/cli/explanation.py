@@ -144,7 +144,7 @@ def _looks(spec: RolloutSpec, status: RolloutStatus, now: float) -> Iterator[str
     yield f"The operator looks every {duration(spec.analysis.interval)}.{young}"
     written = numbers_of(status)
     old = "" if written is None else f"; these are {duration(max(0.0, now - written))} old"
-    yield f"Numbers are written when something changes, or the step has become twice as old{old}."
+    yield f"Numbers are written when something changes, or the step is twice as old{old}."
     if status.phase is Phase.PROGRESSING:
         yield from _ahead(spec, status, now)
     yield from _deadlines(spec, status, now)

@@ -36,7 +36,7 @@ def missing(spec: RolloutSpec, status: RolloutStatus, step: Step, now: float) ->
 def numbers_of(status: RolloutStatus) -> float | None:
     """When the numbers of the status were true, epoch seconds; None when that is not known."""
     times = [state.tick for state in status.budget if state.tick > 0]
-    times += [status.step.started] if status.step is not None else []
+    times += [status.step.started, status.step.counted] if status.step is not None else []
     return max(times, default=None)
 
 
