@@ -68,6 +68,7 @@ READS: dict[str, tuple[str, ...]] = {
     "modelrollout history": (r"\AREVISIONS$", r" ago +[0-9a-f]{10} +took \S+ +RolledBack +availability"),
     "kubectl modelrollout get fraud -n serving -o jsonpath='{.status.revision}'": (r"\A[0-9a-f]{10}\Z",),
     "modelrollout version": (r"^client +\S+$", r"^operator +- \(no Deployment of the chart\)$", r"^CRDs +- "),
+    "modelrollout report": (r"^# Revision [0-9a-f]{10} of serving/fraud was rolled back", SENTENCE),
     "modelrollout diff": (
         r"^ +legacy +[0-9a-f]{10} \(present\)$",
         r"^  deployment +fraud-v7 +fraud-v8$",
