@@ -6,7 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, Phase, RolloutSpec, Subsets, Traefik
+from modelrollout.core.model import (
+    AdoptRoute,
+    Arm,
+    IngressNginx,
+    Istio,
+    Key,
+    Phase,
+    Replicas,
+    RolloutSpec,
+    Subsets,
+    Traefik,
+)
 from modelrollout.runtime.claims import Claims, contested
 from tests.engine.world import build, spec_named
 
@@ -42,6 +53,18 @@ def test_the_younger_of_two_in_one_traefik_service_is_told() -> None:
 def test_the_younger_of_two_in_one_virtual_service_is_told() -> None:
     told = contested(istio("b"), Key("serving", "a"))
     assert "spec.traffic.istio: ModelRollout 'a' steers these destinations of the VirtualService already" in told
+
+
+def by_pods(name: str, service: str = "shop", *, arms: str = "m") -> RolloutSpec:
+    base = adopting(name, arms=arms)
+    legacy, candidate = (Arm(arm.deployment, service) for arm in (base.legacy, base.candidate))
+    traffic = replace(base.traffic, router=Replicas(service, 10))
+    return replace(base, traffic=traffic, legacy=legacy, candidate=candidate)
+
+
+def test_the_younger_of_two_that_scale_the_same_pods_is_told_what_to_change() -> None:
+    told = contested(by_pods("b"), Key("serving", "a"))
+    assert "spec.traffic.replicas: ModelRollout 'a' scales these pods already: give this rollout a Service and" in told
 
 
 def test_the_younger_of_two_with_a_canary_is_told_what_nginx_takes() -> None:
@@ -95,6 +118,10 @@ def test_of_two_made_in_the_same_second_the_name_decides() -> None:
         (istio("a"), istio("b", arms="n"), False),
         (istio("a", subset="v1"), istio("b", subset="v2", arms="n"), True),
         (istio("a", subset="v1"), istio("b"), False),
+        (by_pods("a"), by_pods("b"), True),
+        (by_pods("a"), by_pods("b", "other"), True),
+        (by_pods("a"), by_pods("b", arms="n"), True),
+        (by_pods("a"), by_pods("b", "other", arms="n"), False),
     ],
 )
 def test_what_counts_as_the_same_backends(first: RolloutSpec, second: RolloutSpec, rivals: bool) -> None:

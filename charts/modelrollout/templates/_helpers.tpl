@@ -89,6 +89,14 @@ seccompProfile: {type: RuntimeDefault}
   resources: [traefikservices]
   verbs: [get, list, watch, patch]
 {{- end }}
+{{- if (.Values.routers).replicas }}
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch]
+{{- end }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch]

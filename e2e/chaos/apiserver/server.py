@@ -21,6 +21,7 @@ from e2e.chaos.apiserver.refusals import (
     not_found,
     unsupported,
 )
+from e2e.chaos.apiserver.scale import SCALED, scaled
 from e2e.chaos.apiserver.store import Store
 from e2e.chaos.apiserver.watches import BOOKMARK_PERIOD, Watch
 from modelrollout.adapters.kube.resources import SERVICES, Body, Resource
@@ -173,6 +174,9 @@ class ApiServer:
 
     def _answer(self, request: Request, target: Target) -> tuple[int, Body]:
         resource, place, agent = target.resource, target.place, request.agent
+        if target.subresource == "scale" and resource in SCALED and place[1]:
+            patch, content = request.body, request.content
+            return 200, scaled(self.store, resource, place, request.method, patch, content=content, agent=agent)
         if target.subresource and not (target.subresource == "status" and resource in WITH_STATUS):
             raise not_found(resource, place[1]) if resource in CUSTOM else no_subresource()
         match request.method:

@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 from modelrollout.api import v1alpha1
 from modelrollout.api.ladder import ladder
+from modelrollout.api.pods import in_pods
 from modelrollout.api.reading import INVALID_SPEC, count, epoch, mapping, parse, text
 from modelrollout.api.scalars import parse_allowed, parse_decimal, parse_duration, parse_percent
 from modelrollout.api.source import Connection, SecretKey, Source
+from modelrollout.api.traffic import header_problem, traffic
 from modelrollout.api.v1alpha1 import rollout as api
 from modelrollout.api.v1alpha1 import sli as api_sli
 from modelrollout.api.v1alpha1 import source as api_source
@@ -37,25 +39,26 @@ def to_spec(obj: Mapping[str, Any], *, strict: bool = False) -> model.RolloutSpe
     parsed = parse(v1alpha1.RolloutSpec, obj, strict=strict)
     if isinstance(parsed, SpecProblem):
         return parsed
-    steps = ladder(parsed)
+    asked, pods = ladder(parsed), parsed.traffic.replicas
+    steps = in_pods(asked, pods)
     if isinstance(steps, SpecProblem):
         return steps
     slis = _slis(parsed)
-    problem = _margin_problem(slis) or _header_problem(parsed.traffic) or _weight_problem(parsed)
+    problem = _margin_problem(slis) or header_problem(parsed.traffic) or _weight_problem(parsed)
     if problem:
         return SpecProblem(INVALID_SPEC, problem)
     return model.RolloutSpec(
         key=key,
         uid=text(meta, "uid"),
         generation=count(meta, "generation"),
-        legacy=_arm(parsed.legacy),
-        candidate=_arm(parsed.candidate),
+        legacy=_arm(parsed.legacy, pods),
+        candidate=_arm(parsed.candidate, pods),
         port=DEFAULT_PORT if parsed.port is None else parsed.port,
-        traffic=_traffic(parsed.traffic),
+        traffic=traffic(parsed.traffic, asked),
         steps=steps,
         slis=slis,
         budget=_budget(parsed.error_budget or api.ErrorBudget()),
-        analysis=_analysis(parsed.analysis or api.Analysis(), parsed.ramp),
+        analysis=_analysis(parsed.analysis or api.Analysis(), parsed.ramp, pods),
         candidate_deadline=_seconds(parsed.candidate_deadline, 600.0),
         paused=parsed.paused is True,
         blocking=parsed.gitops is not None and parsed.gitops.blocking is True,
@@ -129,78 +132,14 @@ def _pairs(labels: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((labels or {}).items()))
 
 
-def _arm(arm: api.Arm) -> model.Arm:
+def _arm(arm: api.Arm, pods: api_traffic.Replicas | None) -> model.Arm:
     known = arm.model
     return model.Arm(
         deployment=arm.deployment,
-        service=arm.service or arm.deployment,
+        service=pods.service if pods is not None else arm.service or arm.deployment,
         model_name=known.name if known else None,
         model_version=known.version if known else None,
     )
-
-
-def _headers(headers: Sequence[api_traffic.HeaderMatch] | None) -> tuple[model.HeaderMatch, ...]:
-    return tuple(model.HeaderMatch(h.name, h.value) for h in headers or ())
-
-
-def _traffic(traffic: api_traffic.Traffic) -> model.Traffic:
-    return model.Traffic(
-        router=_router(traffic),
-        segments=tuple(model.Segment(_headers(s.headers)) for s in traffic.segments or ()),
-        settle=_seconds(traffic.settle, 5.0),
-        bucket_header=None if traffic.sticky is None else traffic.sticky.bucket_header,
-    )
-
-
-def _router(traffic: api_traffic.Traffic) -> model.Router:
-    managed, adopted = traffic.managed_route, traffic.adopt_route
-    if managed is not None:
-        return model.ManagedRoute(
-            parent_refs=tuple(model.ParentRef(p.name, p.namespace, p.section_name) for p in managed.parent_refs),
-            hostnames=tuple(managed.hostnames or ()),
-            matches=tuple(_route_match(m) for m in managed.matches or ()),
-        )
-    if adopted is not None:
-        return model.AdoptRoute(adopted.name, adopted.rule)
-    if traffic.ingress_nginx is not None:
-        return model.IngressNginx(traffic.ingress_nginx.ingress)
-    if traffic.istio is not None:
-        subsets = traffic.istio.subsets
-        named = None if subsets is None else model.Subsets(subsets.legacy, subsets.candidate)
-        return model.Istio(traffic.istio.virtual_service, traffic.istio.route, named)
-    assert traffic.traefik is not None, "the rule of Traffic admits exactly one router"
-    return model.Traefik(traffic.traefik.service)
-
-
-def _route_match(match: api_traffic.RouteMatch) -> model.RouteMatch:
-    path = match.path
-    return model.RouteMatch(
-        path_type=(path.type or "PathPrefix") if path else None,
-        path_value=path.value if path else None,
-        headers=_headers(match.headers),
-    )
-
-
-def _header_problem(traffic: api_traffic.Traffic) -> str | None:
-    # Gateway API: one match can't name a header twice, and a segment's headers are added to each match.
-    matched = {
-        h.name.lower() for m in (traffic.managed_route and traffic.managed_route.matches) or () for h in m.headers or ()
-    }
-    for index, segment in enumerate(traffic.segments or ()):
-        for header in segment.headers:
-            if header.name.lower() in matched:
-                return (
-                    f'spec.traffic.segments[{index}].headers: "{header.name}" is matched by managedRoute.matches too;'
-                    " name it in one of the two places"
-                )
-    matched |= {h.name.lower() for s in traffic.segments or () for h in s.headers}
-    bucket = traffic.sticky.bucket_header if traffic.sticky else ""
-    if bucket.lower() in matched:
-        return (
-            f'spec.traffic.sticky.bucketHeader: "{bucket}" is matched by managedRoute.matches or segments too; take a'
-            " header that is used for nothing else"
-        )
-    return None
 
 
 def _slis(spec: api.RolloutSpec) -> tuple[model.Sli, ...]:
@@ -292,7 +231,7 @@ def _tiers(preset: Literal["standard"]) -> tuple[model.BurnTier, ...]:
             return model.STANDARD_TIERS
 
 
-def _analysis(analysis: api.Analysis, ramp: api_steps.Ramp | None) -> model.Analysis:
+def _analysis(analysis: api.Analysis, ramp: api_steps.Ramp | None, pods: api_traffic.Replicas | None) -> model.Analysis:
     known = model.Analysis()
     tolerance = analysis.tolerance if ramp is None or ramp.tolerance is None else ramp.tolerance
     no_data = analysis.no_data or api.NoData()
@@ -304,7 +243,8 @@ def _analysis(analysis: api.Analysis, ramp: api_steps.Ramp | None) -> model.Anal
         false_rollback=_number(analysis.false_rollback, known.false_rollback),
         false_promote=_number(analysis.false_promote, known.false_promote),
         tolerance=known.tolerance if tolerance is None else parse_percent(tolerance),
-        split_holds=analysis.sample_ratio != "Warn",
+        # A Service spreads connections, and callers keep theirs: the shares of requests are what they are.
+        split_holds=analysis.sample_ratio == "Hold" or (analysis.sample_ratio is None and pods is None),
         no_data=_hold(no_data.hold, no_data.then, known.no_data),
         inconclusive=_hold(undecided.hold, undecided.then, known.inconclusive),
     )

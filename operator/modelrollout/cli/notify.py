@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelrollout.cli.replay import ERROR, USAGE, fail
+from modelrollout.cli.exits import ERROR, USAGE, fail
 
 if TYPE_CHECKING:
     from modelrollout.adapters.addresses import AddressPolicy

@@ -87,6 +87,7 @@ WAITS: dict[str, str] = {
     Reason.CANDIDATE_NOT_READY: "Users are sent only to pods that are ready; look at the candidate's.",
     Reason.LEGACY_NOT_READY: "Without legacy's pods there would be nothing to go back to.",
     Reason.ROUTE_PENDING: "The gateway's controller has not taken the route, so nobody knows where requests go.",
+    Reason.SCALING: "The share is made of pods: it is reached, and counted, when all of them are there.",
     Reason.METRICS_PENDING: "Nothing begins before every SLI is known to have its metrics.",
     Reason.BUDGET_EXHAUSTED: "The service has had so many errors lately that no risk is left to take.",
     Reason.LEGACY_CHANGED: "Legacy is another one now: what was counted against the old one does not count.",

@@ -16,6 +16,7 @@ from modelrollout.core.observation import Observation, PreflightPassed
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
 from modelrollout.core.route_policy import kept, returned, settled, shape
+from modelrollout.core.scaling import scaling
 from modelrollout.core.situation import AT_REST, Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
@@ -53,6 +54,7 @@ POLICIES: tuple[Policy, ...] = (
     _abort,
     rollback_trigger,
     new_revision,
+    scaling,
     emptied,
     references,
     shape,

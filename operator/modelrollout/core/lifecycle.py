@@ -19,6 +19,7 @@ from modelrollout.core.observation import (
 )
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended, roll_back
+from modelrollout.core.scaling import draining, spread
 from modelrollout.core.situation import (
     AT_REST,
     Draft,
@@ -33,7 +34,7 @@ from modelrollout.core.situation import (
     warn,
 )
 from modelrollout.core.status import Holds, RolloutStatus
-from modelrollout.core.wording import duration, percent, share
+from modelrollout.core.wording import duration, percent, refused, share
 
 RELEASE_WAIT = 20.0
 """Seconds that a deletion waits for a legacy without ready endpoints before it lets go."""
@@ -59,18 +60,20 @@ def deleting(s: Situation) -> Draft | None:
             (tell(EventReason.RELEASED, f"deleted; the route stays with the candidate at {kept} %"),),
             urgent=True,
         )
-    if s.legacy_serves:
+    waits = draining(s)
+    if s.can_go_back and waits is None:
         text = f"deleted at {percent(s.seen or ZERO)} %: traffic goes back to legacy"
         status = replace(s.status, phase=Phase.ROLLING_BACK, reason=Reason.DELETING, message=text, weight=ZERO)
         status = noted(s, status, "Delete", Reason.DELETING, text, ZERO)
         return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
     since = s.status.holds.blocked or s.now
-    if s.now - since >= RELEASE_WAIT:
+    limit = RELEASE_WAIT if waits is None else max(RELEASE_WAIT, s.spec.candidate_deadline)
+    if s.now - since >= limit:
         left = percent(s.seen or ZERO)
-        text = f"deleted; legacy has no ready endpoint, the route is left with the candidate at {left} %"
+        text = f"deleted; {waits or 'legacy has no ready endpoint'}, the route is left with the candidate at {left} %"
         return Draft(s.status, DropFinalizer(), (warn(EventReason.RELEASED, text),), urgent=True)
     status = replace(s.status, holds=replace(s.status.holds, blocked=since), reason=Reason.DELETING)
-    return Draft(status, urgent=True, wake_at=since + RELEASE_WAIT)
+    return Draft(status, urgent=True, wake_at=since + limit)
 
 
 def finalizer(s: Situation) -> Draft | None:
@@ -141,11 +144,12 @@ def new_revision(s: Situation) -> Draft | None:
         return Draft(fresh, wake_at=s.now)
     if not status.revision and not status.attempt and s.seen == FULL:
         return _found_at_full(s, fresh)
-    if not s.legacy_serves:
+    if not s.can_go_back:
         message = f"revision {revision} waits: legacy has no ready endpoint to take the old revision's users back"
         return stay(s, s.status.phase, Reason.ROLLBACK_BLOCKED, message, wake_at=s.now + RECHECK)
     text = f"revision {revision} came: its predecessor's {percent(s.seen or ZERO)} % go back to legacy first"
-    fresh = noted(s, replace(fresh, weight=ZERO), "Supersede", Reason.SUPERSEDED, text, ZERO)
+    reason = fresh.reason if s.pods is None else Reason.SCALING
+    fresh = noted(s, replace(fresh, weight=ZERO, reason=reason), "Supersede", Reason.SUPERSEDED, text, ZERO)
     return Draft(
         fresh,
         SetWeight(ZERO, segments=False, move=Move.LOWER),
@@ -201,7 +205,7 @@ def _workloads(s: Situation) -> Draft | None:
     if not s.legacy_serves:
         message = f"legacy deployment {s.spec.legacy.deployment!r} has no ready endpoint: nothing to go back to"
         return stay(s, Phase.PREFLIGHT, Reason.LEGACY_NOT_READY, message, wake_at=s.now + RECHECK)
-    if s.candidate_ready:
+    if s.candidate_ready or s.startable:
         return None
     since = s.status.holds.unready or s.now
     limit = s.spec.candidate_deadline
@@ -222,7 +226,7 @@ def _workloads(s: Situation) -> Draft | None:
 def _route(s: Situation) -> Draft | None:
     route = s.obs.route
     if isinstance(route, RouteSeen) and route.accepted is False:
-        return invalid(s, Reason.ROUTE_NOT_ACCEPTED, f"the gateway refuses the route: {route.detail}")
+        return invalid(s, Reason.ROUTE_NOT_ACCEPTED, refused(route))
     if isinstance(route, RouteAbsent) or (isinstance(route, RouteSeen) and route.accepted is None):
         message = "the gateway has not answered for the route yet: check that its parentRefs name a running Gateway"
         return stay(s, Phase.PREFLIGHT, Reason.ROUTE_PENDING, message, wake_at=s.now + RECHECK)
@@ -264,7 +268,7 @@ def _start(s: Situation) -> Draft:
     if first.approval and s.status.approved < 0 and not s.status.skip:
         return paused(s, Reason.APPROVAL, f"step 1 ({percent(first.weight)} %) waits for an Approve action")
     passed = s.obs.preflight
-    notes = passed.notes if isinstance(passed, PreflightPassed) else ()
+    notes = (*spread(s.spec), *(passed.notes if isinstance(passed, PreflightPassed) else ()))
     budgets = passed.budgets if isinstance(passed, PreflightPassed) else ()
     ledgers = tuple(LedgerState(sli=name, allowed=allowed) for name, _, allowed in budgets)
     learned = passed.checkpoints if isinstance(passed, PreflightPassed) else ()

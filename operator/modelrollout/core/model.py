@@ -18,6 +18,7 @@ from modelrollout.core.traffic import IngressNginx as IngressNginx
 from modelrollout.core.traffic import Istio as Istio
 from modelrollout.core.traffic import ManagedRoute as ManagedRoute
 from modelrollout.core.traffic import ParentRef as ParentRef
+from modelrollout.core.traffic import Replicas as Replicas
 from modelrollout.core.traffic import RouteMatch as RouteMatch
 from modelrollout.core.traffic import Router as Router
 from modelrollout.core.traffic import Segment as Segment

@@ -1,4 +1,7 @@
-"""What the operator saw before it decides: made by `runtime.gather`, read by `core.decide`. Absence is never a zero."""
+"""What the operator saw before it decides: made by `runtime.gather`, read by `core.decide`. Absence is never a zero.
+
+What is seen of an arm's Deployment stands in `core.workload` and can be had from here.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,23 @@ from enum import StrEnum
 from math import log
 
 from modelrollout.core.model import NO_EPOCH, ActionVerb, BurnTier, Epoch, Margin, Verdict, Weight
+from modelrollout.core.pods import Pods
 from modelrollout.core.rates import Rates
 from modelrollout.core.split import Split
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadSeen:
-    """A Deployment with its Service. `endpoints`: ready endpoints behind the Service that serve the port.
-
-    `template_hash`: hash of the pod template as stored. `settled`: the Deployment controller has observed the newest
-    generation and every wanted replica runs it.
-    """
-
-    template_hash: str
-    wanted: int
-    endpoints: int
-    settled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadAbsent:
-    """A reference that does not resolve; `problem` is a sentence for the user that names object, field and fix."""
-
-    problem: str
-
-
-Workload = WorkloadSeen | WorkloadAbsent
+from modelrollout.core.workload import Workload as Workload
+from modelrollout.core.workload import WorkloadAbsent as WorkloadAbsent
+from modelrollout.core.workload import WorkloadSeen as WorkloadSeen
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSeen:
     """The route as it stands.
 
-    `weight`: the candidate's share of requests that match no segment; `segments`: the candidate's share of segment
-    requests (equal to `weight` when the rollout has no segments). `shape_ok` is False when backends, matches or
-    parents are not what the spec asks for (managed routes only). `accepted`: the gateway has taken this generation;
-    None while it has not answered yet. `exact`: both weights are on the spec's scale and sum to it. `generation`:
-    counts the changes of its spec, whoever makes them; 0 when unknown.
+    `weight`: the candidate's share of requests of no segment; `segments`: its share of segment requests (equal to
+    `weight` without segments). `shape_ok` is False when backends, matches or parents are not what the spec asks for
+    (managed routes only). `accepted`: the gateway has taken this generation; None before it answers. `exact`: both
+    weights are on the spec's scale and sum to it. `generation`: counts the changes of its spec, whoever makes them; 0
+    when unknown. `pods`: where the weight is a share of pods, which takes several writes and pods to wait for.
     """
 
     weight: Weight
@@ -54,6 +37,7 @@ class RouteSeen:
     exact: bool = True
     detail: str = ""
     generation: int = 0
+    pods: Pods | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     BUDGET_EXHAUSTED = "BudgetExhausted"
     # On the way.
     PROGRESSING = "Progressing"
+    SCALING = "Scaling"
     LEGACY_CHANGED = "LegacyChanged"
     SPEC_CHANGED = "SpecChanged"
     SUPERSEDED = "Superseded"

@@ -9,6 +9,7 @@ from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase
 from modelrollout.core.observation import RouteSeen, RouteUnusable
 from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.scaling import LOOK, draining, remains
 from modelrollout.core.situation import Draft, Situation, noted, stay, tell, warn
 from modelrollout.core.status import (
     MAX_HISTORY,
@@ -51,7 +52,11 @@ def lower(s: Situation) -> Draft:
         return stay(s, Phase.ROLLING_BACK, Reason(s.status.reason), s.obs.route.problem, wake_at=s.now + 5)
     if not s.exposed:
         return _finished(s)
-    if not s.legacy_serves:
+    if waits := draining(s):
+        holds = replace(s.status.holds, blocked=s.status.holds.blocked or s.now)
+        draft = stay(s, Phase.ROLLING_BACK, Reason(s.status.reason), waits, wake_at=s.now + LOOK, holds=holds)
+        return replace(draft, status=replace(draft.status, weight=s.seen or ZERO), urgent=True)
+    if not s.can_go_back:
         since = s.status.holds.blocked or s.now
         message = (
             f"legacy deployment {s.spec.legacy.deployment!r} has no ready endpoint: the split stays at "
@@ -61,7 +66,7 @@ def lower(s: Situation) -> Draft:
         draft = stay(s, Phase.ROLLING_BACK, Reason(s.status.reason), message, holds=holds)
         told = () if s.status.holds.blocked else (warn(EventReason.ROLLBACK_BLOCKED, message),)
         return replace(draft, announcements=told, urgent=True, wake_at=s.now + 5)
-    status = replace(s.status, weight=ZERO, holds=replace(s.status.holds, blocked=None))
+    status = replace(s.status, weight=remains(s), holds=replace(s.status.holds, blocked=None))
     return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
 
 

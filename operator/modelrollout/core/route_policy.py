@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelrollout.core.intents import ShapeRoute
-from modelrollout.core.model import FULL, ZERO, Adopting, Phase, Weight
+from modelrollout.core.model import FULL, ZERO, Adopting, Phase, Replicas, Weight
 from modelrollout.core.observation import EvidenceUnreachable, RouteAbsent, RouteSeen
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.situation import (
@@ -34,7 +34,7 @@ MOMENT = 5.0
 def shape(s: Situation) -> Draft | None:
     """Create or correct a managed route; traffic keeps its weight, never more than the record and the pods bear."""
     route = s.obs.route
-    if isinstance(s.spec.traffic.router, Adopting):
+    if isinstance(s.spec.traffic.router, Adopting | Replicas):
         return None
     if isinstance(route, RouteAbsent):
         bearable = s.status.phase is Phase.PROMOTED or s.bears(s.ordered)
@@ -80,7 +80,7 @@ def kept(s: Situation) -> Draft | None:
     full_segments = route.segments == (FULL if segments else ZERO) or not s.has_segments
     if route.weight == wanted and full_segments:
         return None
-    if wanted < route.weight and not s.legacy_serves:
+    if wanted < route.weight and not s.can_go_back:
         text = f"the route gives the candidate {percent(route.weight)} % but legacy has no ready endpoint to take it"
         return stay(s, s.status.phase, Reason.LEGACY_NOT_READY, text, wake_at=s.now + 5)
     if wanted > route.weight and not _enough(s, wanted):
@@ -107,6 +107,10 @@ def kept(s: Situation) -> Draft | None:
 
 
 def _changed(route: RouteSeen, wanted: Weight) -> str:
+    if route.pods is not None:
+        legacy, candidate = route.pods.counts
+        counts = f"{legacy} pods of legacy and {candidate} of the candidate"
+        return f"somebody scaled the Deployments from {percent(wanted)} % to {percent(route.weight)} % ({counts})"
     return f"somebody changed the route from {percent(wanted)} % to {percent(route.weight)} %"
 
 
@@ -134,7 +138,8 @@ def _put_back(s: Situation, wanted: Weight, text: str, *, segments: bool) -> Dra
 
 def settled(s: Situation) -> Draft | None:
     """At rest the reason tells how it ended: what was said meanwhile is over when the route is as it was."""
-    if s.status.reason not in (Reason.ROUTE_CONFLICT, Reason.LEGACY_NOT_READY, Reason.ROLLBACK_BLOCKED):
+    passing = (Reason.ROUTE_CONFLICT, Reason.LEGACY_NOT_READY, Reason.ROLLBACK_BLOCKED, Reason.SCALING)
+    if s.status.reason not in passing:
         return None
     revision = s.status.revision
     entry = next((r for r in s.status.rejected if r.revision == revision), None)
@@ -152,6 +157,8 @@ def settled(s: Situation) -> Draft | None:
 
 def _enough(s: Situation, wanted: Weight) -> bool:
     # After a promotion legacy may be gone: any endpoint of the candidate is better then.
+    if s.pods is not None:
+        return True
     return s.candidate_endpoints > 0 if s.status.phase is Phase.PROMOTED else s.bears(wanted)
 
 

@@ -18,6 +18,7 @@ from modelrollout.core.observation import (
     SliCheckpoint,
     WorkloadSeen,
 )
+from modelrollout.core.pods import Pods, pods_for, spelled
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.status import DecisionRecord, Holds, RolloutStatus, SliStatus, StepState, recorded
 from modelrollout.core.wording import percent
@@ -74,9 +75,24 @@ class Situation:
         return ZERO
 
     @property
+    def pods(self) -> Pods | None:
+        """The pods behind the weight, where it is a share of pods."""
+        return self.obs.route.pods if isinstance(self.obs.route, RouteSeen) else None
+
+    @property
+    def scaling(self) -> bool:
+        """Whether the pods are on the way to the ordered weight, by our own writes."""
+        return self.pods is not None and self.status.reason == Reason.SCALING
+
+    @property
     def legacy_serves(self) -> bool:
         """Whether legacy has a ready endpoint to send users to."""
         return isinstance(self.obs.legacy, WorkloadSeen) and self.obs.legacy.endpoints > 0
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether users may be sent to legacy: it serves, or its pods are started first."""
+        return self.legacy_serves or self.pods is not None
 
     @property
     def candidate_endpoints(self) -> int:
@@ -88,6 +104,12 @@ class Situation:
         """Whether the candidate can take more traffic: rolled out, and every wanted replica is a ready endpoint."""
         seen = self.obs.candidate
         return isinstance(seen, WorkloadSeen) and seen.settled and seen.endpoints >= max(1, seen.wanted)
+
+    @property
+    def startable(self) -> bool:
+        """Whether the candidate lacks nothing but pods, which its first share brings."""
+        seen = self.obs.candidate
+        return self.pods is not None and isinstance(seen, WorkloadSeen) and seen.settled and seen.wanted == 0
 
     def bears(self, weight: Weight) -> bool:
         """Whether the candidate has the ready endpoints that this share of the traffic needs."""
@@ -181,11 +203,12 @@ def noted(
 def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
     """Start step `index` at `weight`: status first, then the route."""
     count, route = len(s.spec.steps), s.obs.route
-    text = f"step {index + 1}/{count}: candidate {percent(s.seen or ZERO)} % -> {percent(weight)} %; {message}"
+    pods = "" if s.pods is None else f" ({spelled(pods_for(weight, s.pods.total), s.pods.total)})"
+    text = f"step {index + 1}/{count}: candidate {percent(s.seen or ZERO)} % -> {percent(weight)} %{pods}; {message}"
     status = replace(
         s.status,
         phase=Phase.PROGRESSING,
-        reason=Reason.PROGRESSING,
+        reason=Reason.PROGRESSING if s.pods is None else Reason.SCALING,
         message=text,
         step=StepState(index, count, s.now, weight, route.generation if isinstance(route, RouteSeen) else 0),
         weight=weight,
@@ -225,6 +248,8 @@ def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Dr
     """Put the route at the weight that the record calls for, which stays at its step."""
     move = Move.RAISE if weight > (s.seen or ZERO) else Move.LOWER
     status, route = replace(s.status, weight=weight, message=message), s.obs.route
+    if s.pods is not None:
+        status = replace(status, reason=Reason.SCALING)
     if status.step is not None and isinstance(route, RouteSeen):
         status = replace(status, step=replace(status.step, route=route.generation))
     return Draft(

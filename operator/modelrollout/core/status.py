@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from modelrollout.core.model import NO_EPOCH, Epoch, Phase, Verdict, Weight
 from modelrollout.core.observation import ArmCounts, Effect, LedgerState, NoDataCause, Odds, SliCheckpoint
 from modelrollout.core.rates import Rates
+from modelrollout.core.reasons import Reason
 
 UNSEEN = -1
 """Observed generation of a rollout that nobody has looked at yet: what its readers see until the first write.
@@ -220,6 +221,8 @@ def _face(status: RolloutStatus) -> tuple[object, ...]:
         status.observed_generation,
         status.phase,
         status.reason,
+        # Which pods are awaited is all there is to know meanwhile.
+        status.message if status.reason == Reason.SCALING else "",
         status.revision,
         status.attempt,
         status.plan,

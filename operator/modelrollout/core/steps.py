@@ -23,7 +23,7 @@ from modelrollout.core.situation import (
     tell,
 )
 from modelrollout.core.status import Holds
-from modelrollout.core.wording import assessment, duration, percent, share
+from modelrollout.core.wording import assessment, duration, percent, refused, share
 
 
 def changed_plan(s: Situation) -> Draft | None:
@@ -160,7 +160,7 @@ def _not_taken(s: Situation, what: str = "") -> Draft | None:
     if route.accepted is None:
         text = f"{what} waits: the gateway has not taken the change to {percent(route.weight)} % yet"
         return stay(s, Phase.PROGRESSING, Reason.ROUTE_PENDING, text)
-    text = f"{what} waits: the gateway refuses the route: {route.detail}"
+    text = f"{what} waits: {refused(route)}"
     return stay(s, Phase.PROGRESSING, Reason.ROUTE_NOT_ACCEPTED, text)
 
 

@@ -89,7 +89,19 @@ class Traefik:
     service: str
 
 
-Router = ManagedRoute | AdoptRoute | IngressNginx | Istio | Traefik
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """No router: a share of the pods behind `service`, which takes those of both Deployments, `total` together.
+
+    `asked`: what the steps say, hundredths of a percent; the steps themselves have the shares that pods can make.
+    """
+
+    service: str
+    total: int
+    asked: tuple[int, ...] = ()
+
+
+Router = ManagedRoute | AdoptRoute | IngressNginx | Istio | Traefik | Replicas
 Adopting = AdoptRoute | Istio | Traefik
 """Those that never make or shape an object."""
 

@@ -14,6 +14,7 @@ from modelrollout.core.observation import (
 )
 from modelrollout.core.reasons import Reason
 from modelrollout.core.rollback import roll_back
+from modelrollout.core.scaling import overdue
 from modelrollout.core.situation import Draft, Situation
 from modelrollout.core.wording import arms, assessment, comparison, duration, ledger, tier
 
@@ -83,6 +84,8 @@ def _from_candidate(s: Situation) -> Trigger | None:
     limit = s.spec.candidate_deadline
     if s.under_way and _lasted(s.now, s.status.holds.unready, limit) and not s.candidate_ready:
         return Trigger(Reason.CANDIDATE_UNHEALTHY, f"candidate deployment {name!r} was not ready for {duration(limit)}")
+    if s.under_way and (late := overdue(s)):
+        return Trigger(Reason.CANDIDATE_UNHEALTHY, late)
     if s.under_way and s.status.lapses > 1:
         return Trigger(
             Reason.CANDIDATE_UNHEALTHY, f"candidate deployment {name!r} lost all its ready endpoints twice at this step"

@@ -50,7 +50,7 @@ HELD_BY_EVIDENCE = frozenset(
 def emptied(s: Situation) -> Draft | None:
     """Users of a candidate without any endpoint go back whatever else is wrong, also what makes a rollout Invalid."""
     gone = s.under_way and s.candidate_endpoints == 0 and s.exposed
-    return candidate_endpoints(s) if gone and s.legacy_serves else None
+    return candidate_endpoints(s) if gone and s.can_go_back else None
 
 
 def candidate_endpoints(s: Situation) -> Draft | None:
@@ -60,9 +60,9 @@ def candidate_endpoints(s: Situation) -> Draft | None:
     name, since = s.spec.candidate.deployment, s.status.holds.unready
     if since is None and s.candidate_endpoints > 0:
         return None
-    if since is not None and s.candidate_ready:
+    if since is not None and (s.candidate_ready or s.startable):
         lowers = (s.seen or ZERO) > s.status.step.weight
-        if lowers and not s.legacy_serves:
+        if lowers and not s.can_go_back:
             return None
         if isinstance(s.obs.evidence, EvidenceUnreachable) and (s.seen or ZERO) < s.status.step.weight:
             text = f"candidate deployment {name!r} is ready again; {_frozen(s, s.obs.evidence)}"
@@ -80,7 +80,7 @@ def candidate_endpoints(s: Situation) -> Draft | None:
     draft = paused(s, Reason.CANDIDATE_UNREADY, message, wake_at=start + limit, holds=holds)
     if since is None:
         draft = replace(draft, status=replace(draft.status, lapses=s.status.lapses + 1))
-    return _withdrawn(s, draft, message) if s.exposed and s.legacy_serves else draft
+    return _withdrawn(s, draft, message) if s.exposed and s.can_go_back else draft
 
 
 def _withdrawn(s: Situation, draft: Draft, message: str) -> Draft:
@@ -95,7 +95,7 @@ def _withdrawn(s: Situation, draft: Draft, message: str) -> Draft:
 
 def _back(s: Situation, step: StepState) -> Draft:
     message = (
-        f"candidate deployment {s.spec.candidate.deployment!r} is ready again: weight back to "
+        f"candidate deployment {s.spec.candidate.deployment!r} is {_again(s)}: weight back to "
         f"{percent(step.weight)} %, evidence starts anew"
     )
     back = replace(
@@ -107,6 +107,10 @@ def _back(s: Situation, step: StepState) -> Draft:
     )
     back = noted(s, back, RETURN, Reason.PROGRESSING, message, step.weight)
     return restore(replace(s, status=back), step.weight, message, segments=s.has_segments)
+
+
+def _again(s: Situation) -> str:
+    return "ready again" if s.pods is None else "started again"
 
 
 def unanswered(s: Situation) -> Draft | None:

@@ -13,6 +13,7 @@ from modelrollout.core.observation import (
     HardGuardFinding,
     LedgerState,
     NoDataCause,
+    RouteSeen,
     SliAssessment,
     TierFinding,
 )
@@ -38,6 +39,11 @@ def percent(weight: Weight) -> str:
     """A weight as people write it: `25`, `0.25`."""
     whole, rest = divmod(weight, 100)
     return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") if rest else str(whole)
+
+
+def refused(route: RouteSeen) -> str:
+    """Why a weight is not followed."""
+    return route.detail if route.pods is not None else f"the gateway refuses the route: {route.detail}"
 
 
 def share(ratio: float | None) -> str:

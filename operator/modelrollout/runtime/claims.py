@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, RolloutSpec, Traefik
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, Replicas, RolloutSpec, Traefik
 
 Place = tuple[str, str]
 """Namespace, and what is claimed there: kind and name of an object of others."""
@@ -80,6 +80,8 @@ def claimed(spec: RolloutSpec) -> tuple[str, ...]:
         case IngressNginx():
             # nginx keeps a canary with the Service that it stands beside, whichever Ingress names that.
             return (f"Service {spec.legacy.service}", f"Service {spec.candidate.service}")
+        case Replicas(service=name):
+            return (f"Service {name}", *(f"Deployment {arm.deployment}" for arm in (spec.legacy, spec.candidate)))
         case ManagedRoute():
             return ()
 
@@ -101,6 +103,11 @@ def contested(spec: RolloutSpec, elder: Key) -> str:
             f"spec.traffic.traefik: ModelRollout {elder.name!r} steers these services of the TraefikService already: "
             "name another one, or delete one of the two rollouts"
         )
+    if isinstance(spec.traffic.router, Replicas):
+        return (
+            f"spec.traffic.replicas: ModelRollout {elder.name!r} scales these pods already: give this rollout a Service"
+            " and Deployments of its own, or delete one of the two rollouts"
+        )
     assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
     return (
         f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
@@ -120,4 +127,7 @@ def _arms(spec: RolloutSpec) -> frozenset[str]:
     router = spec.traffic.router
     if isinstance(router, Istio) and router.subsets is not None:
         return frozenset({f"subset {router.subsets.legacy}", f"subset {router.subsets.candidate}"})
-    return frozenset({spec.legacy.service, spec.candidate.service})
+    services = frozenset({spec.legacy.service, spec.candidate.service})
+    if isinstance(router, Replicas):
+        return services | {f"Deployment {arm.deployment}" for arm in (spec.legacy, spec.candidate)}
+    return services

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(240)]
 HOME = "modelrollout"
 BASE = ("--set", f"image.repository={IMAGE}", "--set", "namespaces={serving}")
 WIDE = ("--set", f"image.repository={IMAGE}", "--set", "scope=cluster")
-ROUTERS = ("--set", "routers.ingressNginx=true,routers.istio=true,routers.traefik=true")
+NGINX = ("--set", "routers.ingressNginx=true")
+ROUTERS = (*NGINX, "--set", "routers.istio=true,routers.traefik=true,routers.replicas=true")
 EVERYTHING = ("--set", "networkPolicy.enabled=true,metrics.podMonitor=true,metrics.rules=true,metrics.dashboards=true")
 USER = f"system:serviceaccount:{HOME}:modelrollout"
 
@@ -68,7 +69,14 @@ def test_rights_are_those_of_the_documentation() -> None:
     assert rights(wide) == documented
     on_demand = {"networking.k8s.io", "networking.istio.io", "traefik.io"}
     without = only(rendered(*WIDE), "ClusterRole", name=f"{HOME}.modelrollout")
-    assert {group for group, _, _ in documented - rights(without)} == on_demand
+    assert {(group, name) for group, name, _ in documented - rights(without)} == {
+        ("networking.k8s.io", "ingresses"),
+        ("networking.k8s.io", "ingressclasses"),
+        ("networking.istio.io", "virtualservices"),
+        ("traefik.io", "traefikservices"),
+        ("apps", "deployments/scale"),
+        ("autoscaling", "horizontalpodautoscalers"),
+    }
     assert not {group for group, _, _ in rights(without)} & on_demand
     narrow = rendered(*BASE, *ROUTERS)
     everywhere = rights(only(narrow, "ClusterRole", name=f"{HOME}.modelrollout"))

@@ -51,8 +51,8 @@ EVERY = list(shown())
 def test_examples_and_pages_are_looked_at() -> None:
     kinds = {(Path(item.where).parts[0], obj["kind"]) for item in EVERY for obj in objects(item.text)}
     ours = {"ModelRollout", "MetricSource", "RolloutAction", "SliProfile"}
-    routers = {("docs", kind) for kind in ("HTTPRoute", "Ingress", "VirtualService", "TraefikService", "IngressRoute")}
-    assert kinds == {("README.md", "ModelRollout"), *routers} | {
+    others = ("HTTPRoute", "Ingress", "VirtualService", "TraefikService", "IngressRoute", "Service")
+    assert kinds == {("README.md", "ModelRollout"), *(("docs", kind) for kind in others)} | {
         (where, kind) for where in ("examples", "docs") for kind in ours
     }
 

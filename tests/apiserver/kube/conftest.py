@@ -18,6 +18,7 @@ ADAPTERS = (
     "ingress",
     "istio",
     "traefik",
+    "replicas",
     "rollouts",
     "workloads",
     "lease",

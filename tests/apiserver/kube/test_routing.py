@@ -6,6 +6,7 @@ from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
+from tests.contract.kube.replicas_suite import ReplicasRoutingSuite
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
 from tests.contract.kube.traefik_suite import TraefikRoutingSuite
 
@@ -29,6 +30,10 @@ class TestIngressNginx(IngressRoutingSuite):
 
 
 class TestIstio(IstioRoutingSuite):
+    pass
+
+
+class TestReplicas(ReplicasRoutingSuite):
     pass
 
 

@@ -17,6 +17,7 @@ ADAPTERS = (
     "ingress",
     "istio",
     "traefik",
+    "replicas",
     "rollouts",
     "workloads",
     "lease",

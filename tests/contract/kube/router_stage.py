@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any
 
 from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.resources import (
+    DEPLOYMENTS,
     HTTPROUTES,
     INGRESSES,
     TRAEFIK_SERVICES,
@@ -15,9 +17,9 @@ from modelrollout.adapters.kube.resources import (
     Resource,
 )
 from modelrollout.adapters.kube.routing import KubeRouting
-from modelrollout.core.model import IngressNginx, Istio, RolloutSpec, Traefik, Weight
+from modelrollout.core.model import IngressNginx, Istio, Replicas, RolloutSpec, Traefik, Weight
 from modelrollout.core.observation import RouteSeen
-from tests.contract.kube import ingresses, traefik_services, virtual_services
+from tests.contract.kube import ingresses, pods, traefik_services, virtual_services
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import backend, pair, rule, seen, shop, weights, without_weights
 
@@ -224,6 +226,48 @@ class TraefikStage(Stage):
         await self.kube.change(
             self.resource, self.name, change, {"op": "add", "path": "/spec/failover", "value": failover}
         )
+
+
+class ReplicasStage(Stage):
+    """`replicas`: a hundred pods, of which one is one percent; they are ready as soon as they are wanted."""
+
+    resource, name, made = DEPLOYMENTS, CANDIDATE, False
+
+    def __init__(self, kube: Kube) -> None:
+        super().__init__(kube)
+        self.routing = pods.Followed(kube.reader, kube)
+
+    async def users(self) -> None:
+        await pods.users(self.kube)
+
+    def spec(self, **changes: Any) -> RolloutSpec:
+        made = self.kube.spec(Replicas(pods.SERVICE, 100), **changes)
+        legacy = replace(made.legacy, service=pods.SERVICE)
+        return replace(made, legacy=legacy, candidate=replace(made.candidate, service=pods.SERVICE))
+
+    def weights(self, body: Body) -> tuple[int, int]:
+        count = body["spec"]["replicas"]
+        return 100 - count, count
+
+    def without_weights(self, body: Body) -> object:
+        spec = {key: value for key, value in body["spec"].items() if key != "replicas"}
+        return spec, body["metadata"].get("labels"), (body["metadata"].get("annotations") or {}).get("note")
+
+    async def mine(self) -> list[Body]:
+        """Nothing but the two Deployments; of legacy's only the count is ours."""
+        return []
+
+    async def by_hand(self, legacy: int, candidate: int) -> None:
+        for name, count in ((LEGACY, legacy), (CANDIDATE, candidate)):
+            await self.kube.edit(self.resource, name, {"spec": {"replicas": count}})
+
+    async def foreign_rule(self) -> None:
+        await self.annotate()
+
+    async def annotate(self) -> None:
+        """A change of the pods, as somebody else: one of the metadata alone concerns nobody."""
+        note = {"spec": {"template": {"metadata": {"annotations": {"note": "x"}}}}}
+        await self.kube.edit(self.resource, self.name, note)
 
 
 def of_pair(route: Body) -> tuple[int, int]:

@@ -6,18 +6,28 @@ import pytest
 
 from e2e.chaos.apiserver.patches import merge
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, SERVICES, VIRTUAL_SERVICES
+from modelrollout.adapters.kube.resources import (
+    DEPLOYMENTS,
+    HTTPROUTES,
+    INGRESSES,
+    SCALERS,
+    SERVICES,
+    SLICES,
+    VIRTUAL_SERVICES,
+)
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, Segment, Weight
 from modelrollout.core.observation import RouteAbsent
 from modelrollout.errors import ApiUnavailable, Conflict, Denied
 from tests.contract.fake_api import FakeApi, Fault
+from tests.contract.kube import pods
 from tests.contract.kube.adopted_suite import AdoptedRoutingSuite
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.ingress_suite import IngressRoutingSuite
 from tests.contract.kube.ingresses import backends, canary, ingress, path
 from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
+from tests.contract.kube.replicas_suite import ReplicasRoutingSuite, Ten
 from tests.contract.kube.router_stage import IngressStage, IstioStage, TraefikStage
 from tests.contract.kube.routes import backend, problem, seen, weights
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
@@ -41,6 +51,10 @@ class TestIngressNginx(IngressRoutingSuite):
 
 
 class TestIstio(IstioRoutingSuite):
+    pass
+
+
+class TestReplicas(ReplicasRoutingSuite):
     pass
 
 
@@ -203,6 +217,66 @@ async def test_without_rights_on_ingresses_the_rollout_is_told_how_to_get_them(a
         told = problem(await act)
         assert "spec.traffic.ingressNginx: the operator may not read Ingresses" in told
         assert "routers.ingressNginx=true" in told
+
+
+async def by_pods(kube: Kube, legacy: int, candidate: int) -> Ten:
+    """Ten pods as the two Deployments want them, all ready, with a live cache that has everything."""
+    await pods.users(kube, legacy=legacy, candidate=candidate)
+    for resource in (DEPLOYMENTS, SERVICES, SLICES, SCALERS):
+        listing = await kube.client.list_all(resource)
+        kube.cache.replace_all(resource.kind, listing.items, resource_version=listing.resource_version)
+    return Ten(kube)
+
+
+async def test_a_revert_by_pods_is_two_writes_before_any_read(api: FakeApi, kube: Kube) -> None:
+    ten = await by_pods(kube, 8, 2)
+    found = seen(await ten.routing.observe(ten.spec))
+    api.requests.clear()
+    await ten.routing.set_weight(ten.spec, found, ZERO, segments=False)
+    sent = [(request.method, request.path.rsplit("/", 2)[1:], request.body) for request in api.requests[:2]]
+    assert [(method, where) for method, where, _ in sent] == [
+        ("PATCH", [LEGACY, "scale"]),
+        ("PATCH", [CANDIDATE, "scale"]),
+    ], "legacy's pods are asked for first"
+    assert [body["spec"] for _, _, body in sent] == [{"replicas": 10}, {"replicas": 0}]
+    assert all(set(body["metadata"]) == {"resourceVersion"} for _, _, body in sent)
+    assert {request.method for request in api.requests[2:]} <= {"GET"}
+
+
+async def test_autoscalers_in_the_cache_are_found_without_a_request(api: FakeApi, kube: Kube) -> None:
+    await pods.scaler(kube, CANDIDATE)
+    ten = await by_pods(kube, 10, 0)
+    api.requests.clear()
+    found = seen(await ten.routing.observe(ten.spec))
+    assert "scales Deployment" in found.detail
+    assert api.requests == []
+
+
+async def test_without_rights_on_autoscalers_none_is_found(api: FakeApi, kube: Kube) -> None:
+    await pods.users(kube, legacy=10)
+    api.fail(
+        "GET", fault=Fault(403, '{"kind": "Status", "message": "no", "code": 403}', at="/horizontalpodautoscalers")
+    )
+    assert seen(await Ten(kube).routing.observe(Ten(kube).spec, fresh=True)).accepted
+
+
+async def test_without_the_right_to_scale_the_rollout_is_told_how_to_get_it(api: FakeApi, kube: Kube) -> None:
+    ten = await by_pods(kube, 10, 0)
+    found = seen(await ten.routing.observe(ten.spec))
+    api.fail("PATCH", fault=Fault(403, '{"kind": "Status", "message": "scale is forbidden", "code": 403}'))
+    with pytest.raises(Denied, match=r"may not scale this Deployment \(scale is forbidden\): .*routers.replicas=true"):
+        await ten.routing.set_weight(ten.spec, found, Weight(1000), segments=False)
+
+
+async def test_a_count_without_an_answer_is_read_again_before_it_is_believed(api: FakeApi, kube: Kube) -> None:
+    ten = await by_pods(kube, 8, 2)
+    found = seen(await ten.routing.observe(ten.spec))
+    api.fail("PATCH", fault=Fault(504, late=True))
+    with pytest.raises(ApiUnavailable):
+        await ten.routing.set_weight(ten.spec, found, ZERO, segments=False)
+    looked = seen(await ten.routing.observe(ten.spec))
+    assert looked.pods is not None
+    assert looked.pods.counts == (10, 2)
 
 
 async def test_bug_what_a_webhook_refused_was_taken_for_a_bug_of_ours(api: FakeApi, kube: Kube) -> None:

@@ -11,6 +11,7 @@ from modelrollout.adapters.kube.resources import (
     INGRESSES,
     PROFILES,
     ROLLOUTS,
+    SCALERS,
     SERVICES,
     SOURCES,
     TRAEFIK_SERVICES,
@@ -27,6 +28,7 @@ from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.store import Store
 from modelrollout.shell.sync import WATCHED, NamespaceLabels, Secrets, Sync, Unusable
 from tests.contract.fake_api import FakeApi, Fault
+from tests.contract.kube import pods
 from tests.contract.kube.harness import Kube
 from tests.contract.kube.ingresses import main
 from tests.contract.kube.rollouts_suite import body
@@ -200,6 +202,28 @@ async def test_without_the_right_to_list_ingresses_everything_else_goes_on(
     assert caplog.text.count("the operator may not list ingresses in the whole cluster: rollouts that need") == 1
     await sync()
     assert kube.cache.live("Ingress"), "granted meanwhile"
+
+
+async def test_autoscalers_are_known_only_while_a_rollout_shares_pods(kube: Kube, api: FakeApi) -> None:
+    _, sync = parts(kube)
+    await pods.scaler(kube, "fraud-v7")
+    await kube.create(ROLLOUTS, "m", body())
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    by_pods = body()
+    by_pods["spec"] |= {"traffic": {"replicas": {"service": "fraud", "total": 10}}, "steps": [{"weight": 100}]}
+    by_pods["spec"] |= {"legacy": {"deployment": "fraud-v7"}, "candidate": {"deployment": "fraud-v8"}}
+    await kube.create(ROLLOUTS, "n", by_pods)
+    await sync()
+    assert set(sync.kinds) == {*WATCHED, SCALERS}
+    assert kube.cache.scalers(kube.namespace, "fraud-v7") == ("scale-fraud-v7",)
+    assert Key(kube.namespace, "n") in kube.cache.dependents(
+        "HorizontalPodAutoscaler", kube.namespace, "scale-fraud-v7"
+    )
+    await kube.other.delete(ROLLOUTS, kube.namespace, "n")
+    await sync()
+    assert set(sync.kinds) == set(WATCHED)
+    assert kube.cache.scalers(kube.namespace, "fraud-v7") == ()
 
 
 async def test_a_cluster_without_our_own_kinds_is_of_no_use(kube: Kube, api: FakeApi) -> None:

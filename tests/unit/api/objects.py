@@ -19,6 +19,7 @@ SMALLEST = yaml.safe_load((EXAMPLES / "smallest.yaml").read_text())
 ISTIO = yaml.safe_load((EXAMPLES / "istio.yaml").read_text())
 TRAEFIK = yaml.safe_load((EXAMPLES / "traefik.yaml").read_text())
 NGINX = yaml.safe_load((EXAMPLES / "ingress-nginx.yaml").read_text())
+REPLICAS = yaml.safe_load((EXAMPLES / "replicas.yaml").read_text())
 ADOPT = yaml.safe_load((EXAMPLES / "adopt-route.yaml").read_text())
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),

@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.core import model
 from modelrollout.core.rates import Exposure
-from tests.unit.api.objects import ADOPT, FULL, ISTIO, NGINX, SMALLEST, TRAEFIK, changed, problem_of, spec_of
+from tests.unit.api.objects import ADOPT, FULL, ISTIO, NGINX, REPLICAS, SMALLEST, TRAEFIK, changed, problem_of, spec_of
 
 
 def test_smallest_gets_every_default() -> None:
@@ -147,6 +147,20 @@ def test_istio() -> None:
 
 def test_traefik() -> None:
     assert spec_of(TRAEFIK).traffic.router == model.Traefik("fraud")
+
+
+def test_steps_get_the_shares_that_pods_make_and_both_arms_the_one_service() -> None:
+    spec = spec_of(REPLICAS)
+    assert spec.traffic.router == model.Replicas("fraud", 10, (500, 2500, 5000, 10_000))
+    assert [step.weight for step in spec.steps] == [1000, 3000, 5000, 10_000]
+    assert (spec.legacy.service, spec.candidate.service) == ("fraud", "fraud")
+
+
+def test_a_service_splits_connections_so_that_a_wrong_split_is_only_told_unless_asked_for() -> None:
+    assert not spec_of(REPLICAS).analysis.split_holds
+    assert spec_of(changed(REPLICAS, "analysis", {"sampleRatio": "Hold"})).analysis.split_holds
+    assert not spec_of(changed(SMALLEST, "analysis", {"sampleRatio": "Warn"})).analysis.split_holds
+    assert spec_of(SMALLEST).analysis.split_holds
 
 
 def test_adopted_route() -> None:

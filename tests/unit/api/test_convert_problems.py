@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.convert import to_spec
 from modelrollout.core import model
-from tests.unit.api.objects import ADOPT, FULL, NGINX, SMALLEST, changed, problem_of
+from tests.unit.api.objects import ADOPT, FULL, NGINX, REPLICAS, SMALLEST, changed, problem_of
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,33 @@ def test_what_a_canary_ingress_can_not_do_is_said(path: str, value: Any, said: s
     assert told.startswith("spec.traffic.segments: ")
     assert said in told
     assert "managedRoute" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (
+            "traffic.segments",
+            [{"headers": [{"name": "a", "value": "b"}]}],
+            "spec.traffic.segments: replicas has no seg",
+        ),
+        ("candidate.service", "x", "spec.traffic.replicas.service: with traffic.replicas both arms are behind"),
+        ("steps.0.weight", "0.5", "spec.steps: traffic.replicas takes whole percents"),
+        ("traffic.replicas.total", 1, "spec.traffic.replicas.total: input should be greater than or equal to 2"),
+        ("traffic.replicas.total", "10", "spec.traffic.replicas.total: must be a whole number"),
+    ],
+)
+def test_what_pods_can_not_do_is_said(path: str, value: Any, said: str) -> None:
+    assert said in problem_of(changed(REPLICAS, path, value))
+
+
+def test_steps_that_are_the_same_number_of_pods_are_refused_with_what_helps() -> None:
+    assert problem_of(changed(REPLICAS, "steps", [{"weight": w} for w in (1, 5, 25, 100)])) == (
+        "spec.steps[1].weight: 1 % and 5 % are both 1 of 10 pods: remove one of the two steps, or set"
+        " spec.traffic.replicas.total to 30 or more"
+    )
+    every = [{"weight": w} for w in (1, 2, 3, 97, 98, 99, 100)]
+    assert "set spec.traffic.replicas.total to " in problem_of(changed(REPLICAS, "steps", every))
 
 
 def test_a_header_can_not_be_matched_twice() -> None:

@@ -18,6 +18,7 @@ from modelrollout.adapters.kube.projection import (
     HTTPROUTE,
     INGRESS,
     INGRESS_CLASS,
+    SCALER,
     SERVICE,
     SLICE,
     TRAEFIK_SERVICE,
@@ -45,7 +46,7 @@ class ObjectCache:
     """Projections by kind, namespace and name (namespace empty for cluster-scoped kinds)."""
 
     def __init__(self) -> None:
-        routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS, VIRTUAL_SERVICE, TRAEFIK_SERVICE)
+        routers: tuple[Kind[Any], ...] = (HTTPROUTE, INGRESS, INGRESS_CLASS, VIRTUAL_SERVICE, TRAEFIK_SERVICE, SCALER)
         kinds: tuple[Kind[Any], ...] = (ROLLOUT, ACTION, SOURCE, PROFILE, DEPLOYMENT, SERVICE, SLICE, *routers)
         self._kinds = {kind.resource.kind: kind for kind in kinds}
         self._entries: dict[str, dict[Place, Entry]] = {name: {} for name in self._kinds}
@@ -184,6 +185,10 @@ class ObjectCache:
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
         return self._dependents.slices(namespace, service)
+
+    def scalers(self, namespace: str, deployment: str) -> tuple[str, ...]:
+        """Names of the HorizontalPodAutoscalers of a Deployment."""
+        return self._dependents.scalers(namespace, deployment)
 
     def ingresses_near(self, namespace: str, service: str, hosts: Iterable[str]) -> tuple[str, ...]:
         """Names of the canary Ingresses of these hosts, and of the other Ingresses that send to this Service."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelrollout.adapters.kube.ingress import IngressView
 from modelrollout.adapters.kube.ingress_index import IngressIndex
-from modelrollout.adapters.kube.projection import SliceView
+from modelrollout.adapters.kube.projection import ScalerView, SliceView
 from modelrollout.adapters.kube.rollout_view import ActionView
 from modelrollout.adapters.kube.router_objects import router_objects
 from modelrollout.core.model import Key, RolloutSpec
@@ -35,6 +35,8 @@ class Dependents:
                 self._belong(kind, place, view.service)
             case ActionView():
                 self._belong(kind, place, view.rollout)
+            case ScalerView():
+                self._belong(kind, place, view.target)
             case IngressView():
                 self.ingresses.store(place, view)
             case _:
@@ -52,16 +54,22 @@ class Dependents:
         """The rollouts that an object matters to."""
         if kind == "ModelRollout":
             return (Key(*place),)
-        if kind in ("EndpointSlice", "RolloutAction"):
+        if kind in ("EndpointSlice", "RolloutAction", "HorizontalPodAutoscaler"):
             parent = self._parent.get((kind, *place))
             if parent is None:
                 return ()
+            if kind == "HorizontalPodAutoscaler":
+                return self._users.get(("Deployment", *parent), ())
             return (Key(*parent),) if kind == "RolloutAction" else self._users.get(("Service", *parent), ())
         return self._users.get((kind, *place), ())
 
     def slices(self, namespace: str, service: str) -> tuple[str, ...]:
         """Names of the EndpointSlices of a Service."""
         return self._children.get(("EndpointSlice", namespace, service), ())
+
+    def scalers(self, namespace: str, deployment: str) -> tuple[str, ...]:
+        """Names of the HorizontalPodAutoscalers of a Deployment."""
+        return self._children.get(("HorizontalPodAutoscaler", namespace, deployment), ())
 
     def actions(self, key: Key) -> tuple[str, ...]:
         """Names of the RolloutActions for a rollout."""

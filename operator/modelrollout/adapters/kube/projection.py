@@ -15,6 +15,7 @@ from modelrollout.adapters.kube.resources import (
     HTTPROUTES,
     INGRESS_CLASSES,
     INGRESSES,
+    SCALERS,
     SERVICES,
     SLICES,
     TRAEFIK_SERVICES,
@@ -44,11 +45,17 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentView:
-    """A Deployment. `settled`: its controller has seen this generation and every wanted replica runs it, no other."""
+    """A Deployment. `settled`: its controller has seen this generation and every wanted replica runs it, no other.
+
+    `labels`: of its pods. `identity`: uid and generation, which moves with every change of its spec.
+    """
 
     template_hash: str
     wanted: int
     settled: bool
+    labels: tuple[tuple[str, str], ...] = ()
+    identity: tuple[str, int] = ("", 0)
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,19 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """A Service and the ports that it listens on."""
+    """A Service and the ports that it listens on. `sticky`: it keeps callers with their pod."""
 
     ports: tuple[ServicePort, ...]
+    selector: tuple[tuple[str, str], ...] = ()
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScalerView:
+    """A HorizontalPodAutoscaler of the Deployment `target`; empty for one of anything else."""
+
+    name: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +103,32 @@ def deployment_view(body: Body) -> DeploymentView:
     """The view of a Deployment body."""
     spec, status = body.get("spec") or {}, body.get("status") or {}
     wanted = int(spec.get("replicas", 1))
-    observed = int(status.get("observedGeneration", 0)) >= int((body.get("metadata") or {}).get("generation", 0))
+    metadata, template = body.get("metadata") or {}, spec.get("template") or {}
+    generation = int(metadata.get("generation", 0))
+    observed = int(status.get("observedGeneration", 0)) >= generation
     total, updated = int(status.get("replicas") or 0), int(status.get("updatedReplicas") or 0)
     return DeploymentView(
-        template_hash=template_hash(spec.get("template") or {}),
+        template_hash=template_hash(template),
         wanted=wanted,
         settled=observed and total == updated == wanted,
+        labels=_pairs((template.get("metadata") or {}).get("labels")),
+        identity=(str(metadata.get("uid", "")), generation),
+        resource_version=str(metadata.get("resourceVersion", "")),
     )
 
 
 def service_view(body: Body) -> ServiceView:
     """The view of a Service body."""
-    ports = (body.get("spec") or {}).get("ports") or ()
-    return ServiceView(tuple(ServicePort(int(port["port"]), str(port.get("name") or "")) for port in ports))
+    spec = body.get("spec") or {}
+    ports = tuple(ServicePort(int(port["port"]), str(port.get("name") or "")) for port in spec.get("ports") or ())
+    return ServiceView(ports, _pairs(spec.get("selector")), spec.get("sessionAffinity") == "ClientIP")
+
+
+def scaler_view(body: Body) -> ScalerView:
+    """The view of a HorizontalPodAutoscaler body."""
+    target = (body.get("spec") or {}).get("scaleTargetRef") or {}
+    ours = target.get("kind") == "Deployment"
+    return ScalerView(str(body["metadata"]["name"]), str(target.get("name", "")) if ours else "")
 
 
 def slice_view(body: Body) -> SliceView:
@@ -110,6 +140,10 @@ def slice_view(body: Body) -> SliceView:
         ports=tuple(str(port.get("name") or "") for port in body.get("ports") or ()),
         ready=tuple(_endpoint_id(endpoint) for endpoint in body.get("endpoints") or () if _ready(endpoint)),
     )
+
+
+def _pairs(labels: object) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((str(k), str(v)) for k, v in labels.items())) if isinstance(labels, dict) else ()
 
 
 def _ready(endpoint: dict[str, Any]) -> bool:
@@ -125,6 +159,7 @@ DEPLOYMENT: Kind[DeploymentView] = Kind(DEPLOYMENTS, deployment_view)
 SERVICE: Kind[ServiceView] = Kind(SERVICES, service_view)
 SLICE: Kind[SliceView] = Kind(SLICES, slice_view)
 HTTPROUTE: Kind[RouteView] = Kind(HTTPROUTES, route_view)
+SCALER: Kind[ScalerView] = Kind(SCALERS, scaler_view)
 INGRESS: Kind[IngressView] = Kind(INGRESSES, ingress_view)
 INGRESS_CLASS: Kind[ClassView] = Kind(INGRESS_CLASSES, class_view)
 VIRTUAL_SERVICE: Kind[VirtualServiceView] = Kind(VIRTUAL_SERVICES, virtual_service_view)

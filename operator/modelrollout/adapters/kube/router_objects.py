@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.adapters.kube.names import route_name
-from modelrollout.adapters.kube.resources import HTTPROUTES, INGRESSES, TRAEFIK_SERVICES, VIRTUAL_SERVICES, Resource
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Traefik
+from modelrollout.adapters.kube.resources import (
+    HTTPROUTES,
+    INGRESSES,
+    SCALERS,
+    TRAEFIK_SERVICES,
+    VIRTUAL_SERVICES,
+    Resource,
+)
+from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, Replicas, RolloutSpec, Traefik
 
 RouterObject = tuple[Resource, str]
 """Kind and name, in the rollout's namespace."""
 
-ON_DEMAND: tuple[Resource, ...] = (INGRESSES, VIRTUAL_SERVICES, TRAEFIK_SERVICES)
+ON_DEMAND: tuple[Resource, ...] = (INGRESSES, VIRTUAL_SERVICES, TRAEFIK_SERVICES, SCALERS)
 """Kinds that are listed and watched only while a rollout uses them."""
 MAY_BE_ABSENT: frozenset[Resource] = frozenset({HTTPROUTES, *ON_DEMAND})
 """Kinds of routers, which a cluster may do without: only rollouts that use them are told."""
@@ -30,10 +37,13 @@ def router_objects(spec: RolloutSpec) -> tuple[RouterObject, ...]:
             return ((VIRTUAL_SERVICES, name),)
         case Traefik(service=name):
             return ((TRAEFIK_SERVICES, name),)
+        case Replicas():
+            return ()
         case _:
             assert_never(spec.traffic.router)
 
 
 def router_kinds(spec: RolloutSpec) -> frozenset[Resource]:
-    """Their kinds."""
-    return frozenset(resource for resource, _ in router_objects(spec))
+    """Their kinds, and those that are looked for by what they name."""
+    found = frozenset(resource for resource, _ in router_objects(spec))
+    return found | {SCALERS} if isinstance(spec.traffic.router, Replicas) else found

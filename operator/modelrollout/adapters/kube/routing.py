@@ -13,8 +13,18 @@ from modelrollout.adapters.kube.httproute_managed import ManagedRouter
 from modelrollout.adapters.kube.ingress_nginx import IngressNginxRouter
 from modelrollout.adapters.kube.istio import IstioRouter
 from modelrollout.adapters.kube.reader import Reader
+from modelrollout.adapters.kube.replicas import ReplicasRouter
 from modelrollout.adapters.kube.traefik import TraefikRouter
-from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, ManagedRoute, RolloutSpec, Traefik, Weight
+from modelrollout.core.model import (
+    AdoptRoute,
+    IngressNginx,
+    Istio,
+    ManagedRoute,
+    Replicas,
+    RolloutSpec,
+    Traefik,
+    Weight,
+)
 from modelrollout.core.observation import Route, RouteAbsent, RouteSeen, RouteUnusable
 from modelrollout.errors import Gone, SpecError
 
@@ -48,6 +58,7 @@ class KubeRouting:
         self._nginx = IngressNginxRouter(reader)
         self._istio = IstioRouter(reader)
         self._traefik = TraefikRouter(reader)
+        self._replicas = ReplicasRouter(reader)
 
     async def observe(self, spec: RolloutSpec, *, fresh: bool = False) -> Route:
         """The route as cached, or as stored when `fresh`."""
@@ -85,5 +96,7 @@ class KubeRouting:
                 return self._istio
             case Traefik():
                 return self._traefik
+            case Replicas():
+                return self._replicas
             case _:
                 assert_never(spec.traffic.router)

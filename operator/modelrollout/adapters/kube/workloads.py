@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from modelrollout.adapters.kube.projection import (
-    DEPLOYMENT,
-    SERVICE,
-    SERVICE_NAME,
-    SLICE,
-    ServiceView,
-    SliceView,
-    slice_view,
-)
+from modelrollout.adapters.kube.endpoints import ready_endpoints, slices_of
+from modelrollout.adapters.kube.projection import DEPLOYMENT, SERVICE, ServiceView
 from modelrollout.adapters.kube.reader import Reader
-from modelrollout.adapters.kube.resources import SLICES
-from modelrollout.core.model import Arm, RolloutSpec
+from modelrollout.core.model import Arm, Replicas, RolloutSpec
 from modelrollout.core.observation import Workload, WorkloadAbsent, WorkloadSeen
-from modelrollout.errors import StaleRead
 
 
 class KubeWorkloads:
@@ -46,33 +37,15 @@ class KubeWorkloads:
         name = next((port.name for port in service.ports if port.port == spec.port), None)
         if name is None:
             return WorkloadAbsent(_no_port(role, arm.service, service, spec.port))
-        slices = await self._slices(namespace, arm.service, fresh=fresh)
+        slices = await slices_of(self._reader, namespace, arm.service, fresh=fresh)
+        # Behind one Service the arms are told apart by their pods.
+        only = arm.deployment if isinstance(spec.traffic.router, Replicas) else ""
         return WorkloadSeen(
             template_hash=deployment.template_hash,
             wanted=deployment.wanted,
-            endpoints=ready_endpoints(slices, name),
+            endpoints=ready_endpoints(slices, name, deployment=only),
             settled=deployment.settled,
         )
-
-    async def _slices(self, namespace: str, service: str, *, fresh: bool) -> list[SliceView]:
-        cache = self._reader.cache
-        if not fresh and cache.live(SLICES.kind):
-            try:
-                found = [cache.find(SLICE, namespace, name) for name in cache.slices(namespace, service)]
-                return [view for view in found if view is not None]
-            except StaleRead:
-                pass
-        listing = await self._reader.client.list_all(SLICES, namespace, selector=f"{SERVICE_NAME}={service}")
-        return [slice_view(body) for body in listing.items]
-
-
-def ready_endpoints(slices: list[SliceView], port: str) -> int:
-    """Different ready endpoints that serve the port of this name; a pod with two address families counts once."""
-    families: dict[str, set[str]] = {}
-    for view in slices:
-        if port in view.ports:
-            families.setdefault(view.family, set()).update(view.ready)
-    return max((len(endpoints) for endpoints in families.values()), default=0)
 
 
 def _no_port(role: str, name: str, service: ServiceView, port: int) -> str:

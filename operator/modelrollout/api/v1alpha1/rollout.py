@@ -169,6 +169,27 @@ class RolloutSpec(ApiModel):
             path=".candidate.service",
         ),
         Rule(
+            "!has(self.traffic.replicas) || (!has(self.legacy.service) && !has(self.candidate.service))",
+            "with traffic.replicas both arms are behind traffic.replicas.service: remove legacy.service and"
+            " candidate.service",
+            lambda s: s.traffic.replicas is None or (s.legacy.service is None and s.candidate.service is None),
+            path=".traffic.replicas.service",
+        ),
+        Rule(
+            "!has(self.traffic.replicas) || !has(self.ramp)",
+            "traffic.replicas takes steps, because a ramp stops at shares that pods can't make: write steps, or use"
+            " managedRoute",
+            lambda s: s.traffic.replicas is None or s.ramp is None,
+            path=".ramp",
+        ),
+        Rule(
+            "!has(self.traffic.replicas) || !has(self.steps) ||"
+            " self.steps.all(s, type(s.weight) == int || !string(s.weight).contains('.'))",
+            "traffic.replicas takes whole percents, because pods make no finer shares: use managedRoute for fractions",
+            lambda s: s.traffic.replicas is None or not any("." in str(step.weight) for step in s.steps or ()),
+            path=".steps",
+        ),
+        Rule(
             "has(self.steps) != has(self.ramp)",
             "exactly one of steps and ramp must be set",
             lambda s: (s.steps is None) != (s.ramp is None),

@@ -125,6 +125,18 @@ class Traefik(ApiModel):
     service: Subdomain = Field(description="Name of the TraefikService; it must have spec.weighted.")
 
 
+MAX_PODS = 1000
+
+
+class Replicas(ApiModel):
+    """No router: a share of the pods behind one Service, by scaling the two Deployments."""
+
+    service: Label = Field(description="Name of the Service whose selector takes the pods of both Deployments.")
+    total: Annotated[int, Field(strict=True, ge=2, le=MAX_PODS, json_schema_extra={"format": "int32"})] = Field(
+        description="Pods of both Deployments together; while a share changes there are more, by at most what starts."
+    )
+
+
 class Segment(ApiModel):
     """Requests with all of these headers go to the candidate from the first step on."""
 
@@ -147,10 +159,12 @@ class Traffic(ApiModel):
 
     RULES = (
         Rule(
-            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx), has(self.istio), has(self.traefik)]"
-            ".filter(set, set).size() == 1",
-            "exactly one router must be set: managedRoute, adoptRoute, ingressNginx, istio or traefik",
-            lambda t: [t.managed_route, t.adopt_route, t.ingress_nginx, t.istio, t.traefik].count(None) == 4,
+            "[has(self.managedRoute), has(self.adoptRoute), has(self.ingressNginx), has(self.istio), has(self.traefik),"
+            " has(self.replicas)].filter(set, set).size() == 1",
+            "exactly one router must be set: managedRoute, adoptRoute, ingressNginx, istio, traefik or replicas",
+            lambda t: (
+                [t.managed_route, t.adopt_route, t.ingress_nginx, t.istio, t.traefik, t.replicas].count(None) == 5
+            ),
         ),
         Rule(
             "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)",
@@ -202,6 +216,7 @@ class Traffic(ApiModel):
     traefik: Traefik | None = Field(
         default=None, description="The operator patches two weights of somebody's TraefikService."
     )
+    replicas: Replicas | None = Field(default=None, description="No router: shares are numbers of pods.")
     segments: list[Segment] | None = Field(
         default=None,
         max_length=8,

@@ -1,0 +1,113 @@
+"""A weight that is a share of pods: one order of the rollout takes several writes, with pods to wait for between them.
+
+The reason `Scaling` in the status marks an order of ours that is not carried out in full. While it stands, counts that
+are not the ordered ones are our own unfinished work; without it they are somebody else's, and `route_policy.kept` has
+the word. Evidence begins when all pods are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelrollout.core.intents import Move, SetWeight
+from modelrollout.core.model import ZERO, Phase, Replicas, RolloutSpec, Weight
+from modelrollout.core.pods import Pods, ahead, arrived, as_far_as_can_be, least_ready, pods_for, spelled, weight_of
+from modelrollout.core.reasons import Reason
+from modelrollout.core.route_policy import MOMENT
+from modelrollout.core.situation import Draft, Situation, anew, blank_slis, stay
+from modelrollout.core.wording import duration, percent
+
+LOOK = 5.0
+"""Seconds between looks at pods that are awaited, although watches tell of them."""
+
+
+def scaling(s: Situation) -> Draft | None:
+    """The next write on the way to the ordered weight, or what it waits for, or the step's beginning."""
+    pods, target = s.pods, s.ordered
+    if pods is None or not s.scaling:
+        return None
+    if arrived(pods, target):
+        return _begun(s, target) if s.under_way else None
+    text = awaited(s, pods, target)
+    phase = Phase.PROGRESSING if s.under_way else s.status.phase
+    if as_far_as_can_be(pods, target):
+        return stay(s, phase, Reason.SCALING, text, wake_at=s.now + LOOK)
+    if target and s.under_way and not s.fresh and (pods.candidate == 0 or _late(s)):
+        # No pods may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
+        # And what a raise was decided on says nothing of the time that its pods took to start.
+        text = f"the evidence is asked for before the candidate gets all of {_split(s, target)}"
+        return stay(s, phase, Reason.SCALING, text, wake_at=s.now + 1.0)
+    move = Move.RAISE if target > (s.seen or ZERO) else Move.LOWER
+    status = replace(s.status, phase=phase, message=text)
+    return Draft(status, SetWeight(target, segments=False, move=move), urgent=move is Move.LOWER)
+
+
+def _late(s: Situation) -> bool:
+    return s.status.step is not None and s.now - s.status.step.started > MOMENT
+
+
+def _begun(s: Situation, target: Weight) -> Draft:
+    text = f"{_split(s, target)}: the evidence begins"
+    status = replace(anew(s).status, phase=Phase.PROGRESSING, reason=Reason.PROGRESSING, message=text)
+    return Draft(replace(status, slis=blank_slis(s.spec)), wake_at=s.now)
+
+
+def awaited(s: Situation, pods: Pods, target: Weight) -> str:
+    """What stands between the pods there are and this share, for people."""
+    legacy, candidate = s.spec.legacy.deployment, s.spec.candidate.deployment
+    wanted = pods_for(target, pods.total)
+    there = f"candidate deployment {candidate!r} has {pods.candidate_ready} of {pods.candidate} pods ready"
+    kept = f"legacy deployment {legacy!r} has {pods.legacy_ready} of {pods.legacy}"
+    if pods.candidate > wanted:
+        needed = least_ready(pods.total)
+        return f"{kept} pods ready: the candidate keeps {pods.candidate} until legacy has {needed}"
+    if pods.candidate < wanted:
+        return f"{kept} pods ready: the candidate gets {wanted} when legacy has {pods.total - wanted}"
+    if not wanted:
+        return f"the candidate's last {pods.candidate_ready} pods still serve"
+    limit = duration(s.spec.candidate_deadline)
+    return f"on the way to {_split(s, target)}: {there}, {kept}; rolled back after {limit}"
+
+
+def overdue(s: Situation) -> str | None:
+    """What to say of a candidate whose pods did not come up within `candidateDeadline`; None for any other."""
+    pods, step = s.pods, s.status.step
+    if pods is None or step is None or not s.scaling or s.now - step.started < s.spec.candidate_deadline:
+        return None
+    if pods.candidate_ready >= pods.candidate:
+        return None
+    return (
+        f"candidate deployment {s.spec.candidate.deployment!r} had {pods.candidate_ready} of {pods.candidate} pods"
+        f" ready after {duration(s.spec.candidate_deadline)}: look at its pods; during a step there are up to"
+        f" {pods.legacy + pods.candidate}"
+    )
+
+
+def draining(s: Situation) -> str | None:
+    """What a way back to 0 waits for before more of it can be written; None when it can."""
+    if s.pods is None or not as_far_as_can_be(s.pods, ZERO):
+        return None
+    return awaited(s, s.pods, ZERO)
+
+
+def remains(s: Situation) -> Weight:
+    """The candidate's share after the next write on the way to 0: more than that where its pods are still needed."""
+    return ZERO if s.pods is None else weight_of(ahead(s.pods, ZERO))
+
+
+def spread(spec: RolloutSpec) -> tuple[str, ...]:
+    """The steps whose share pods can't make, each with the share that is reached."""
+    router = spec.traffic.router
+    if not isinstance(router, Replicas):
+        return ()
+    return tuple(
+        f"step {index}: {percent(Weight(asked))} % is {spelled(pods_for(step.weight, router.total), router.total)},"
+        f" {percent(step.weight)} %"
+        for index, (asked, step) in enumerate(zip(router.asked, spec.steps, strict=False), 1)
+        if asked != step.weight
+    )
+
+
+def _split(s: Situation, weight: Weight) -> str:
+    total = s.pods.total if s.pods is not None else 0
+    return f"{spelled(pods_for(weight, total), total)} ({percent(weight)} %)"
