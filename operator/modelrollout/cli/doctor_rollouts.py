@@ -16,11 +16,18 @@ ROUTERS = {
     "managedRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
     "adoptRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
     "ingressNginx": ("networking.k8s.io/v1", "ingresses"),
+    "istio": ("networking.istio.io/v1", "virtualservices"),
+    "traefik": ("traefik.io/v1alpha1", "traefikservices"),
+    "replicas": ("apps/v1", "deployments"),
 }
 """API and resource that each router of `spec.traffic` writes."""
 BESIDE = ("segments", "sticky", "settle")
 """Fields of `spec.traffic` that are no routers."""
-INSTALL = {"gateway.networking.k8s.io/v1": "install the Gateway API's CRDs (standard channel)"}
+INSTALL = {
+    "gateway.networking.k8s.io/v1": "install the Gateway API's CRDs (standard channel)",
+    "networking.istio.io/v1": "install Istio 1.22 or newer",
+    "traefik.io/v1alpha1": "install Traefik's CRDs",
+}
 NORMAL = {
     "Accepted": "True",
     "ResolvedRefs": "True",

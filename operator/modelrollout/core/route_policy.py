@@ -88,7 +88,7 @@ def kept(s: Situation) -> Draft | None:
     own, disputed = _own_raise(s, route), s.status.holds.foreign is not None
     if not own and disputed and not _own_shape(s, route.weight):
         return _asked(s, route, wanted)
-    if wanted > route.weight and s.under_way and isinstance(s.obs.evidence, EvidenceUnreachable):
+    if wanted > route.weight and s.under_way and isinstance(s.obs.evidence, EvidenceUnreachable) and not s.status.skip:
         return None
     if own and not _proven(s):
         return Draft(s.status, wake_at=s.now + 1)
@@ -190,7 +190,7 @@ def _proven(s: Situation) -> bool:
     What it was decided on says nothing of a minute in which the route could not be written.
     """
     step = s.status.step
-    return s.fresh or (step is not None and s.now - step.started <= MOMENT)
+    return s.fresh or s.status.skip or (step is not None and s.now - step.started <= MOMENT)
 
 
 def _heard(s: Situation) -> Situation:

@@ -151,9 +151,14 @@ def paused_at(s: Situation, reason: Reason, message: str) -> Draft:
     return paused(s, reason, f"at {percent(s.status.weight or ZERO)} %: {message}")
 
 
+def _judged(s: Situation) -> bool:
+    """Whether evidence may hold the weight: a person who promotes has decided that it does not."""
+    return s.under_way and not s.status.skip
+
+
 def unreachable(s: Situation) -> Draft | None:
     """Prometheus is away: the weight is frozen; never a revert by itself; goes on when it answers again."""
-    if not s.under_way:
+    if not _judged(s):
         return None
     evidence, hold = s.obs.evidence, s.spec.analysis.no_data.hold
     if not isinstance(evidence, EvidenceUnreachable):
@@ -182,7 +187,7 @@ def _frozen(s: Situation, evidence: EvidenceUnreachable) -> str:
 def no_data(s: Situation) -> Draft | None:
     """A critical SLI without data: hold; a pause at the deadline when the policy says so."""
     silent = [x for x in s.critical if x.verdict is Verdict.NO_DATA]
-    if not silent or not s.under_way:
+    if not silent or not _judged(s):
         return None
     policy = s.spec.analysis.no_data
     first = next((x for x in silent if x.no_data is not NoDataCause.NO_TRAFFIC), None)
@@ -202,12 +207,12 @@ def no_data(s: Situation) -> Draft | None:
 def invalid_evidence(s: Situation) -> Draft | None:
     """A critical SLI that can't be judged (buckets changed, say) never promotes."""
     broken = [x for x in s.critical if x.verdict is Verdict.INVALID]
-    return paused(s, Reason.INCONCLUSIVE, assessment(broken[0])) if broken and s.under_way else None
+    return paused(s, Reason.INCONCLUSIVE, assessment(broken[0])) if broken and _judged(s) else None
 
 
 def burning(s: Situation) -> Draft | None:
     """Tiers that are true without being a trigger yet, and a ledger half spent."""
-    if not s.under_way:
+    if not _judged(s):
         return None
     for sli in s.critical:
         if sli.hard_guard and sli.hard_guard.attribution is Attribution.SHARED:
@@ -249,7 +254,7 @@ def _tiers(s: Situation, sli: SliAssessment) -> Draft | None:
 
 def undecided_for_too_long(s: Situation) -> Draft | None:
     """A step past its deadline without a verdict pauses (rollback is a trigger, promotion is the step policy's)."""
-    if not given_up(s, Outcome.PAUSE):
+    if s.status.skip or not given_up(s, Outcome.PAUSE):
         return None
     message = f"no verdict {duration(inconclusive_hold(s))} after the step's shortest time: {undecided(s)}"
     return paused(s, Reason.INCONCLUSIVE, message)
@@ -261,7 +266,7 @@ def not_looked_again(s: Situation) -> Draft | None:
     A new leader starts without any: that an incident is over, or that the clock of a hold starts anew, is not for it
     to say. A person who promotes goes before this.
     """
-    if not s.under_way or s.evidence is not None or s.status.skip or s.status.reason not in HELD_BY_EVIDENCE:
+    if not _judged(s) or s.evidence is not None or s.status.reason not in HELD_BY_EVIDENCE:
         return None
     return Draft(s.status)
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from modelrollout import __version__
 from modelrollout.api.crd import KINDS, definition
+from modelrollout.api.v1alpha1.traffic import Traffic
 from modelrollout.cli import asking as asking_module
-from modelrollout.cli import doctor_server, installed
+from modelrollout.cli import doctor_rollouts, doctor_server, installed
 from modelrollout.cli.asking import Asking, bodies
 from modelrollout.cli.complaints import Cause, Complaint
 from modelrollout.cli.doctor import looked
@@ -514,3 +516,8 @@ def test_a_review_without_all_its_answers_is_no_answer() -> None:
     refused = doctor_server.rights(asking(cluster), wanted)
     assert isinstance(refused, Complaint)
     assert refused.cause is Cause.OTHER
+
+
+def test_every_router_of_the_api_is_looked_for() -> None:
+    named = {to_camel(name) for name in Traffic.model_fields}
+    assert named == {*doctor_rollouts.ROUTERS, *doctor_rollouts.BESIDE}

@@ -12,6 +12,7 @@ from modelrollout.core.observation import (
     Attribution,
     EvidencePending,
     EvidenceSeen,
+    EvidenceUnreachable,
     HardGuardFinding,
     LedgerState,
     NoDataCause,
@@ -147,6 +148,37 @@ def test_a_promotion_by_a_person_does_not_wait_for_what_held() -> None:
     world.act(ActionVerb.PROMOTE)
     world.settle()
     assert world.weight == 100
+
+
+INVALID = assessed(Verdict.INVALID, note="requests are not split as the weights say")
+
+
+@pytest.mark.parametrize("sli", [INVALID, *(sli for sli, _ in HELD)], ids=lambda sli: str(sli.verdict))
+def test_bug_a_promotion_by_a_person_waited_for_evidence_that_it_does_without(sli: SliAssessment) -> None:
+    """Only without any evidence did it go on: a split that was not as promised held it for ever."""
+    world = with_evidence(at_25(), sli)
+    world.settle()
+    assert world.weight == 25
+    world.act(ActionVerb.PROMOTE)
+    world.settle()
+    assert (world.weight, world.state.phase) == (100, Phase.PROMOTED)
+
+
+def test_bug_a_promotion_by_a_person_waited_for_prometheus() -> None:
+    world = at_25()
+    world.evidence = EvidenceUnreachable("Timeout", world.now)
+    world.run(30)
+    assert (world.weight, world.state.reason) == (25, Reason.METRICS_UNREACHABLE)
+    world.act(ActionVerb.PROMOTE)
+    world.settle()
+    assert (world.weight, world.state.phase) == (100, Phase.PROMOTED)
+
+
+def test_a_promotion_by_a_person_does_not_keep_a_bad_candidate() -> None:
+    world = with_evidence(at_25(), assessed(Verdict.FAIL, bad=300))
+    world.act(ActionVerb.PROMOTE)
+    world.settle()
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
 
 
 def test_a_total_outage_of_both_arms_pauses_and_goes_on_by_itself() -> None:

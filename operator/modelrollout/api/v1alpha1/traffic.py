@@ -167,9 +167,16 @@ class Traffic(ApiModel):
             ),
         ),
         Rule(
-            "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)",
+            "!has(self.replicas) || !has(self.segments) || self.segments.size() == 0",
+            "replicas has no segments, because a Service does not look at requests: remove them, or use managedRoute",
+            lambda t: t.replicas is None or not t.segments,
+            path=".segments",
+        ),
+        Rule(
+            "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)"
+            " || has(self.replicas)",
             "segments need managedRoute or ingressNginx: an adopted route's matches belong to its owner",
-            lambda t: not t.segments or t.managed_route is not None or t.ingress_nginx is not None,
+            lambda t: not t.segments or any((t.managed_route, t.ingress_nginx, t.replicas)),
             path=".segments",
         ),
         Rule(
