@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik e2e e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover bench-cli profiles
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik e2e tutorials e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover bench-cli profiles
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,10 +65,14 @@ test: venv lint crds-check ## everything that needs no full cluster, with a real
 	$(PY) -m pytest tests -n 2 --dist loadfile
 
 # Those with clusters of their own come first, so that no other cluster stands beside the one that the rollouts share.
-E2E ?= $(sort $(wildcard e2e/scenarios/test_*.py)) e2e/scenarios/rollouts
+TUTORIALS := e2e/scenarios/test_tutorials.py
+E2E ?= $(filter-out $(TUTORIALS),$(sort $(wildcard e2e/scenarios/test_*.py))) e2e/scenarios/rollouts
 
 e2e: venv ## the full cluster, real traffic (about 35 minutes)
 	$(PY) -m pytest $(E2E)
+
+tutorials: venv ## the tutorials on late labels and on a language model, command by command (10 minutes)
+	$(PY) -m pytest $(TUTORIALS)
 
 # What the provider does not have is skipped with its reason. E2E_KIND="e2e/scenarios/rollouts": all rollout scenarios.
 E2E_KIND ?= e2e/scenarios/kind e2e/scenarios/test_gateway.py e2e/scenarios/test_install.py
