@@ -32,7 +32,8 @@ def scaling(s: Situation) -> Draft | None:
     phase = Phase.PROGRESSING if s.under_way else s.status.phase
     if as_far_as_can_be(pods, target):
         return stay(s, phase, Reason.SCALING, text, wake_at=s.now + LOOK)
-    if target and s.under_way and not s.fresh and (pods.candidate == 0 or _late(s)):
+    judged = s.under_way and not s.status.skip
+    if target and judged and not s.fresh and (pods.candidate == 0 or _late(s)):
         # No pods may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
         # And what a raise was decided on says nothing of the time that its pods took to start.
         text = f"the evidence is asked for before the candidate gets all of {_split(s, target)}"

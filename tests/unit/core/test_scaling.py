@@ -295,3 +295,11 @@ def test_what_stands_against_pods_stops_the_start_and_names_it() -> None:
     assert accepted is not None
     assert accepted.status == "False"
     assert world.counts == (10, 0)
+
+
+def test_a_promotion_by_a_person_waits_for_pods_and_not_for_prometheus() -> None:
+    world = at_half()
+    world.evidence = EvidenceUnreachable("Timeout", world.now)
+    world.act(ActionVerb.PROMOTE)
+    world.until(120)
+    assert (world.counts, phase(world)) == ((0, 10), Phase.PROMOTED)
