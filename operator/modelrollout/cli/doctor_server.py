@@ -13,7 +13,7 @@ from modelrollout.cli.fields import Fields
 from modelrollout.cli.findings import Finding, error, ok, unknown, warning
 
 GROUP, VERSION = "modelrollout.dev", "v1alpha1"
-RESOURCES = ("modelrollouts", "metricsources", "rolloutactions")
+RESOURCES = ("modelrollouts", "metricsources", "rolloutactions", "sliprofiles")
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 GATEWAY = "gateway.networking.k8s.io"
 

@@ -133,7 +133,7 @@ def source(address: str) -> list[dict[str, Any]]:
 def server() -> Iterator[ApiServer]:
     """An API server with what routers need and nothing of ours."""
     with apiserver(audit=True, crds=[programs.gateway_api_crds(), programs.istio_crds(), traefik.crds()]) as running:
-        for namespace in ("serving", "tumour"):
+        for namespace in ("serving", "tumour", "labels", "llm"):
             running.kubectl("create", "namespace", namespace)
         yield running
 

@@ -21,6 +21,9 @@ ELSEWHERE = ROOT / "examples" / "rbac.yaml"
 FLUX = ROOT / "examples" / "flux"
 """Objects of Flux, whose CRDs are not there; tests/contract/gitops has Flux's own code read them."""
 
+NOTIFICATIONS = ROOT / "examples" / "notifications.yaml"
+"""A file for the operator and no object: tests/unit/api reads it."""
+
 SCENARIOS = ROOT / "examples" / "scenarios"
 """Beside its rollout, files for `modelrollout simulate`: no objects. Its own tests read them."""
 
@@ -36,7 +39,11 @@ class Shown:
 def shown() -> Iterator[Shown]:
     for path in sorted((ROOT / "examples").rglob("*.yaml")):
         text = path.read_text()
-        if path == ELSEWHERE or path.parent == FLUX or (path.parent == SCENARIOS and not objects(text)):
+        if (
+            path in (ELSEWHERE, NOTIFICATIONS)
+            or path.parent == FLUX
+            or (path.parent == SCENARIOS and not objects(text))
+        ):
             continue
         yield Shown(str(path.relative_to(ROOT)), text)
     for page in pages():
