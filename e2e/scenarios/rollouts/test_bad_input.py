@@ -26,7 +26,7 @@ WRONG: Mapping[str, tuple[Mapping[str, Any], str, str]] = {
     "namespace": ({"analysis": {"metricSource": "fenced"}}, "NamespaceNotAllowed", "allowedNamespaces"),
     "profile": (
         {"slis": [{"name": "x", "profile": "nothing/errors", "objective": "99"}]},
-        "InvalidSpec",
+        "ProfileNotFound",
         "'nothing'",
     ),
     "metric": (
