@@ -252,13 +252,13 @@ def test_erroring_fails_on_large_values_only(start_server: StartServer, held: He
 
 
 def test_slow_waits_and_legacy_does_not(start_server: StartServer, held: Held) -> None:
-    slow = start_server("slow")
-    slow.predict(held[0][0])
+    slow, fast = start_server("slow"), start_server("legacy")
+    for _ in range(5):  # a busy machine may delay some of them
+        slow.predict(held[0][0])
+        fast.predict(held[0][0])
     assert value(slow, "latency_seconds_bucket", version="8", le="0.4") == 0
-    assert value(slow, "latency_seconds_bucket", version="8", le="0.5") == 1
-    fast = start_server("legacy")
-    fast.predict(held[0][0])
-    assert value(fast, "latency_seconds_bucket", version="8", le="0.1") == 1
+    assert (value(slow, "latency_seconds_bucket", version="8", le="0.5") or 0) >= 1
+    assert (value(fast, "latency_seconds_bucket", version="8", le="0.1") or 0) >= 1
 
 
 def test_crashing_ends_after_its_number_of_requests(start_server: StartServer, held: Held) -> None:
