@@ -43,11 +43,11 @@ def test_files_are_left_to_the_shell(before: list[str], directive: int) -> None:
 
 
 def test_rollouts_are_those_where_the_line_looks(kubectl: FakeKubectl) -> None:
-    kubectl.answers("modelrollout.modelrollout.dev/fraud\nmodelrollout.modelrollout.dev/spam\n")
+    kubectl.answers("fraud   Promoted   4/4   100%   PASS   0.2x   9m\nspam    Progressing   1/4   5%   WAIT      9m\n")
     assert proposals(["get", "-n", "serving", "--context=east"], "") == (["fraud", "spam"], NO_FILES)
     assert words(["get", "-o", "json"], "s") == ["spam"]
     assert kubectl.calls[0] == (
-        "--context=east --namespace=serving --request-timeout=2s get modelrollouts.modelrollout.dev --output=name"
+        "--context=east --namespace=serving --request-timeout=2s get modelrollouts.modelrollout.dev --no-headers=true"
     )
 
 
@@ -64,14 +64,14 @@ def test_without_a_cluster_nothing_is_said(kubectl: FakeKubectl) -> None:
 
 def test_a_cluster_that_is_slow_is_not_waited_for(kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complete, "REQUEST", -0.9)
-    kubectl.answers("modelrollout.modelrollout.dev/fraud\n", hangs=True)
+    kubectl.answers("fraud   Promoted   4/4   100%   PASS   0.2x   9m\n", hangs=True)
     assert proposals(["get"], "") == ([], NO_FILES)
 
 
 def test_the_answer_is_as_kubectl_reads_it(
     kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kubectl.answers("modelrollout.modelrollout.dev/fraud\n")
+    kubectl.answers("fraud   Promoted   4/4   100%   PASS   0.2x   9m\n")
     monkeypatch.setattr("sys.argv", ["kubectl_complete-modelrollout", "get", ""])
     complete.main()
     assert capsys.readouterr().out == "fraud\n:4\n"
