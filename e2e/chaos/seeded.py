@@ -104,8 +104,8 @@ SEEDED = (
     Seeded(
         "old news of the watch are believed",
         "runtime/store.py",
-        "if kept is not None and known is not None and (older(obj, known) or unpacked(kept) == obj):",
-        "if kept is not None and unpacked(kept) == obj:",
+        "if kept is not None and known is not None and (older(obj, known) or same(kept, obj)):",
+        "if kept is not None and same(kept, obj):",
     ),
     Seeded(
         "nothing is in doubt after a conflict",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import signal
-import subprocess
 import tempfile
 import time
 import urllib.error
@@ -15,10 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from e2e.cluster import artifacts, remote_write
+from e2e.cluster.loopback import POLL, LoopbackServer, ServerFailed
 from e2e.cluster.remote_write import Sample
 from e2e.cluster.scrape import kubernetes_config, static_config
 
@@ -28,11 +25,10 @@ VERSION = "3.15.0"
 PACKAGE = "github.com/prometheus/prometheus/cmd/prometheus"
 TAGS = "remove_all_sd,enable_kubernetes_sd,netgo"
 MODULE = Path(__file__).parent / "go" / "prometheus"
-POLL = 0.02
 
 
-class PrometheusFailed(RuntimeError):
-    """Prometheus ended, refused a request or did not get ready; the message has the end of its log."""
+class PrometheusFailed(ServerFailed):
+    """See `ServerFailed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +86,15 @@ def command(*, config: Path, data: Path, listen: str) -> list[str]:
     ]
 
 
-class Prometheus:
-    """One Prometheus process on a free loopback port; a context manager.
+class Prometheus(LoopbackServer):
+    """One Prometheus process on a free loopback port.
 
-    `targets` are scraped each second; `config` replaces the whole configuration. Data and log live in
-    `directory`, or in a temporary one that `close` removes. After `stop`, `start` brings it back on the same
-    port with the same data. Raises PrometheusFailed when it can't start.
+    `targets` are scraped each second; `config` replaces the whole configuration. Data and log live in `directory`, or
+    in a temporary one that `close` removes.
     """
+
+    NAME = "Prometheus"
+    FAILED = PrometheusFailed
 
     def __init__(
         self,
@@ -106,40 +104,19 @@ class Prometheus:
         directory: Path | None = None,
         ready_timeout: float = 30.0,
     ) -> None:
-        self._own = directory is None
-        self._directory = directory or Path(tempfile.mkdtemp(prefix="prometheus-"))
+        place = directory or Path(tempfile.mkdtemp(prefix="prometheus-"))
+        super().__init__(place, own=directory is None, ready_timeout=ready_timeout)
         self._config = self._directory / "prometheus.yml"
         self._config.write_text(static_config(targets) if config is None else config)
-        self._log = self._directory / "prometheus.log"
-        self._ready_timeout = ready_timeout
-        self._process: subprocess.Popen[bytes] | None = None
-        self._listen = "127.0.0.1:0"
 
-    @property
-    def url(self) -> str:
-        """Base address, such as `http://127.0.0.1:39041`; the same over `stop` and `start`."""
-        return f"http://{self._listen}"
-
-    def start(self) -> None:
-        """Start and wait until queries are answered."""
-        arguments = command(config=self._config, data=self._directory / "data", listen=self._listen)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen([*_tied(), *arguments], stdout=log, stderr=subprocess.STDOUT)
-        self._wait(self._find_address, "listening")
-        self._wait(self._is_ready, "ready")
+    def _command(self) -> list[str]:
+        return command(config=self._config, data=self._directory / "data", listen=self._listen)
 
     def stop(self) -> None:
         """End the process and keep its data; a hanging one too."""
-        if self._process is None:
-            return
-        self.wake()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        if self._process is not None:
+            self.wake()
+        super().stop()
 
     def hang(self) -> None:
         """Stop answering without closing connections (SIGSTOP): requests run into their timeout."""
@@ -157,12 +134,6 @@ class Prometheus:
     def wake(self) -> None:
         """Go on after `hang`."""
         self._signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        """Stop, and remove a temporary directory."""
-        self.stop()
-        if self._own:
-            shutil.rmtree(self._directory, ignore_errors=True)
 
     def reload(self, config: str) -> None:
         """Replace the configuration of the running process."""
@@ -200,66 +171,7 @@ class Prometheus:
             time.sleep(POLL)
         return results
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
             raise PrometheusFailed("Prometheus is not running; call start() first")
         self._process.send_signal(number)
-
-    def _wait(self, done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + self._ready_timeout
-        while not done():
-            if self._process is None or self._process.poll() is not None:
-                raise PrometheusFailed(f"Prometheus ended before it was {what}:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
-                raise PrometheusFailed(f"Prometheus not {what} after {self._ready_timeout:g} s:\n{self._log_tail()}")
-            time.sleep(POLL)
-
-    def _find_address(self) -> bool:
-        found = re.search(r'msg="Listening on".* address=(\S+:\d+)', self._log.read_text(errors="replace"))
-        if found:
-            self._listen = found[1]
-        return found is not None
-
-    def _is_ready(self) -> bool:
-        try:
-            self._get("/-/ready")
-        except (PrometheusFailed, OSError):
-            return False
-        return True
-
-    def _get(self, path: str) -> bytes:
-        return self._request(urllib.request.Request(self.url + path))
-
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
-        self._request(urllib.request.Request(self.url + path, body, headers, method="POST"))
-
-    def _request(self, request: urllib.request.Request) -> bytes:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                body: bytes = response.read()
-                return body
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = error.read(2000).decode(errors="replace")
-            raise PrometheusFailed(f"{request.full_url} answered {error.code}: {reason}") from error
-
-    def _log_tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-
-
-def _tied() -> list[str]:
-    """Prefix that ends a program with this process, however that ends; nothing where setpriv is missing."""
-    return ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []

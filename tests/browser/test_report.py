@@ -17,7 +17,9 @@ from modelrollout.cli.report_html import html
 from tests.unit.cli.scenes import scene
 
 PROGRAM = browser.found()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine")
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="no Chromium on this machine: what a browser does with a report is not tried"
+)
 SHOWN = ("1-errors", "3-late-labels", "8-low-traffic", "promoted")
 WIDTHS = (390, 1280)
 READABLE = 9.0

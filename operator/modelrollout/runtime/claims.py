@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from modelrollout.core.model import AdoptRoute, IngressNginx, Istio, Key, ManagedRoute, Replicas, RolloutSpec, Traefik
+from modelrollout.errors import Bug
 
 Place = tuple[str, str]
 """Namespace, and what is claimed there: kind and name of an object of others."""
@@ -88,31 +89,29 @@ def claimed(spec: RolloutSpec) -> tuple[str, ...]:
 
 def contested(spec: RolloutSpec, elder: Key) -> str:
     """What the younger of two rollouts with the same claim is told."""
-    if isinstance(spec.traffic.router, IngressNginx):
-        return (
-            f"spec.traffic.ingressNginx: ModelRollout {elder.name!r} has a canary for one of these Services already, "
-            "and nginx takes one for each: give this rollout Services of its own, or delete one of the two rollouts"
-        )
-    if isinstance(spec.traffic.router, Istio):
-        return (
-            f"spec.traffic.istio: ModelRollout {elder.name!r} steers these destinations of the VirtualService already: "
-            "name another one or another route of it, or delete one of the two rollouts"
-        )
-    if isinstance(spec.traffic.router, Traefik):
-        return (
-            f"spec.traffic.traefik: ModelRollout {elder.name!r} steers these services of the TraefikService already: "
-            "name another one, or delete one of the two rollouts"
-        )
-    if isinstance(spec.traffic.router, Replicas):
-        return (
-            f"spec.traffic.replicas: ModelRollout {elder.name!r} scales these pods already: give this rollout a Service"
-            " and Deployments of its own, or delete one of the two rollouts"
-        )
-    assert isinstance(spec.traffic.router, AdoptRoute), "no other router has a claim"
-    return (
-        f"spec.traffic.adoptRoute: ModelRollout {elder.name!r} steers these backends of the route already: adopt "
-        "another route or rule, or delete one of the two rollouts"
-    )
+    other = f"ModelRollout {elder.name!r}"
+    match spec.traffic.router:
+        case AdoptRoute():
+            told = f"adoptRoute: {other} steers these backends of the route already: adopt another route or rule"
+        case Istio():
+            told = (
+                f"istio: {other} steers these destinations of the VirtualService already: name another one or another"
+                " route of it"
+            )
+        case Traefik():
+            told = f"traefik: {other} steers these services of the TraefikService already: name another one"
+        case IngressNginx():
+            told = (
+                f"ingressNginx: {other} has a canary for one of these Services already, and nginx takes one for each:"
+                " give this rollout Services of its own"
+            )
+        case Replicas():
+            told = (
+                f"replicas: {other} scales these pods already: give this rollout a Service and Deployments of its own"
+            )
+        case ManagedRoute():
+            raise Bug("an HTTPRoute of its own has no rival", subject=f"ModelRollout {spec.key}")
+    return f"spec.traffic.{told}, or delete one of the two rollouts"
 
 
 def _rule(spec: RolloutSpec) -> str | None:

@@ -34,15 +34,9 @@ def packed(obj: RolloutObject) -> Kept:
     status = obj.status
     if status is None or status.phase not in AT_REST:
         return obj
-    last = _LAST.get(id(obj))
-    if last is not None and last[0] is obj:
-        return last[1]
     # Written and read by this process only.
     small = zlib.compress(pickle.dumps(status, pickle.HIGHEST_PROTOCOL), FASTEST)
-    kept = Resting(replace(obj, status=None), small, status.phase, status.leader_epoch)
-    _LAST.clear()
-    _LAST[id(obj)] = obj, kept
-    return kept
+    return Resting(replace(obj, status=None), small, status.phase, status.leader_epoch)
 
 
 def unpacked(kept: Kept) -> RolloutObject:
@@ -57,5 +51,8 @@ def head(kept: Kept) -> RolloutObject:
     return kept.head if isinstance(kept, Resting) else kept
 
 
-_LAST: dict[int, tuple[RolloutObject, Resting]] = {}
-"""What was packed last: the cache and the store keep the same object, one after the other."""
+def same(kept: Kept, obj: RolloutObject) -> bool:
+    """Whether both are one state of an object. At rest the version tells: its status is not unpacked for that."""
+    if isinstance(kept, Resting):
+        return kept.head == replace(obj, status=None)
+    return kept == obj

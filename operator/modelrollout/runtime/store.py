@@ -14,7 +14,7 @@ from modelrollout.core.model import NO_EPOCH, Epoch, Key, Phase, RolloutSpec
 from modelrollout.errors import Gone
 from modelrollout.ports import RolloutObject, Rollouts
 from modelrollout.runtime.claims import Claims
-from modelrollout.runtime.resting import Kept, Resting, head, packed, unpacked
+from modelrollout.runtime.resting import Kept, Resting, head, packed, same, unpacked
 
 MAX_EPOCH = 2**30
 """Far beyond what changes of leader count up to, and half of what a Lease can hold."""
@@ -67,7 +67,7 @@ class Store:
         """
         kept = self._objects.get(obj.key)
         known = None if kept is None else head(kept)
-        if kept is not None and known is not None and (older(obj, known) or unpacked(kept) == obj):
+        if kept is not None and known is not None and (older(obj, known) or same(kept, obj)):
             return False
         if known is not None and known.uid != obj.uid:
             self._bury(known.uid)

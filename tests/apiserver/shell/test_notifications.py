@@ -8,11 +8,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,6 +18,7 @@ from e2e.cluster.apiserver import ApiServer, apiserver
 from e2e.cluster.programs import gateway_api_crds
 from tests.apiserver.shell.cluster import Exporter, Operator, Stage, gateway, prometheus, wait_until
 from tests.layout.documents import ROOT
+from tests.receiver import Receiver
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(600)]
 
@@ -34,37 +32,10 @@ def server() -> Iterator[ApiServer]:
         yield running
 
 
-class Receiver:
-    """A CloudEvents receiver with what it got."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        got = self.got
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/{SECRET}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
+    with Receiver() as running:
+        yield running
 
 
 @pytest.fixture
@@ -88,7 +59,7 @@ def test_a_rollback_is_told_once_and_again_only_when_a_leader_is_lost(
     file = tmp_path / "targets.yaml"
     targets = [
         {"name": "deaf", "slack": {"url": deaf}},
-        {"name": "bus", "cloudevents": {"url": receiver.url}},
+        {"name": "bus", "cloudevents": {"url": f"{receiver.url}/{SECRET}"}},
         {"name": "am", "alertmanager": {"url": alertmanager.url}},
     ]
     file.write_text(json.dumps({"cluster": "here", "targets": targets}))
@@ -118,7 +89,7 @@ def test_a_rollback_is_told_once_and_again_only_when_a_leader_is_lost(
                 took = wait_until(lambda: stage.weights() == (100, 0), limit=30, why="traffic is back")
                 assert took < 12
                 wait_until(lambda: bool(receiver.got), limit=10, why="the rollback is told")
-                (event,) = receiver.got
+                (event,) = receiver.bodies
                 incident = stage.get("modelrollout", "fraud")["status"]["incident"]
                 assert event["data"]["happening"] == "RolledBack"
                 assert event["data"]["cluster"] == "here"
@@ -138,7 +109,7 @@ def test_a_rollback_is_told_once_and_again_only_when_a_leader_is_lost(
                 wait_until(lambda: leads(third), limit=40, why="the standby leads")
                 alertmanager.wait_for(lambda found: len(found) == 1)
                 wait_until(lambda: len(alertmanager.alerts()) == 1, limit=5)
-                assert {got["id"] for got in receiver.got} == {event["id"]}
+                assert {got["id"] for got in receiver.bodies} == {event["id"]}
                 assert len(receiver.got) <= 2
                 told = first.log.read_text() + second.log.read_text() + third.log.read_text()
                 assert "notify target deaf: Timeout" in told

@@ -33,7 +33,7 @@ from tests.contract.kube.traefik_services import NAME, pair, traefik_service
 pytestmark = [
     pytest.mark.apiserver,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not traefik.built(), reason="Traefik has not been built: make traefik"),
+    pytest.mark.skipif(not traefik.built(), reason="Traefik has not been built: make traefik builds it and runs this"),
 ]
 
 INGRESS_ROUTES = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")

@@ -8,23 +8,10 @@ import pytest
 from e2e.cluster.control_plane import plain_kubeconfig
 from tests.contract.fake_api import FakeApi, fake_api
 from tests.contract.kube.harness import Kube, connected
+from tests.contract.kube.suites import MODULES
 from tests.contract.kube.wire import Wire, wired
 
-ADAPTERS = (
-    "router",
-    "managed",
-    "adopted",
-    "ingress",
-    "istio",
-    "traefik",
-    "replicas",
-    "rollouts",
-    "workloads",
-    "lease",
-    "announcer",
-)
-SUITES = (*ADAPTERS, "server_writes", "server_patches", "server_schema", "server_reads")
-pytest.register_assert_rewrite("tests.contract.kube.routes", *(f"tests.contract.kube.{s}_suite" for s in SUITES))
+pytest.register_assert_rewrite(*MODULES)
 
 
 @pytest.fixture

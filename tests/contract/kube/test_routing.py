@@ -28,7 +28,7 @@ from tests.contract.kube.ingresses import backends, canary, ingress, path
 from tests.contract.kube.istio_suite import IstioRoutingSuite
 from tests.contract.kube.managed_suite import ManagedRoutingSuite
 from tests.contract.kube.replicas_suite import ReplicasRoutingSuite, Ten
-from tests.contract.kube.router_stage import IngressStage, IstioStage, TraefikStage
+from tests.contract.kube.router_stage import IngressStage, IstioStage, Stage, TraefikStage
 from tests.contract.kube.routes import backend, problem, seen, weights
 from tests.contract.kube.sticky_suite import StickyRoutingSuite
 from tests.contract.kube.traefik_suite import TraefikRoutingSuite
@@ -110,26 +110,24 @@ async def test_a_cluster_without_gateway_api_is_told(api: FakeApi, kube: Kube, a
     await routing.release(spec, RouteAbsent())
 
 
-async def test_without_istio_or_rights_the_rollout_is_told_how_to_get_them(api: FakeApi, kube: Kube) -> None:
-    stage = IstioStage(kube)
-    denied = '{"kind": "Status", "message": "virtualservices is forbidden", "code": 403}'
+@pytest.mark.parametrize(
+    ("steered", "field", "kind", "install"),
+    [
+        (IstioStage, "istio", "VirtualServices", "install Istio 1.22 or newer"),
+        (TraefikStage, "traefik", "TraefikServices", "install the CRDs of Traefik 3"),
+    ],
+)
+async def test_without_a_kind_or_rights_the_rollout_is_told_how_to_get_them(
+    api: FakeApi, kube: Kube, steered: type[Stage], field: str, kind: str, install: str
+) -> None:
+    stage = steered(kube)
+    denied = f'{{"kind": "Status", "message": "{kind.lower()} is forbidden", "code": 403}}'
     api.fail("GET", fault=Fault(403, denied))
     told = problem(await stage.routing.observe(stage.spec()))
-    assert "spec.traffic.istio: the operator may not read VirtualServices" in told
-    assert "routers.istio=true" in told
+    assert f"spec.traffic.{field}: the operator may not read {kind}" in told
+    assert f"routers.{field}=true" in told
     api.server.served.clear()
-    assert "install Istio 1.22 or newer" in problem(await stage.routing.observe(stage.spec()))
-
-
-async def test_without_traefik_or_rights_the_rollout_is_told_how_to_get_them(api: FakeApi, kube: Kube) -> None:
-    stage = TraefikStage(kube)
-    denied = '{"kind": "Status", "message": "traefikservices is forbidden", "code": 403}'
-    api.fail("GET", fault=Fault(403, denied))
-    told = problem(await stage.routing.observe(stage.spec()))
-    assert "spec.traffic.traefik: the operator may not read TraefikServices" in told
-    assert "routers.traefik=true" in told
-    api.server.served.clear()
-    assert "install the CRDs of Traefik 3" in problem(await stage.routing.observe(stage.spec()))
+    assert install in problem(await stage.routing.observe(stage.spec()))
 
 
 async def test_a_revert_in_a_virtual_service_is_one_write_and_no_read(api: FakeApi, kube: Kube) -> None:

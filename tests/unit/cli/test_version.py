@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from modelrollout import __version__
+from tests.unit.cli.doctor_scene import deployment
 from tests.unit.cli.fake import FakeKubectl
-from tests.unit.cli.test_doctor import deployment
 from tests.unit.cli.test_reads import run
 
 DENIED = 'Error from server (Forbidden): x is forbidden: User "jo" cannot list resource "x"\n'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 from modelrollout.adapters.kube.failures import NotServed
 from modelrollout.adapters.kube.ownership import Owned
@@ -20,22 +20,7 @@ from modelrollout.core.model import ZERO, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteSeen, RouteUnusable
 from modelrollout.errors import Denied, SpecError
 
-
-class Adoptable(Owned, Protocol):
-    """What a projection must have of an object whose weights are moved."""
-
-    @property
-    def generation(self) -> int:
-        """Counts the changes of its spec."""
-        ...
-
-    @property
-    def deleting(self) -> bool:
-        """Whether it waits for finalizers."""
-        ...
-
-
-V = TypeVar("V", bound=Adoptable)
+V = TypeVar("V", bound=Owned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,8 @@ from modelrollout.adapters.kube.digests import canonical, digest
 from modelrollout.adapters.kube.ownership import (
     APPLIED,
     KUBECTL_APPLIED,
-    MANAGED_BY,
-    ROLLOUT_LABEL,
-    controller,
-    label,
-    owner_uids,
+    Owned,
+    known,
 )
 from modelrollout.adapters.kube.resources import Body
 from modelrollout.core.model import Weight
@@ -91,23 +88,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteView:
-    """An HTTPRoute as stored. `owner`: uid of its controller; `owned`: uids of all its owners.
+class RouteView(Owned):
+    """An HTTPRoute as stored.
 
     `parents`, `hostnames` and `Rule.matches` are comparable with those of `httproute_shape.Shape`; `applied` are
     digests of the parts that we wrote last. `answers` leaves out what was said about older generations.
     """
 
-    namespace: str
-    name: str
     uid: str
-    resource_version: str
-    generation: int
-    deleting: bool
-    owner: tuple[str, str, str] | None
-    owned: tuple[str, ...]
-    managed_by: str
-    rollout: str
     applied: tuple[str, ...]
     annotations: tuple[str, ...]
     parents: tuple[str, ...]
@@ -120,20 +108,12 @@ def route_view(body: Body) -> RouteView:
     """The view of an HTTPRoute body."""
     metadata = body.get("metadata") or {}
     spec = body.get("spec") or {}
-    namespace = str(metadata.get("namespace", ""))
+    about = known(metadata)
+    namespace, generation = about["namespace"], about["generation"]
     annotations = metadata.get("annotations") or {}
-    generation = int(metadata.get("generation", 0))
     return RouteView(
-        namespace=namespace,
-        name=str(metadata.get("name", "")),
+        **about,
         uid=str(metadata.get("uid", "")),
-        resource_version=str(metadata.get("resourceVersion", "")),
-        generation=generation,
-        deleting="deletionTimestamp" in metadata,
-        owner=controller(metadata),
-        owned=owner_uids(metadata),
-        managed_by=label(metadata, MANAGED_BY),
-        rollout=label(metadata, ROLLOUT_LABEL),
         applied=tuple(intern(mark) for mark in str(annotations.get(APPLIED, "")).split()),
         annotations=tuple(sorted(a for a in annotations if a not in (APPLIED, KUBECTL_APPLIED))),
         parents=tuple(intern(parent_key(parent, namespace)) for parent in spec.get("parentRefs") or ()),

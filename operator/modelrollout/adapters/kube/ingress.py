@@ -14,12 +14,9 @@ from typing import Any
 from modelrollout.adapters.kube.ownership import (
     APPLIED,
     KUBECTL_APPLIED,
-    MANAGED_BY,
     MANAGER_LABEL,
-    ROLLOUT_LABEL,
-    controller,
-    label,
-    owner_uids,
+    Owned,
+    known,
 )
 from modelrollout.adapters.kube.resources import Body
 from modelrollout.adapters.kube.weights import share
@@ -68,21 +65,13 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class IngressView:
-    """An Ingress as stored. `owner` and `owned` as `ownership.Owned` has them.
+class IngressView(Owned):
+    """An Ingress as stored.
 
     `annotations`: names of those that others gave to an object of ours; of other objects none. `applied`: digests of
     the parts that we wrote last. `sticky`: nginx keeps users where they are. `default`: the default backend's Service.
     """
 
-    namespace: str
-    name: str
-    resource_version: str
-    deleting: bool
-    owner: tuple[str, str, str] | None
-    owned: tuple[str, ...]
-    managed_by: str
-    rollout: str
     applied: tuple[str, ...]
     annotations: tuple[str, ...]
     class_name: str | None
@@ -109,20 +98,13 @@ def ingress_view(body: Body) -> IngressView:
     metadata = body.get("metadata") or {}
     spec = body.get("spec") or {}
     annotations = metadata.get("annotations") or {}
-    managed_by = label(metadata, MANAGED_BY)
+    about = known(metadata)
     foreign = (a for a in annotations if a not in OURS and a != KUBECTL_APPLIED)
     class_name = spec.get("ingressClassName")
     return IngressView(
-        namespace=str(metadata.get("namespace", "")),
-        name=str(metadata.get("name", "")),
-        resource_version=str(metadata.get("resourceVersion", "")),
-        deleting="deletionTimestamp" in metadata,
-        owner=controller(metadata),
-        owned=owner_uids(metadata),
-        managed_by=managed_by,
-        rollout=label(metadata, ROLLOUT_LABEL),
+        **about,
         applied=tuple(intern(mark) for mark in str(annotations.get(APPLIED, "")).split()),
-        annotations=tuple(sorted(foreign)) if managed_by == MANAGER_LABEL else (),
+        annotations=tuple(sorted(foreign)) if about["managed_by"] == MANAGER_LABEL else (),
         class_name=None if class_name is None else intern(str(class_name)),
         canary=_canary(annotations),
         sticky=AFFINITY in annotations,

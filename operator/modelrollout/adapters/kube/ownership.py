@@ -7,7 +7,8 @@ leaves the object: traffic stays where it is. The labels tell the next rollout o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
 from modelrollout.adapters.kube.names import label_value
 from modelrollout.adapters.kube.resources import DOMAIN, ROLLOUTS, Body, Resource
@@ -22,60 +23,56 @@ APPLIED = f"{DOMAIN}/applied"
 KUBECTL_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-class Owned(Protocol):
-    """What a projection must have of an object that a rollout can own.
+class Known(TypedDict):
+    """What every object says of itself, as keywords of `Owned`."""
 
-    `owner`: kind, name and uid of its controller; `owned`: uids of all its owners.
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    deleting: bool
+    owner: tuple[str, str, str] | None
+    owned: tuple[str, ...]
+    managed_by: str
+    rollout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What a projection has of an object that a rollout can own, or that its owner lets it steer.
+
+    `owner`: kind, name and uid of its controller; `owned`: uids of all its owners, in order. `managed_by`, `rollout`:
+    values of the two labels, empty without.
     """
 
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
-
-    @property
-    def resource_version(self) -> str:
-        """As stored."""
-        ...
-
-    @property
-    def owner(self) -> tuple[str, str, str] | None:
-        """Its controller."""
-        ...
-
-    @property
-    def owned(self) -> tuple[str, ...]:
-        """Uids of all its owners, in order."""
-        ...
-
-    @property
-    def managed_by(self) -> str:
-        """Value of the label, empty without."""
-        ...
-
-    @property
-    def rollout(self) -> str:
-        """Value of our label, empty without."""
-        ...
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    deleting: bool
+    owner: tuple[str, str, str] | None
+    owned: tuple[str, ...]
+    managed_by: str
+    rollout: str
 
 
-def controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """`Owned.owner` of this metadata."""
+def known(metadata: Mapping[str, Any]) -> Known:
+    """The fields of `Owned`, from an object's metadata."""
     owners = metadata.get("ownerReferences") or ()
-    return next(((o["kind"], o["name"], o["uid"]) for o in owners if o.get("controller")), None)
+    return {
+        "namespace": str(metadata.get("namespace", "")),
+        "name": str(metadata.get("name", "")),
+        "resource_version": str(metadata.get("resourceVersion", "")),
+        "generation": int(metadata.get("generation", 0)),
+        "deleting": "deletionTimestamp" in metadata,
+        "owner": next(((o["kind"], o["name"], o["uid"]) for o in owners if o.get("controller")), None),
+        "owned": tuple(str(o.get("uid", "")) for o in owners),
+        "managed_by": _label(metadata, MANAGED_BY),
+        "rollout": _label(metadata, ROLLOUT_LABEL),
+    }
 
 
-def owner_uids(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """`Owned.owned` of this metadata."""
-    return tuple(str(o.get("uid", "")) for o in metadata.get("ownerReferences") or ())
-
-
-def label(metadata: Mapping[str, Any], name: str) -> str:
+def _label(metadata: Mapping[str, Any], name: str) -> str:
     """Value of a label, empty without."""
     return str((metadata.get("labels") or {}).get(name, ""))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
-from modelrollout.adapters.kube.ownership import MANAGED_BY, ROLLOUT_LABEL, controller, label, owner_uids
+from modelrollout.adapters.kube.ownership import Owned, known
 from modelrollout.adapters.kube.resources import Body
 
 DEFAULT_WEIGHT = 1
@@ -24,18 +24,9 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class TraefikServiceView:
+class TraefikServiceView(Owned):
     """A TraefikService as stored. `parts` None: it does not split by weights. `sticky`: a cookie binds users to one."""
 
-    namespace: str
-    name: str
-    resource_version: str
-    generation: int
-    deleting: bool
-    owner: tuple[str, str, str] | None
-    owned: tuple[str, ...]
-    managed_by: str
-    rollout: str
     parts: tuple[Part, ...] | None
     sticky: bool
 
@@ -46,19 +37,11 @@ class TraefikServiceView:
 
 def traefik_service_view(body: Body) -> TraefikServiceView:
     """The view of a TraefikService body."""
-    metadata = body.get("metadata") or {}
-    namespace = str(metadata.get("namespace", ""))
+    about = known(body.get("metadata") or {})
+    namespace = about["namespace"]
     weighted = (body.get("spec") or {}).get("weighted")
     return TraefikServiceView(
-        namespace=namespace,
-        name=str(metadata.get("name", "")),
-        resource_version=str(metadata.get("resourceVersion", "")),
-        generation=int(metadata.get("generation", 0)),
-        deleting="deletionTimestamp" in metadata,
-        owner=controller(metadata),
-        owned=owner_uids(metadata),
-        managed_by=label(metadata, MANAGED_BY),
-        rollout=label(metadata, ROLLOUT_LABEL),
+        **about,
         parts=None if weighted is None else tuple(_part(part, namespace) for part in weighted.get("services") or ()),
         sticky=bool(((weighted or {}).get("sticky") or {}).get("cookie") is not None),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
-from modelrollout.adapters.kube.ownership import MANAGED_BY, ROLLOUT_LABEL, controller, label, owner_uids
+from modelrollout.adapters.kube.ownership import Owned, known
 from modelrollout.adapters.kube.resources import Body
 
 
@@ -30,38 +30,20 @@ class HttpRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class VirtualServiceView:
+class VirtualServiceView(Owned):
     """A VirtualService as stored. `errors`: codes of what Istio's analysis calls an error at this generation."""
 
-    namespace: str
-    name: str
-    resource_version: str
-    generation: int
-    deleting: bool
-    owner: tuple[str, str, str] | None
-    owned: tuple[str, ...]
-    managed_by: str
-    rollout: str
     routes: tuple[HttpRoute, ...]
     errors: tuple[str, ...]
 
 
 def virtual_service_view(body: Body) -> VirtualServiceView:
     """The view of a VirtualService body."""
-    metadata = body.get("metadata") or {}
-    generation = int(metadata.get("generation", 0))
+    about = known(body.get("metadata") or {})
     return VirtualServiceView(
-        namespace=str(metadata.get("namespace", "")),
-        name=str(metadata.get("name", "")),
-        resource_version=str(metadata.get("resourceVersion", "")),
-        generation=generation,
-        deleting="deletionTimestamp" in metadata,
-        owner=controller(metadata),
-        owned=owner_uids(metadata),
-        managed_by=label(metadata, MANAGED_BY),
-        rollout=label(metadata, ROLLOUT_LABEL),
+        **about,
         routes=tuple(_route(route) for route in (body.get("spec") or {}).get("http") or ()),
-        errors=tuple(_errors(body.get("status") or {}, generation)),
+        errors=tuple(_errors(body.get("status") or {}, about["generation"])),
     )
 
 
