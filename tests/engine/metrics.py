@@ -46,9 +46,11 @@ class FakeMetrics:
         self._loads: dict[tuple[str, str], list[tuple[float, Load]]] = {}
         self._metric, self._label, self._bad = metric, label, bad
 
-    def serve(self, spec: RolloutSpec, *, legacy: Load | None = None, candidate: Load | None = None) -> None:
+    def serve(
+        self, spec: RolloutSpec, *, legacy: Load | None = None, candidate: Load | None = None, age: float = 3600.0
+    ) -> None:
         for arm, load in ((spec.legacy, legacy), (spec.candidate, candidate)):
-            self._loads[spec.key.namespace, arm.deployment] = [(START - 3600.0, load or Load())]
+            self._loads[spec.key.namespace, arm.deployment] = [(START - age, load or Load())]
 
     def change(self, namespace: str, deployment: str, at: float, load: Load) -> None:
         self._loads[namespace, deployment].append((at, load))
@@ -84,14 +86,15 @@ class FakeMetrics:
         found = []
         first = max(int((at - query.window) // SCRAPE) + 1, int((START - 3600) // SCRAPE))
         times = [k * SCRAPE for k in range(first, int(at // SCRAPE) + 1)]
-        if len(times) > 1200:
-            times = [times[0], times[-1]]
         for (namespace, deployment), loads in self._loads.items():
             if query.namespaces and namespace not in query.namespaces:
                 continue
             pod = f"{deployment}-5d9c7b6f4-x2x9z"
             if query.pods and not re.fullmatch(query.pods, pod):
                 continue
+            since = [t for t in times if t >= loads[0][0]]
+            if len(since) > 1200:
+                since = [since[0], since[-1]]
             for code, share in (("200", False), (self._bad, True)):
                 labels = {
                     "__name__": self._metric,
@@ -99,7 +102,7 @@ class FakeMetrics:
                     "pod": pod,
                     self._label: code,
                 }
-                found.append(Series.of(labels, tuple((t, float(_count(loads, t, share))) for t in times)))
+                found.append(Series.of(labels, tuple((t, float(_count(loads, t, share))) for t in since)))
         return found
 
 

@@ -285,6 +285,28 @@ async def test_the_rate_is_the_present_one_where_the_window_is_longer_than_the_s
     assert found.preflight.notes == ()
 
 
+async def test_bug_a_service_of_a_minute_was_held_to_have_had_its_requests_in_an_hour() -> None:
+    """Each rollout on a fresh cluster was told that it would take days."""
+    bench, spec = Bench(), modest(spec_named("m"), Margin(2.0, 0.001))
+    bench.metrics.serve(spec, legacy=Load(rate=20, errors=0.001), age=60.0)
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    assert found.preflight.notes == ()
+    [(_, _, allowance)] = found.preflight.budgets
+    assert allowance == pytest.approx(spec.budget.rollout_share * 0.01 * 20 * spec.budget.window, rel=0.1)
+
+
+async def test_a_service_older_than_the_look_is_not_held_to_be_young() -> None:
+    """Half a minute of requests after half an hour without is a rate of the hour, not of the half minute."""
+    bench, spec = Bench(), modest(spec_named("m"), Margin(2.0, 0.001))
+    bench.metrics.serve(spec, legacy=Load(rate=0), age=1800.0)
+    bench.metrics.change(spec.key.namespace, spec.legacy.deployment, START - 30.0, Load(rate=20, errors=0.0))
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightPassed)
+    [(_, _, allowance)] = found.preflight.budgets
+    assert allowance == pytest.approx(spec.budget.rollout_share * 0.01 * 20 / 120 * spec.budget.window, rel=0.1)
+
+
 async def test_a_margin_that_can_be_proven_is_not_mentioned() -> None:
     bench, spec = Bench(), spec_named("m")
     bench.metrics.serve(spec, legacy=Load(rate=20, errors=0.001))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modelrollout.core.model import ErrorBudget, Selector, Sli
 from modelrollout.core.outlook import Load
@@ -35,7 +36,7 @@ class History:
 
 
 def history(sli: Sli, budget: ErrorBudget, *, total: float, bad: float, lately: float) -> History | None:
-    """`total` and `bad` events of the whole window; `lately`: requests a second of its newest part.
+    """`total` and `bad` events of the whole window; `lately`: requests a second of its newest part (see `known_for`).
 
     A young service is held to have had its present rate all the time. None without events: nothing can be said about a
     service that had no requests. None without an objective: there is no budget.
@@ -48,6 +49,21 @@ def history(sli: Sli, budget: ErrorBudget, *, total: float, bad: float, lately: 
         return None
     load = Load(rate, min(1.0, bad / total) if total > 0 else 0.0)
     return History(sli.name, 1.0 - bad / allowed, budget.rollout_share * allowed, load)
+
+
+def known_for(legacy: Sequence[Series], *, at: float, looked: float, window: float) -> float:
+    """Seconds of the `window` before `at` in which legacy could be counted. `legacy`: its series of the last `looked`
+    seconds.
+
+    Its first sample tells where it comes after the look's beginning; a service of half a minute has not had its
+    requests in an hour. Older ones are held to be as old as the window: that makes their rate, and what a rollout may
+    cost, too small rather than too large.
+    """
+    first = min((one.times[0] for one in legacy if one.times), default=at - window)
+    between = max((b - a for one in legacy for a, b in pairwise(one.times)), default=0.0)
+    if first - between <= at - looked:
+        return window
+    return min(window, at - first)
 
 
 def _sum(terms: Sequence[Term], series: Sequence[Series]) -> float:

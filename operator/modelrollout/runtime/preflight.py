@@ -32,7 +32,7 @@ from modelrollout.core.wording import duration
 from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of, told_apart
-from modelrollout.runtime.budget import History, counted, history
+from modelrollout.runtime.budget import History, counted, history, known_for
 from modelrollout.runtime.scraped_twice import scrapers
 from modelrollout.stats.forecast import forecast
 from modelrollout.stats.history import learned, window
@@ -169,6 +169,7 @@ class Preflights:
         notes: list[str] = []
         told: list[tuple[str, str]] = []
         seen: list[Series] = []
+        hours: dict[str, float] = {}
         for sli, result in zip(slis, results, strict=True):
             if isinstance(result, NoAnswer):
                 return _silent(source, result.kind)
@@ -181,6 +182,7 @@ class Preflights:
             notes.extend(resolved.notes)
             told.append((sli.name, resolved.counted))
             seen.extend((*legacy, *candidate))
+            hours[sli.name] = known_for(legacy, at=at, looked=window, window=min(spec.budget.window, RATE_WINDOW))
         scrape = source.scrape_interval or _scrape(seen)
         if begun:
             return Found(PreflightPassed(tuple(notes), counted=tuple(told)), tuple(plans), scrape)
@@ -188,7 +190,7 @@ class Preflights:
         for plan in plans:
             if not plan.total:
                 continue  # events without a total have no budget and no load
-            line = await self._history(spec, source, plan, at)
+            line = await self._history(spec, source, plan, at, hours[plan.sli])
             if isinstance(line, NoAnswer):
                 return _silent(
                     source, line.kind, f" the query over {duration(spec.budget.window)} for the error budget"
@@ -239,9 +241,9 @@ class Preflights:
         return tuple(checkpoint for checkpoint in found if checkpoint is not None)
 
     async def _history(
-        self, spec: RolloutSpec, source: SourceSpec, plan: SliPlan, at: float
+        self, spec: RolloutSpec, source: SourceSpec, plan: SliPlan, at: float, hour: float
     ) -> History | NoAnswer | None:
-        """What legacy's events of the SLO window say; None when it has had none to count."""
+        """What legacy's events of the SLO window say; None when it has had none to count. `hour`: see `known_for`."""
         sli = next(s for s in spec.slis if s.name == plan.sli)
         window = spec.budget.window
         whole, recent = [
@@ -263,7 +265,7 @@ class Preflights:
                 return result
         total, bad = counted(plan, _legacy(whole, spec, source, plan))
         lately, _ = counted(plan, _legacy(recent, spec, source, plan))
-        return history(sli, spec.budget, total=total, bad=bad, lately=lately / min(window, RATE_WINDOW))
+        return history(sli, spec.budget, total=total, bad=bad, lately=lately / hour if hour else 0.0)
 
 
 def _legacy(result: QueryResult, spec: RolloutSpec, source: SourceSpec, plan: SliPlan) -> Sequence[Series]:
