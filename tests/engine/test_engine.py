@@ -57,6 +57,23 @@ async def test_a_bad_candidate_is_off_the_traffic_soon_after_it_shows() -> None:
     await world.stop()
 
 
+@pytest.mark.parametrize("later", [0.1, 2.0, 4.0, 6.0])
+async def test_bug_a_candidate_that_turned_bad_at_a_raise_kept_its_traffic_until_the_step_had_settled(
+    later: float,
+) -> None:
+    spec = quick("fraud")
+    world = await running(spec)
+    await world.until(lambda: world.api.weight(spec.key) == 5000)
+    await asyncio.sleep(later)
+    turned = asyncio.get_running_loop().time()
+    world.metrics.change("serving", "fraud-v8", START + turned, Load(errors=1.0))
+    done = await world.until(lambda: world.api.weight(spec.key) == 0)
+    # At worst the tick in which it turns holds too few bad answers, and the next one tells.
+    assert done - turned <= 11.5
+    await world.until(lambda: phase(world, spec.key) is Phase.ROLLED_BACK)
+    await world.stop()
+
+
 RESTARTS = Counts(None, Selector("requests_total", equal=(("code", "500"),)), Exposure.REPLICAS)
 GUARD = Sli("restarts", RESTARTS, None, margin=Margin(2.0, 0.0))
 

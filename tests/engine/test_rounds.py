@@ -10,15 +10,15 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.core.model import Analysis, Key, Phase, Selector
+from modelrollout.core.model import Analysis, Key, Phase, Selector, Step, Weight
 from modelrollout.core.observation import EvidencePending, EvidenceSeen, EvidenceUnreachable, NoDataCause
 from modelrollout.core.plan import Term
 from modelrollout.core.samples import Series
-from modelrollout.core.status import RolloutStatus
+from modelrollout.core.status import RolloutStatus, StepState
 from modelrollout.ports import ArmsByLabel, SeriesQuery
 from modelrollout.runtime import assess
 from modelrollout.runtime.assess import TOGETHER
-from modelrollout.runtime.questions import start_of_evidence
+from modelrollout.runtime.questions import raised, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span, settling
 from tests.engine.api import SCRAPE, LoopClock
@@ -120,6 +120,14 @@ async def test_nothing_is_asked_before_the_data_plane_has_settled_and_a_tick_is_
 )
 def test_evidence_begins_on_the_grid(started: float, since: float) -> None:
     assert start_of_evidence(spec_named("m"), at_step(START + started)) == START + since
+
+
+def test_only_a_raise_of_a_weight_that_there_was_is_looked_at_before_it_has_settled() -> None:
+    shadow, five, half = (Step(Weight(w), 0.0, 60.0) for w in (0, 500, 5000))
+    first, second = at_step(), replace(at_step(), step=StepState(1, 2, START + 60.0, half.weight))
+    assert raised(replace(spec_named("m"), steps=(five, half)), first) is None
+    assert raised(replace(spec_named("m"), steps=(five, half)), second) == START + 60
+    assert raised(replace(spec_named("m"), steps=(shadow, half)), second) is None
 
 
 async def test_a_failing_source_is_told_to_its_own_rollouts_only() -> None:

@@ -69,6 +69,15 @@ def start_of_evidence(spec: RolloutSpec, status: RolloutStatus) -> float:
     return status.grid + (max(0, ticks) + 1) * interval
 
 
+def raised(spec: RolloutSpec, status: RolloutStatus) -> float | None:
+    """When the weight was raised for this step; None when the candidate had no requests before: then its first ones may
+    find it cold, and the time until it has settled is its own.
+    """
+    assert status.step is not None
+    before = spec.steps[: status.step.index][-1:]
+    return status.step.started if before and before[0].weight else None
+
+
 def shared_query(
     metrics: tuple[str, ...], members: Sequence[tuple[Due, SliPlan]], at: float, *, apart: bool
 ) -> SeriesQuery:

@@ -23,7 +23,7 @@ from modelrollout.runtime.arms import Split, told_apart, within
 from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
 from modelrollout.runtime.behind import BUG, Behind
 from modelrollout.runtime.garbage import uncollected
-from modelrollout.runtime.questions import Due, Question, Watch, shared_query, sli_of, start_of_evidence
+from modelrollout.runtime.questions import Due, Question, Watch, raised, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
@@ -89,6 +89,7 @@ class Rounds:
             {plan.sli: plan for plan in plans},
             grid=status.grid,
             since=start_of_evidence(spec, status),
+            raised=raised(spec, status),
             scrape=scrape,
             ledgers=status.budget,
             checkpoints=status.checkpoints,

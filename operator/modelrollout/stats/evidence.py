@@ -64,7 +64,8 @@ class EvidenceTracker:
     `grid`: origin of the tick grid; `since`: where this step's evidence begins; `scrape`: scrape interval of the
     source (all epoch seconds or seconds). `ledgers`, `checkpoints`: as stored; an SLI without one gets an empty ledger
     without a limit, and evidence from nothing. `index`: of the step. `weight`: by which requests are split; ZERO
-    where nothing says how. `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is
+    where nothing says how. `raised`: when the weight was raised for this step; None when the candidate had no requests
+    before. `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is
     stored: so whoever takes over arrives at the same evidence.
     """
 
@@ -80,6 +81,7 @@ class EvidenceTracker:
         checkpoints: Sequence[SliCheckpoint] = (),
         index: int = 0,
         weight: Weight = ZERO,
+        raised: float | None = None,
     ) -> None:
         tiers = spec.budget.tiers
         longest = max([tier.long for tier in tiers], default=SHORTEST_MEMORY)
@@ -118,6 +120,7 @@ class EvidenceTracker:
                 promised=promised_to(spec, sli, weight) if weight else None,
                 ledger=ledger,
                 checkpoint=known.get(sli.name),
+                raised=raised,
             )
             self._tracks.append(track)
             judge = Judge(

@@ -56,7 +56,8 @@ class Reading:
     `ticks`: oldest first, no more than the longest burn window. `candidate`, `legacy`: all events of the step.
     `newest`: time of the candidate's newest sample. `carried`: bad events that found no room in the total.
     `findings`: of the comparison of the arms. `sums`: of the candidate's ticks, up to the newest; worked out where they
-    are not at hand. `coverage`: predictions that have their label, where there are cohorts.
+    are not at hand. `coverage`: predictions that have their label, where there are cohorts. `unsettled`: ticks between
+    the raise and this step's evidence, which the hard guard alone looks at.
     """
 
     ticks: Sequence[TickPair]
@@ -67,6 +68,7 @@ class Reading:
     findings: Findings | None = None
     sums: Sums | None = None
     coverage: Coverage | None = None
+    unsettled: Sequence[TickPair] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Judge:
 
     def assess(self, reading: Reading, now: float) -> SliAssessment:
         """The verdict with its numbers. FAIL is the candidate's fault; PASS takes evidence and no true tier."""
-        hard = self._hard(reading.ticks)
+        hard = self._hard([*reading.unsettled, *reading.ticks] if reading.unsettled else reading.ticks)
         sums = reading.sums or Sums(pair.candidate for pair in reading.ticks)
         tiers = tuple(finding for each in self._tiers if (finding := self._tier(reading, sums, *each)))
         blamed = any(f.tier.action is BurnAction.ROLLBACK and f.attribution in BLAMED for f in tiers)

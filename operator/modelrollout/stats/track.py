@@ -80,7 +80,8 @@ class SliTrack:
     """Counts of one SLI: the ticks of the longest window, the sums of the step, its ledger, and the comparison of arms.
 
     Ticks from the checkpoint on are read once; only those of the step itself are judged, the others teach what legacy's
-    usual share is.
+    usual share is. `raised`: when the weight was raised for this step, epoch seconds; the hard guard looks at the ticks
+    since then too. None when the candidate had no requests before.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class SliTrack:
         promised: float | None,
         ledger: LedgerState,
         checkpoint: SliCheckpoint | None,
+        raised: float | None = None,
     ) -> None:
         assert sli.allowed is not None, "an SLI without an objective has another track"
         self.sli = sli
@@ -112,6 +114,8 @@ class SliTrack:
         self._newest: float | None = None
         self._since = since
         self.begin = timing.grid.first_from(since)
+        # The tick that a raise falls into has no verdict either, so it is one of them.
+        self._guarded = self.begin if raised is None else timing.grid.first_from(raised) - 1
         self._sums = (ArmCounts(0, 0), ArmCounts(0, 0))
         self.ledger = ledger
         carried = checkpoint.values if checkpoint and understood(checkpoint.values) else ()
@@ -138,6 +142,12 @@ class SliTrack:
             return list(self._ticks)
         return [pair for pair in self._ticks if pair.tick >= self.begin]
 
+    def unsettled_ticks(self) -> list[TickPair]:
+        """Ticks from the raise until this step's evidence begins, oldest first; none in a rollout's first step."""
+        if not self._ticks or self._ticks[0].tick >= self.begin:
+            return []
+        return [pair for pair in self._ticks if self._guarded <= pair.tick < self.begin]
+
     @property
     def latest(self) -> int | None:
         """The newest tick of this step; None before the first."""
@@ -154,6 +164,7 @@ class SliTrack:
             self.comparison.findings(),
             self._running,
             self._cohorts[0].coverage(self._cohorts[1]) if self._cohorts else None,
+            self.unsettled_ticks(),
         )
 
     def read(self, answer: ArmSeries, first: int, last: int) -> None:
@@ -176,7 +187,8 @@ class SliTrack:
                 self._candidate.forget()
                 self._legacy.forget()
             self._ages.advance(known, t1)
-            ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=grid.start(self.begin))}
+            step = grid.start(self.begin if tick >= self.begin else self._guarded)
+            ripe = {t for t in known.scrapes if self._ages.ripe(t, t0, step=step)}
             pair = TickPair(
                 tick,
                 self._candidate.read(candidate, t0, t1, known=known, judged=ripe.__contains__, lazy=lazy),
