@@ -162,6 +162,19 @@ def go_module_dir(module: str, version: str) -> Path:
     return Path(json.loads(output)["Dir"])
 
 
+def with_fresh_lists(unpack: Callable[[], object], directory: Path) -> None:
+    """Unpack packages into a directory; if that fails, once more into an empty one with new package lists."""
+    try:
+        unpack()
+    except MissingTool:
+        raise
+    except BuildError:
+        run_step(["apt-get", "-qq", "update"])  # no package lists yet, or older than the mirror
+        shutil.rmtree(directory)
+        directory.mkdir()
+        unpack()
+
+
 def debian_tree(name: str, packages: Sequence[str]) -> Path:
     """Packages and those of their dependencies that the machine lacks, unpacked into a private tree.
 
@@ -170,15 +183,7 @@ def debian_tree(name: str, packages: Sequence[str]) -> Path:
     """
 
     def build(directory: Path) -> None:
-        try:
-            unpack_debian(packages, directory)
-        except MissingTool:
-            raise
-        except BuildError:
-            run_step(["apt-get", "-qq", "update"])  # no package lists yet, or older than the mirror
-            shutil.rmtree(directory)
-            directory.mkdir()
-            unpack_debian(packages, directory)
+        with_fresh_lists(lambda: unpack_debian(packages, directory), directory)
 
     release = Path("/etc/os-release")
     key: list[str | bytes] = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e import trim
-from e2e.cluster.artifacts import BuildError, MissingTool, cache_root, cached, run_step
+from e2e.cluster.artifacts import MissingTool, cache_root, cached, run_step, with_fresh_lists
 
 # An empty list of installed packages: apt then names every package that is needed.
 FROM_NOTHING = ("-o", "Dir::State::status=/dev/null")
@@ -92,15 +92,7 @@ def debian_root(name: str, packages: Sequence[str]) -> Path:
     """Tree with the skeleton, packages and all that they depend on; their scripts have not run."""
 
     def build(directory: Path) -> None:
-        try:
-            _unpack(packages, directory)
-        except MissingTool:
-            raise
-        except BuildError:
-            run_step(["apt-get", "-qq", "update"])  # no package lists yet, or older than the mirror
-            shutil.rmtree(directory)
-            directory.mkdir()
-            _unpack(packages, directory)
+        with_fresh_lists(lambda: _unpack(packages, directory), directory)
         _lay_skeleton(directory)
         _compile(directory)
 
