@@ -108,7 +108,8 @@ async def test_no_more_than_a_few_groups_are_asked_for_at_once() -> None:
     for i in range(10 * FEW_ROLLOUTS):
         bench.follow(spec_named(f"m{i}"))
     await bench.run(10)
-    assert len(bench.metrics.asked) == CATCH_UPS
+    assert len(long(bench)) == CATCH_UPS
+    assert len(bench.metrics.asked) == CATCH_UPS + 1, "and one glance at all"
 
 
 async def test_a_rollout_whose_question_breaks_freezes_the_others_for_a_moment_only(
@@ -175,6 +176,26 @@ def test_the_least_behind_are_asked_for_first_but_the_furthest_have_a_turn() -> 
         dues.append(due(f"n{turn}", START + ROOM * (100 + turn)))  # another one falls behind meanwhile
     assert order[:FAIR] == ["m11", "n0", "n1", "m0"]
     assert order[FAIR - 1 :: FAIR] == ["m0", "m1", "m2"]
+
+
+def test_bug_those_that_fell_behind_again_took_the_turns_of_those_that_were_never_judged() -> None:
+    """Five thousand after a change of leader: more than two cores can judge in a tick. Some waited for five minutes."""
+    behind = Behind()
+    waiting = [due(f"m{i}", START + ROOM * i) for i in range(12)]
+    judged = []
+    for turn in range(12):
+        again = due(f"again{turn}", START + ROOM * (100 + turn))
+        again.watch.evidence = EvidenceSeen(START, START, ())
+        judged.append(again)
+    order = []
+    for _ in range(16):
+        (chosen,) = next(iter(behind.groups("default", [*waiting, *judged])))
+        behind.ended("default", asked=1)
+        order.append(chosen.watch.spec.key.name)
+        (waiting if chosen in waiting else judged).remove(chosen)
+    first = [name for place, name in enumerate(order, start=1) if place % FAIR]
+    assert first == [f"m{i}" for i in reversed(range(12))]
+    assert order[FAIR - 1 :: FAIR] == ["again0", "again1", "again2", "again3"], "but they have a turn"
 
 
 def test_one_alone_is_asked_for_however_far_it_reaches() -> None:

@@ -68,6 +68,13 @@ class Assessing:
             self.tell(due)
         await asyncio.sleep(0)
 
+    def glanced(self, due: Due) -> None:
+        """Ask the hard guard alone; nobody is told of anything but an end."""
+        assert due.glance is not None
+        due.watch.glanced = due.glance.found(due.span, self._clock.now())
+        if due.watch.glanced:
+            self.tell(due)
+
     def later(self, due: Due) -> None:
         """Compare it together with others, with the next `caught_up`. Its watch stays busy until then."""
         self._later.append(due)
@@ -91,7 +98,7 @@ class Assessing:
         """There is news, good or bad."""
         if self._late is not None:
             self._late(max(0.0, self._clock.now() - due.span.at))
-        news = Priority.URGENT if alarming(due.watch.evidence) else Priority.NORMAL
+        news = Priority.URGENT if alarming(due.watch.known) else Priority.NORMAL
         self._news(due.watch.spec.key, news)
 
     def broken(self, watch: Watch, now: float) -> None:

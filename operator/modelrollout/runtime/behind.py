@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from modelrollout.core.observation import EvidencePending
 from modelrollout.runtime.questions import FEW_ROLLOUTS, Due
 
 CATCH_UPS = 4
 """Groups of one source that are asked for at the same time."""
 FAIR = 4
-"""One group in so many is of the furthest behind."""
+"""One group in so many is not of those who have it first."""
 ROOM = 36_000.0
 """Rollouts of a group times seconds of its question: what a thousand share in a tick takes half a minute of each."""
 BUG = "Bug"
@@ -36,19 +37,26 @@ class Behind:
     def groups(self, name: str, dues: Iterable[Due]) -> Iterator[Sequence[Due]]:
         """Those that may be begun now; the others wait, and come again with newer spans.
 
-        The least behind first: it is soonest done, it has been raised last, and who has been begun is finished before
-        others are begun. The furthest first would have all of them wait for the end. But every `FAIR`th group is of the
-        furthest, who would wait for ever where the others fall behind again meanwhile.
+        Who has not been judged yet comes before who has: where there is more to do than time, those that were caught
+        up fall behind again, and would take the turns of all others. Of those not judged the least behind comes first:
+        it is soonest done, it has been raised last, and who has been begun is finished before others are begun. Of the
+        judged ones, who have every `FAIR`th group too, the furthest; without any that turn is the furthest's of all.
         """
-        left = sorted(dues, key=lambda due: due.span.start)
-        while left and self._open[name] < CATCH_UPS:
+        furthest = sorted(dues, key=lambda due: due.span.start)
+        judged = [due for due in furthest if not isinstance(due.watch.evidence, EvidencePending)]
+        new = [due for due in reversed(furthest) if isinstance(due.watch.evidence, EvidencePending)]
+        while (new or judged) and self._open[name] < CATCH_UPS:
             self._open[name] += 1
             self._begun[name] += 1
-            furthest = self._begun[name] % FAIR == 0
-            ordered = left if furthest else left[::-1]
-            count = _fitting(ordered[: self._size[name]])
-            yield ordered[:count]
-            left = left[count:] if furthest else left[: len(left) - count]
+            fair = self._begun[name] % FAIR == 0
+            if judged and (fair or not new):
+                group = judged[: _fitting(judged[: self._size[name]])]
+                del judged[: len(group)]
+            else:
+                ordered = new[::-1] if fair else new
+                group = ordered[: _fitting(ordered[: self._size[name]])]
+                del new[slice(-len(group), None) if fair else slice(len(group))]
+            yield group
 
     def ended(self, name: str, *, asked: int, failures: Iterable[str] = ()) -> None:
         """A group of so many was answered. `failures`: the kinds of those questions that were not."""

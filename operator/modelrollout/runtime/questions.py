@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelrollout.core.model import RolloutSpec, Sli
-from modelrollout.core.observation import Evidence, EvidencePending
+from modelrollout.core.observation import Evidence, EvidencePending, EvidenceSeen
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import pods_of
+from modelrollout.runtime.glance import Glance
 from modelrollout.stats.evidence import EvidenceTracker, Span
 from modelrollout.stats.increments import UP
 
@@ -38,6 +39,17 @@ class Watch:
     """Monotonic time of the next question: wall time may be set back by minutes."""
     broken: float | None = None
     """Epoch seconds since when its evidence can't be computed."""
+    begin_glance: Callable[..., Glance | None] = lambda **_: None
+    """Takes `now`, epoch seconds."""
+    glance: Glance | None = None
+    """While it is far behind."""
+    glanced: EvidenceSeen | None = None
+    """What the glance has found."""
+
+    @property
+    def known(self) -> Evidence:
+        """The newest evidence; what a glance found as long as there is no other."""
+        return self.glanced if self.glanced and isinstance(self.evidence, EvidencePending) else self.evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,8 @@ class Due:
 
     watch: Watch
     span: Span
+    glance: Glance | None = None
+    """Whose samples they are, if not the tracker's."""
 
     def carries(self, plan: SliPlan) -> bool:
         """Whether the question for this plan brings `ALIVE` too, for all plans of the rollout."""

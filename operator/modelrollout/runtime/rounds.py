@@ -2,7 +2,8 @@
 
 A tracker lives as long as the revision it judges; what it is asked about is driven by the status alone, so that a new
 leader arrives at the same evidence. Shared questions cover the last ticks only. A tracker that is far behind (a new
-leader, an outage that is over) is served beside the shared rounds, with some others that are (`behind`), in chunks.
+leader, an outage that is over) is served beside the shared rounds, with some others that are (`behind`), in chunks;
+until it is done the shared rounds have a `glance` at its newest ticks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 
 from modelrollout.core.model import ZERO, Key, Phase, RolloutSpec
 from modelrollout.core.observation import Evidence, EvidencePending
@@ -23,6 +25,7 @@ from modelrollout.runtime.arms import Split, told_apart, within
 from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
 from modelrollout.runtime.behind import BUG, Behind
 from modelrollout.runtime.garbage import uncollected
+from modelrollout.runtime.glance import glance
 from modelrollout.runtime.questions import Due, Question, Watch, raised, shared_query, sli_of, start_of_evidence
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
@@ -84,19 +87,22 @@ class Rounds:
             watch.spec = spec
             if watch.stretch == stretch:
                 return
+        judged, since = told_apart(spec, source), start_of_evidence(spec, status)
+        weight = status.step.weight if self._split else ZERO
         tracker = EvidenceTracker(
-            told_apart(spec, source),
+            judged,
             {plan.sli: plan for plan in plans},
             grid=status.grid,
-            since=start_of_evidence(spec, status),
+            since=since,
             raised=raised(spec, status),
             scrape=scrape,
             ledgers=status.budget,
             checkpoints=status.checkpoints,
             index=status.step.index,
-            weight=status.step.weight if self._split else ZERO,
+            weight=weight,
         )
-        self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker)
+        glancing = partial(glance, judged, plans, status, since=since, scrape=scrape, weight=weight)
+        self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker, begin_glance=glancing)
 
     def drop(self, key: Key) -> None:
         """No more evidence is wanted for this rollout."""
@@ -105,7 +111,7 @@ class Rounds:
     def evidence(self, key: Key) -> Evidence:
         """The newest assessment of the present step."""
         watch = self._watches.get(key)
-        return watch.evidence if watch else EvidencePending()
+        return watch.known if watch else EvidencePending()
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -133,13 +139,17 @@ class Rounds:
         shared: dict[str, list[Due]] = defaultdict(list)
         behind: dict[str, list[Due]] = defaultdict(list)
         for watch in self._watches.values():
-            if watch.busy or mono < watch.not_before:
+            if mono < watch.not_before:
                 continue
-            span = self._span(watch, now)
-            if span is None:
-                continue
-            near = span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval)
-            (shared if near else behind)[watch.source.name].append(Due(watch, span))
+            span = None if watch.busy else self._span(watch, now)
+            if span is not None:
+                near = _near(span, watch)
+                (shared if near else behind)[watch.source.name].append(Due(watch, span))
+                watch.glance = None if near else watch.glance or watch.begin_glance(now=now)
+            if watch.glance is not None and watch.source.name not in self._asking:
+                glimpse = watch.glance.span(now)
+                if glimpse is not None:
+                    shared[watch.source.name].append(Due(watch, glimpse, watch.glance))
         for name, waiting in behind.items():
             for group in self._behind.groups(name, waiting):
                 for due in group:
@@ -150,7 +160,7 @@ class Rounds:
                 continue
             self._asking.add(name)
             for due in dues:
-                due.watch.busy = True
+                due.watch.busy = due.watch.busy or due.glance is None
             self._start(self._round(name, dues))
 
     def _span(self, watch: Watch, now: float) -> Span | None:
@@ -171,7 +181,7 @@ class Rounds:
         finally:
             self._asking.discard(name)
             for due in dues:
-                due.watch.busy = False
+                due.watch.busy = due.watch.busy and due.glance is not None
 
     async def _answers(self, name: str, dues: Sequence[Due], *, apart: bool = False) -> tuple[Answers, set[str]]:
         """What was answered, and the kinds of failures. `apart`: these are few, and the question is for them alone."""
@@ -240,11 +250,15 @@ class Rounds:
     async def _deliver(self, dues: Iterable[Due], answers: Answers) -> None:
         fed: list[Due] = []
         async for due in self._fed(dues, answers):
+            if due.glance is not None:
+                self._assess.glanced(due)
+                continue
             fed.append(due)
             if len(fed) == TOGETHER:
                 await self._assess(fed)  # told, and acted on, while the next ones are read
                 fed.clear()
-        await self._assess(fed)
+        if fed:
+            await self._assess(fed)
 
     async def _fed(self, dues: Iterable[Due], answers: Answers) -> AsyncIterator[Due]:
         """Feed one after the other, and give the loop to others now and then. Without those that are gone or broken."""
@@ -254,7 +268,7 @@ class Rounds:
             if not self._present(watch):
                 continue  # the rollout moved on while Prometheus was thinking
             try:
-                self._feed(watch, due.span, answers)
+                self._feed(due, answers)
             except Exception:
                 self._assess.broken(watch, self._clock.now())
                 self._assess.tell(due)
@@ -264,7 +278,9 @@ class Rounds:
                 await asyncio.sleep(0)
                 begun = loop.time()
 
-    def _feed(self, watch: Watch, span: Span, answers: Answers) -> None:
+    def _feed(self, due: Due, answers: Answers) -> None:
+        watch, span = due.watch, due.span
+        tracker = due.glance.tracker if due.glance else watch.tracker
         start = span.at - span.window
         given: dict[str, ArmSeries | str] = {}
         for plan in watch.plans:
@@ -283,7 +299,7 @@ class Rounds:
         if any(isinstance(answer, str) for answer in given.values()):
             # Asked again a tick later; ticks missed meanwhile are read then.
             watch.not_before = self._clock.monotonic() + watch.spec.analysis.interval
-        watch.tracker.feed(span, given)
+        tracker.feed(span, given)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -294,3 +310,8 @@ class Rounds:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("evidence round failed", exc_info=task.exception())
+
+
+def _near(span: Span, watch: Watch) -> bool:
+    """Whether a question that all share may cover it."""
+    return span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval)

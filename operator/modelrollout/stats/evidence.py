@@ -13,6 +13,7 @@ from math import ceil
 
 from modelrollout.core.model import FULL, ZERO, ProfileRef, RolloutSpec, Sli, Verdict, Weight
 from modelrollout.core.observation import (
+    Attribution,
     Evidence,
     EvidencePending,
     EvidenceSeen,
@@ -65,8 +66,8 @@ class EvidenceTracker:
     source (all epoch seconds or seconds). `ledgers`, `checkpoints`: as stored; an SLI without one gets an empty ledger
     without a limit, and evidence from nothing. `index`: of the step. `weight`: by which requests are split; ZERO
     where nothing says how. `raised`: when the weight was raised for this step; None when the candidate had no requests
-    before. `plans` has a plan for every SLI of the spec. A new step takes a new tracker, from what is
-    stored: so whoever takes over arrives at the same evidence.
+    before. `skip`: ticks before that moment are not read. `plans` has a plan for every SLI of the spec. A new step
+    takes a new tracker, from what is stored: so whoever takes over arrives at the same evidence.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class EvidenceTracker:
         index: int = 0,
         weight: Weight = ZERO,
         raised: float | None = None,
+        skip: float | None = None,
     ) -> None:
         tiers = spec.budget.tiers
         longest = max([tier.long for tier in tiers], default=SHORTEST_MEMORY)
@@ -121,6 +123,7 @@ class EvidenceTracker:
                 ledger=ledger,
                 checkpoint=known.get(sli.name),
                 raised=raised,
+                skip=skip,
             )
             self._tracks.append(track)
             judge = Judge(
@@ -197,6 +200,13 @@ class EvidenceTracker:
         shown = tuple(_withheld(sli, track.failure) for sli, track in zip(slis, self._tracks, strict=True))
         checkpoints = tuple(track.checkpoint for track in self._tracks)
         return EvidenceSeen(self._since, max(ends, default=self._since), shown, self.ledgers, checkpoints)
+
+    def dead(self, now: float) -> tuple[SliAssessment, ...]:
+        """What the hard guard alone says, without comparing the arms: the SLIs that it blames the candidate for."""
+        for track in self._tracks:
+            track.unread.clear()
+        slis = [verdict(now) for verdict in self._verdicts]
+        return tuple(sli for sli in slis if sli.hard_guard and sli.hard_guard.attribution is Attribution.CANDIDATE)
 
     def unread(self) -> Iterator[tuple[Comparison, Stratum, float]]:
         """The oldest stratum of each SLI that its comparison has not taken in yet, with the risk of a wrong PASS."""

@@ -81,7 +81,7 @@ class SliTrack:
 
     Ticks from the checkpoint on are read once; only those of the step itself are judged, the others teach what legacy's
     usual share is. `raised`: when the weight was raised for this step, epoch seconds; the hard guard looks at the ticks
-    since then too. None when the candidate had no requests before.
+    since then too. None when the candidate had no requests before. `skip`: ticks before that moment are not read.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class SliTrack:
         ledger: LedgerState,
         checkpoint: SliCheckpoint | None,
         raised: float | None = None,
+        skip: float | None = None,
     ) -> None:
         assert sli.allowed is not None, "an SLI without an objective has another track"
         self.sli = sli
@@ -128,6 +129,8 @@ class SliTrack:
             timing.grid.first_from(max(self._told, since - LEAD)) if self._told else self.begin,
             timing.grid.first_from(ledger.tick) if ledger.tick else self.begin,
         )
+        if skip is not None:
+            self.next = max(self.next, timing.grid.first_from(skip))
         self.cold = True
         self.failure: EvidenceUnreachable | None = None
 

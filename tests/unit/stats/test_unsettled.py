@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelrollout.core.model import Verdict
-from modelrollout.core.observation import Attribution, EvidencePending, EvidenceSeen, HardGuardFinding
+from modelrollout.core.observation import ArmCounts, Attribution, EvidencePending, EvidenceSeen, HardGuardFinding
 from modelrollout.stats.evidence import EvidenceTracker
 from tests.unit.stats.fleet import ERROR_PLAN, ORIGIN, Fleet, spec, tracker
 from tests.unit.stats.tracked import only, run, seen
@@ -53,7 +53,7 @@ def test_bug_a_candidate_that_died_at_the_raise_was_looked_at_when_the_step_had_
     found = only(seen(tracked, 71))
     assert found.verdict is Verdict.FAIL
     assert found.hard_guard == HardGuardFinding(16, 20, Attribution.CANDIDATE)
-    assert found.candidate.total == 0, "they are no events of the step"
+    assert found.candidate == ArmCounts(0, 0), "they are no events of the step"
 
 
 def test_one_that_is_well_has_nothing_said_of_it_until_the_step_has_settled() -> None:
