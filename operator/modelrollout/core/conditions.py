@@ -16,7 +16,7 @@ from modelrollout.core.observation import (
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.situation import AT_REST, Situation
 from modelrollout.core.status import Condition, RolloutStatus, SliStatus, Summary
-from modelrollout.core.wording import assessment, burn, ledger, percent, phase_step
+from modelrollout.core.wording import assessment, burn, cut_off, ledger, percent, phase_step
 
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.NO_DATA, Verdict.WAIT, Verdict.PASS)
 
@@ -204,6 +204,9 @@ def _resolved(s: Situation) -> Condition:
 
 def _available(s: Situation) -> Condition:
     route = s.obs.route
+    if isinstance(route, RouteSeen) and route.through_legacy and route.weight == FULL and not s.legacy_serves:
+        # Also when its Deployment is gone: people remove what no longer gets traffic.
+        return _made(s, ConditionType.AVAILABLE, False, Reason.LEGACY_NOT_READY, cut_off(s.spec))
     if isinstance(route, RouteAbsent) or isinstance(s.obs.legacy, WorkloadAbsent):
         return _made(s, ConditionType.AVAILABLE, None, Reason.NOT_EVALUATED)
     if not isinstance(route, RouteSeen):

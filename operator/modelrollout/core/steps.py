@@ -23,7 +23,7 @@ from modelrollout.core.situation import (
     tell,
 )
 from modelrollout.core.status import Holds
-from modelrollout.core.wording import assessment, duration, percent, refused, share
+from modelrollout.core.wording import assessment, by_way_of_legacy, duration, percent, refused, share
 
 
 def changed_plan(s: Situation) -> Draft | None:
@@ -171,6 +171,8 @@ def _promote(s: Situation, why: str) -> Draft:
     if s.seen != FULL:
         return stay(s, Phase.PROGRESSING, Reason.PROGRESSING, "the route does not show 100 % yet")
     text = f"revision {s.status.revision} promoted: {why}"
+    if isinstance(s.obs.route, RouteSeen) and s.obs.route.through_legacy:
+        text = f"{text}; {by_way_of_legacy(s.spec)}"
     status = replace(
         s.status, phase=Phase.PROMOTED, reason=Reason.PROMOTED, message=text, weight=FULL, skip=False, holds=Holds()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from modelrollout.core.model import Margin, Phase, Verdict, Weight
+from modelrollout.core.model import IngressNginx, Margin, Phase, RolloutSpec, Verdict, Weight
 from modelrollout.core.observation import (
     DOUBT,
     ArmCounts,
@@ -44,6 +44,26 @@ def percent(weight: Weight) -> str:
 def refused(route: RouteSeen) -> str:
     """Why a weight is not followed."""
     return route.detail if route.pods is not None else f"the gateway refuses the route: {route.detail}"
+
+
+def by_way_of_legacy(spec: RolloutSpec) -> str:
+    """What legacy's pods are still for when the candidate has everything."""
+    return f"keep legacy's pods until {_handed_over(spec)}: users reach the candidate by way of legacy's Service"
+
+
+def cut_off(spec: RolloutSpec) -> str:
+    """Why nobody is served although the candidate has everything, and the two ways out."""
+    return (
+        f"users reach the candidate by way of legacy's Service {spec.legacy.service!r}, which has no ready endpoint, so"
+        f" that nobody is served: bring back a pod of Deployment {spec.legacy.deployment!r}, or see to it that"
+        f" {_handed_over(spec)}"
+    )
+
+
+def _handed_over(spec: RolloutSpec) -> str:
+    router = spec.traffic.router
+    what = f"Ingress {router.ingress!r}" if isinstance(router, IngressNginx) else "the route"
+    return f"{what} sends to Service {spec.candidate.service!r}"
 
 
 def share(ratio: float | None) -> str:

@@ -229,7 +229,7 @@ class IngressRoutingSuite(MadeRouterSuite):
         assert settings(await canary(nginx.kube))["canary-weight"] == "0"
 
     async def test_the_next_release_takes_over_without_moving_traffic(self, nginx: IngressStage) -> None:
-        await nginx.begin(10_000)
+        assert (await nginx.begin(10_000)).through_legacy, "nginx asks the Service of the users' Ingress first"
         following = nginx.spec(legacy=CANDIDATE, candidate="fraud-v9")
         ports = [{"port": PORT, "name": "http", "protocol": "TCP", "targetPort": PORT}]
         await nginx.kube.create(SERVICES, CANDIDATE, {"spec": {"ports": ports, "selector": {"app": CANDIDATE}}})
@@ -244,6 +244,7 @@ class IngressRoutingSuite(MadeRouterSuite):
         handed = seen(await nginx.routing.observe(nginx.spec(), fresh=True))
         assert (handed.weight, handed.accepted, handed.shape_ok) == (FULL, True, True)
         assert "name it as legacy in the next release" in handed.detail
+        assert not handed.through_legacy
         # Then the rollout: the canary is of the new candidate, with nothing.
         found = seen(await nginx.routing.observe(following, fresh=True))
         assert (found.weight, found.shape_ok) == (ZERO, False)

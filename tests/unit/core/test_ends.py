@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from modelrollout.core.conditions import rendered
 from modelrollout.core.decide import decide
 from modelrollout.core.model import (
     FULL,
     ZERO,
+    IngressNginx,
     Phase,
     Verdict,
     Weight,
@@ -16,6 +19,7 @@ from modelrollout.core.model import (
 from modelrollout.core.observation import (
     RouteSeen,
     SpecProblem,
+    Workload,
     WorkloadAbsent,
 )
 from modelrollout.core.reasons import ConditionType, EventReason, Reason
@@ -100,6 +104,44 @@ def test_promoted_is_not_told_of_a_revision_that_still_waits() -> None:
     promoted = world.state.condition("Promoted")
     assert promoted is not None
     assert promoted.status == "False"
+
+
+def by_way_of_legacy() -> World:
+    """A promoted rollout whose canary Ingress is found by way of the users' own, which still sends to legacy."""
+    spec = make_spec(100)
+    world = World(spec=replace(spec, traffic=replace(spec.traffic, router=IngressNginx("front"))))
+    world.settle()
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, through_legacy=True)
+    world.run(120)
+    assert (world.weight, world.state.phase) == (100, Phase.PROMOTED)
+    return world
+
+
+def test_a_promotion_says_what_legacy_is_still_needed_for() -> None:
+    world = by_way_of_legacy()
+    told = "keep legacy's pods until Ingress 'front' sends to Service 'fraud-v8'"
+    assert told in world.state.message
+    assert told in next(a.message for a in reversed(world.told) if a.reason == EventReason.PROMOTED)
+
+
+@pytest.mark.parametrize("legacy", [replace(LEGACY, endpoints=0), WorkloadAbsent("gone")], ids=["no-pods", "deleted"])
+def test_bug_available_was_true_while_nginx_answered_503_to_everybody(legacy: Workload) -> None:
+    """nginx looks at a canary only where the Service of the users' Ingress has an endpoint."""
+    world = by_way_of_legacy()
+    world.legacy = legacy
+    world.run(30)
+    found = world.state.condition("Available")
+    assert found is not None
+    assert (found.status, found.reason) == ("False", Reason.LEGACY_NOT_READY)
+    assert "Service 'fraud-v7', which has no ready endpoint, so that nobody is served" in found.message
+    assert "or see to it that Ingress 'front' sends to Service 'fraud-v8'" in found.message
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, through_legacy=False)
+    world.run(30)
+    found = world.state.condition("Available")
+    assert found is not None
+    assert found.status != "False", "their Ingress sends to the candidate now"
 
 
 def test_rolled_back_rollout_does_not_mind_that_the_candidate_is_removed() -> None:

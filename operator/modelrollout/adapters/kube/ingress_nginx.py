@@ -142,6 +142,9 @@ def _seen(spec: RolloutSpec, sight: Sight, canary: IngressView | None = None) ->
         detail="; ".join(sentences)[:MAX_DETAIL],
         # An annotation does not count as a change of the spec: the generation tells nothing about weights.
         generation=0,
+        # For a Service without endpoints nginx has no balancer, and so nothing that would look at the canary
+        # (`balancer.lua`: sync_backend, get_balancer): everybody gets 503, also at 100 %.
+        through_legacy=True,
     )
 
 
@@ -160,6 +163,7 @@ def _hindered(spec: RolloutSpec, sight: Sight, view: IngressView, weight: Weight
         resource_version=view.resource_version,
         accepted=after,
         detail=(told if after else wrong)[:MAX_DETAIL],
+        through_legacy=bool(sight.serves(spec.legacy.service, spec.port)),
     )
 
 
