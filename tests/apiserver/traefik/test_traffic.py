@@ -1,32 +1,21 @@
-"""Real requests through a real Traefik while weights move: they follow, and a weight of 0 takes everybody off.
-
-Traefik takes minutes to build, so that these are skipped until `make traefik` has done it.
-"""
+"""Real requests through a real Traefik while weights move: they follow, and a weight of 0 takes everybody off."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from e2e.cluster import traefik
-from e2e.cluster.apiserver import ApiServer, apiserver
-from e2e.cluster.processes import ClusterError, Process, free_ports, start, wait_for
+from e2e.cluster.apiserver import ApiServer
 from modelrollout.adapters.kube.resources import SERVICES, TRAEFIK_SERVICES, Resource
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import RolloutSpec, Traefik, Weight
-from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube, connected
+from tests.apiserver.traefik.house import BATCH, BATCHES, Proxy, proxied, split
+from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.routes import seen
 from tests.contract.kube.traefik_services import NAME, pair, traefik_service
 
@@ -37,147 +26,12 @@ pytestmark = [
 ]
 
 INGRESS_ROUTES = Resource("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute")
-ADDRESSES = {LEGACY: "127.0.0.2", CANDIDATE: "127.0.0.3"}
-BATCH = 1000
-BATCHES = 60
-"""Of so many requests, until a weight must be followed."""
-
-
-class Arm(BaseHTTPRequestHandler):
-    """Says at which address it was asked."""
-
-    protocol_version = "HTTP/1.1"
-    # Head and body in one packet: two would wait for each other's acknowledgement, 40 ms a request.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        told = self.connection.getsockname()[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
-
-
-@dataclass
-class Proxy:
-    """A running Traefik, and users of it."""
-
-    port: int
-    admin: int
-    host: str
-
-    def ask(self, count: int, cookie: str = "") -> Counter[str]:
-        """Who answered that many requests; codes of those that no arm answered."""
-        found: Counter[str] = Counter()
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        names = {address: name for name, address in ADDRESSES.items()}
-        for _ in range(count):
-            connection.request("GET", "/", headers={"Host": self.host} | ({"Cookie": cookie} if cookie else {}))
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            found[names[body] if answer.status == 200 else str(answer.status)] += 1
-        connection.close()
-        return found
-
-    def cookie(self, arm: str) -> str:
-        """The cookie of a user whom Traefik sent to this arm."""
-        names = {address: name for name, address in ADDRESSES.items()}
-        for _ in range(100):
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-            connection.request("GET", "/", headers={"Host": self.host})
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            connection.close()
-            if names.get(body) == arm:
-                return str(answer.headers["Set-Cookie"]).partition(";")[0]
-        raise AssertionError(f"nobody was sent to {arm}")
-
-    def until(self, wanted: Counter[str], cookie: str = "") -> None:
-        """Return when a thousand requests are answered so, in percent, give or take one of the thousand."""
-        for _ in range(BATCHES):
-            found = self.ask(BATCH, cookie)
-            if all(abs(found[key] - wanted[key] * BATCH // 100) <= 1 for key in {*found, *wanted}):
-                return
-        raise AssertionError(f"the last {BATCH} requests: {found}, not {wanted} of a hundred")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ApiServer]:
-    with apiserver(crds=[traefik.crds()]) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def arms() -> Iterator[int]:
-    """Two servers at one port; its number."""
-    with ExitStack() as stack:
-        port = 0
-        for address in ADDRESSES.values():
-            listening = stack.enter_context(ThreadingHTTPServer((address, port), Arm))
-            port = listening.server_address[1]
-            threading.Thread(target=listening.serve_forever, daemon=True).start()
-            stack.callback(listening.shutdown)
-        yield port
-
-
-@contextmanager
-def proxied(server: ApiServer, directory: Path, *flags: str) -> Iterator[tuple[int, int]]:
-    """A Traefik on the objects of this API server: the ports of its users and of its metrics."""
-    port, admin = free_ports(2)
-    argv: list[str | Path] = [
-        traefik.binary(),
-        f"--entryPoints.web.address=127.0.0.1:{port}",
-        f"--entryPoints.traefik.address=127.0.0.1:{admin}",
-        "--ping=true",
-        "--metrics.prometheus=true",
-        "--global.checkNewVersion=false",
-        "--global.sendAnonymousUsage=false",
-        "--providers.kubernetesCRD=true",
-        "--providers.kubernetesCRD.allowExternalNameServices=true",
-        *flags,
-    ]
-    env = {**os.environ, "KUBECONFIG": str(server.kubeconfig)}
-    running: Process = start("traefik", argv, log=directory / "traefik.log", env=env)
-    try:
-        wait_for("Traefik", lambda: listens(admin), timeout_s=60, watch=[running])
-        yield port, admin
-    except AssertionError as error:
-        raise ClusterError(running.tail()) from error
-    finally:
-        running.stop()
-
-
-def listens(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="module")
 def usual(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     with proxied(server, tmp_path_factory.mktemp("usual")) as ports:
         yield ports
-
-
-@pytest.fixture
-async def kube(server: ApiServer, arms: int) -> AsyncIterator[Kube]:
-    async with connected(server.kubeconfig, f"test-{uuid4().hex[:12]}") as harness:
-        for name, address in ADDRESSES.items():
-            # Endpoints on loopback are refused by the API server; names outside the cluster are not.
-            port = {"name": "http", "port": arms}
-            await harness.create(
-                SERVICES, name, {"spec": {"type": "ExternalName", "externalName": address, "ports": [port]}}
-            )
-        yield harness
 
 
 async def routed(kube: Kube, ports: tuple[int, int]) -> Proxy:
@@ -187,10 +41,6 @@ async def routed(kube: Kube, ports: tuple[int, int]) -> Proxy:
     routes = [{"match": f"Host(`{host}`)", "kind": "Rule", "services": [service]}]
     await kube.create(INGRESS_ROUTES, "fraud", {"spec": {"entryPoints": ["web"], "routes": routes}})
     return Proxy(*ports, host)
-
-
-def split(candidate: int) -> Counter[str]:
-    return Counter({LEGACY: 100 - candidate, CANDIDATE: candidate})
 
 
 async def moved(kube: Kube, spec: RolloutSpec, weight: int) -> None:
