@@ -12,6 +12,7 @@ import pytest
 from e2e.models import records
 from e2e.models.manifests import PORT
 from e2e.scenarios.rollouts.plays import BAD_ANSWERS, CANDIDATE, ERRORS, LEGACY, QUICK, V1, V2, arms, hold_at, steps
+from e2e.scenarios.rollouts.versions import Watch
 from e2e.stage import Load, Stage
 
 pytestmark = pytest.mark.timeout(900)
@@ -90,3 +91,28 @@ def test_a_bad_candidate_at_half_of_the_pods_goes_and_three_of_four_stay(stages:
     assert records.failed(seen, 0, began) == []
     assert [r for r in seen if r.start > closed + 1 and r.version == V2] == []
     assert [r for r in records.failed(seen, 0, closed + 5) if r.version != V2] == [], "legacy's users noticed nothing"
+
+
+def ready_share(version: dict[str, Any]) -> float | None:
+    """The candidate's part of the ready endpoints in one version of the Service's EndpointSlice; None without any."""
+    names = [e["targetRef"]["name"] for e in version.get("endpoints") or () if e["conditions"].get("ready")]
+    return sum(name.startswith(f"{CANDIDATE}-") for name in names) / len(names) if names else None
+
+
+def test_no_endpoint_of_a_revert_gives_the_candidate_more_than_it_had(stages: Stages) -> None:
+    """In one second of a revert two thirds of 60 connections went to the candidate: chance, and no order of pods."""
+    stage = stages("pods-share")
+    load = open_pods(stage, hold_at(50))
+    stage.wait_status("50 % is counted", lambda s: s.get("reason") == "Progressing", seconds=120)
+    time.sleep(3)
+    watch = Watch(stage, "endpointslices")
+    time.sleep(1)
+    stage.act("Abort")
+    stage.wait_phase("RolledBack", seconds=120)
+    time.sleep(1)
+    found = [v for v in watch.stop() if v["metadata"]["labels"]["kubernetes.io/service-name"] == SERVICE]
+    shares = [share for share in map(ready_share, found) if share is not None]
+    load.stop()
+    assert shares[0] == 0.5
+    assert shares[-1] == 0
+    assert shares == sorted(shares, reverse=True), shares
