@@ -107,9 +107,9 @@ chaos-seeded: venv ## known mistakes, put into a copy of the operator: does the 
 chaos-cluster: venv ## parts of a real cluster fail under real traffic (10 minutes)
 	$(PY) -m pytest e2e/scenarios/faults -s
 
-traefik: venv ## real requests through a real Traefik while weights move (two minutes; first time builds it, five more)
+traefik: venv ## real requests through a real Traefik: while weights move, and in whole rollouts on a full cluster, as root (ten minutes; first time builds it, five more)
 	@$(PY) -m e2e.cluster.traefik
-	$(PY) -m pytest tests/apiserver/traefik
+	$(PY) -m pytest tests/apiserver/traefik e2e/scenarios/traefik
 
 chaos-full: venv ## the fault suite at length (some hours): every fault at every write, all states, seeded bugs, its page
 	mkdir -p e2e-artifacts/chaos
