@@ -1,4 +1,4 @@
-"""A Traefik before the pods of a full cluster, and what docs/how-to/traefik.md has people put on it."""
+"""A Traefik before the pods of a full cluster, and what the pages of its two routers have people put on it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from e2e.stage import ROOT, Load, Stage, until
 from tests.layout.documents import blocks
 
 PAGE = ROOT / "docs" / "how-to" / "traefik.md"
+NGINX_PAGE = ROOT / "docs" / "how-to" / "ingress-nginx.md"
 ABORT = ROOT / "examples" / "actions" / "abort.yaml"
 NAMESPACE, HOST = "serving", "fraud.example.com"
-"""As the page calls them."""
+"""As both pages call them."""
 NAME = "fraud"
 LEGACY, CANDIDATE, OTHER = "fraud-v7", "fraud-v8", "fraud-v6"
 V7, V8, V6 = "v7", "v8", "v6"
@@ -32,7 +33,7 @@ BY_HAND = re.compile(r"`(kubectl -n serving patch traefikservice [^`]+)`")
 
 
 class Front:
-    """Traefik as a program in the cluster's network, with the setting that the page asks for."""
+    """Traefik as a program in the cluster's network, set as its page asks, and for Ingresses of ingress-nginx too."""
 
     def __init__(self, cluster: Cluster, log: Path) -> None:
         self.cluster, self.log = cluster, log
@@ -45,6 +46,7 @@ class Front:
             "--global.sendAnonymousUsage=false",
             "--providers.kubernetesCRD=true",
             "--providers.kubernetesCRD.allowEmptyServices=true",
+            "--providers.kubernetesIngressNGINX=true",
         ]
         with log.open("wb") as out:
             self.running = cluster.popen(argv, stdout=out.fileno(), stderr=out.fileno())
@@ -60,14 +62,19 @@ class Front:
         argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", "-H", f"Host: {host}", url]
         return self.cluster.exec(argv, check=False).stdout
 
-    def load(self, stage: Stage, rate: float, *, duration: float = 600) -> Load:
+    def load(self, stage: Stage, rate: float, *, duration: float = 600, extra: Sequence[str] = ()) -> Load:
         """Load through Traefik at the stage's host name."""
-        return stage.load(rate, duration=duration, extra=["--url", f"http://{WEB}/predict", "--feedback-url", "none"])
+        flags = ["--url", f"http://{WEB}/predict", "--feedback-url", "none", *extra]
+        return stage.load(rate, duration=duration, extra=flags)
+
+    def leads(self, stage: Stage) -> None:
+        """Wait until requests for the stage's host name reach pods."""
+        until("Traefik leads to the pods", lambda: self.code(stage.host) not in ("404", "502", "503"), seconds=30)
 
 
-def page(stage: Stage) -> dict[str, dict[str, Any]]:
+def page(stage: Stage, path: Path = PAGE) -> dict[str, dict[str, Any]]:
     """The page's objects by kind, in this stage's namespace and at its host name."""
-    texts = [block.text.replace(HOST, stage.host) for block in blocks(PAGE) if block.language == "yaml"]
+    texts = [block.text.replace(HOST, stage.host) for block in blocks(path) if block.language == "yaml"]
     found = [thing for text in texts for thing in yaml.safe_load_all(text) if isinstance(thing, dict)]
     things = {thing["kind"]: thing for thing in found if "kind" in thing}
     for thing in things.values():
@@ -118,16 +125,20 @@ def opened(
         )
     routed(front, stage, things)
     load = front.load(stage, rate)
-    rollout = things["ModelRollout"]
-    rollout["spec"] |= {"steps": [dict(step) for step in steps], "analysis": dict(QUICK)}
-    stage.apply(rollout)
+    stage.apply(quickly(things["ModelRollout"], steps))
     return load
+
+
+def quickly(rollout: dict[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The page's rollout with these steps, judged by what can be proven within seconds."""
+    spec = rollout["spec"] | {"steps": [dict(step) for step in steps], "analysis": dict(QUICK)}
+    return rollout | {"spec": spec}
 
 
 def routed(front: Front, stage: Stage, things: Mapping[str, Mapping[str, Any]]) -> None:
     """Apply the page's route, and wait until Traefik leads to legacy's pods."""
     stage.apply(things["TraefikService"], things["IngressRoute"])
-    until("Traefik leads to the pods", lambda: front.code(stage.host) not in ("404", "502", "503"), seconds=30)
+    front.leads(stage)
 
 
 def services(stage: Stage) -> list[tuple[str, int]]:
