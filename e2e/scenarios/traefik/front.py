@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,12 @@ def routed(front: Front, stage: Stage, things: Mapping[str, Mapping[str, Any]]) 
     """Apply the page's route, and wait until Traefik leads to legacy's pods."""
     stage.apply(things["TraefikService"], things["IngressRoute"])
     front.leads(stage)
+
+
+def raises(status: dict[str, Any]) -> list[tuple[float, float]]:
+    """Share and time of each raise, of a status. The route is written right after that."""
+    made = [d for d in status["decisions"] if d["action"] == "Raise"]
+    return [(float(d["weight"]) / 100, datetime.fromisoformat(d["at"]).timestamp()) for d in made]
 
 
 def services(stage: Stage) -> list[tuple[str, int]]:

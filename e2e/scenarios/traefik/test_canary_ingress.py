@@ -13,7 +13,7 @@ import pytest
 from e2e.models import records
 from e2e.scenarios.rollouts.plays import steps
 from e2e.scenarios.rollouts.versions import condition
-from e2e.scenarios.traefik.front import CANDIDATE, LEGACY, NAME, NGINX_PAGE, V8, Front, deploy, page, quickly
+from e2e.scenarios.traefik.front import CANDIDATE, LEGACY, NAME, NGINX_PAGE, V8, Front, deploy, page, quickly, raises
 from e2e.stage import Stage
 
 pytestmark = pytest.mark.timeout(900)
@@ -44,15 +44,13 @@ def test_the_page_of_ingress_nginx_is_played_and_legacy_is_missed_until_the_ingr
     front.leads(stage)
     load = front.load(stage, 100, extra=["--header", "x-tier=beta", "--header-share", "0.2"])
     stage.apply(quickly(things["ModelRollout"], steps(10, 100, each="8s", last="4s")))
-    stage.wait_weight(10, seconds=90, name=NAME)
-    at = time.time() + FOLLOWED
-    stage.wait_weight(100, seconds=90, name=NAME)
-    end = time.time() - 1
-    status = stage.wait_phase("Promoted", seconds=90, name=NAME)
+    status = stage.wait_phase("Promoted", seconds=180, name=NAME)
     done = time.time()
     time.sleep(FOLLOWED)
     seen = load.stop()
     assert records.failed(seen, 0, math.inf) == []
+    (_, begun), (_, end) = raises(status)
+    at = begun + FOLLOWED
     step = [r for r in seen if at <= r.start < end]
     assert {r.version for r in step if r.marked} == {V8}, "the segment"
     assert records.share([r for r in step if not r.marked], V8, at, end) == pytest.approx(0.1, abs=0.05)

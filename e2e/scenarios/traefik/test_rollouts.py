@@ -6,15 +6,25 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
 import pytest
 
 from e2e.models import records
 from e2e.models.records import Record
 from e2e.scenarios.rollouts.plays import BAD_ANSWERS, hold_at, steps
-from e2e.scenarios.traefik.front import CANDIDATE, LEGACY, NAME, OTHER, V6, V8, Front, opened, services, weights
+from e2e.scenarios.traefik.front import (
+    CANDIDATE,
+    LEGACY,
+    NAME,
+    OTHER,
+    V6,
+    V8,
+    Front,
+    opened,
+    raises,
+    services,
+    weights,
+)
 from e2e.stage import Stage
 
 pytestmark = pytest.mark.timeout(900)
@@ -37,12 +47,6 @@ def of_version(seen: list[Record], version: str, start: float, end: float) -> tu
 def by_chance(count: int, of: int, share: float) -> bool:
     """Whether independent requests could be split so, four standard deviations to each side; 0 and 1 exactly."""
     return abs(count - of * share) <= DEVIATIONS * math.sqrt(of * share * (1 - share))
-
-
-def raises(status: dict[str, Any]) -> list[tuple[float, float]]:
-    """Share and time of each raise."""
-    made = [d for d in status["decisions"] if d["action"] == "Raise"]
-    return [(float(d["weight"]) / 100, datetime.fromisoformat(d["at"]).timestamp()) for d in made]
 
 
 def test_a_healthy_candidate_is_promoted_through_shares_that_users_see(

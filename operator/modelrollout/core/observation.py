@@ -27,7 +27,7 @@ class RouteSeen:
     (managed routes only). `accepted`: the gateway has taken this generation; None before it answers. `exact`: both
     weights are on the spec's scale and sum to it. `generation`: counts the changes of its spec, whoever makes them; 0
     when unknown. `pods`: where the weight is a share of pods, which takes several writes and pods to wait for.
-    `through_legacy`: the candidate's users are served only while legacy has a ready endpoint, whatever the weight.
+    `through_legacy`: at any weight the candidate's users may be served only while legacy has a ready endpoint.
     """
 
     weight: Weight

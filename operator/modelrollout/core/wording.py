@@ -48,15 +48,15 @@ def refused(route: RouteSeen) -> str:
 
 def by_way_of_legacy(spec: RolloutSpec) -> str:
     """What legacy's pods are still for when the candidate has everything."""
-    return f"keep legacy's pods until {_handed_over(spec)}: users reach the candidate by way of legacy's Service"
+    return f"keep legacy's pods until {_handed_over(spec)}: ingress-nginx gives 503 where its own Service has none"
 
 
 def cut_off(spec: RolloutSpec) -> str:
-    """Why nobody is served although the candidate has everything, and the two ways out."""
+    """Why nobody may be served although the candidate has everything, and the two ways out."""
     return (
-        f"users reach the candidate by way of legacy's Service {spec.legacy.service!r}, which has no ready endpoint, so"
-        f" that nobody is served: bring back a pod of Deployment {spec.legacy.deployment!r}, or see to it that"
-        f" {_handed_over(spec)}"
+        f"users reach the candidate by way of legacy's Service {spec.legacy.service!r}, which has no ready endpoint,"
+        f" and ingress-nginx then gives 503 to everybody: bring back a pod of Deployment {spec.legacy.deployment!r}, or"
+        f" see to it that {_handed_over(spec)}"
     )
 
 

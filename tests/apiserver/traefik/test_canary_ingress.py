@@ -7,13 +7,14 @@ meant, and not what nginx does with them.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer
-from modelrollout.adapters.kube.resources import INGRESSES
+from modelrollout.adapters.kube.resources import INGRESSES, SERVICES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import ZERO, HeaderMatch, IngressNginx, RolloutSpec, Segment, Weight
 from tests.apiserver.traefik.house import BATCH, BATCHES, Proxy, proxied, split
@@ -89,3 +90,19 @@ async def test_requests_with_the_header_go_to_the_candidate_while_it_has_any_wei
     await moved(kube, spec, 0)
     await asyncio.to_thread(proxy.until, split(0), beta)
     await asyncio.to_thread(proxy.until, split(0))
+
+
+async def test_a_legacy_without_endpoints_is_missed_below_100_and_not_there(
+    kube: Kube, arms: int, controller: tuple[int, int]
+) -> None:
+    """As the page says of Traefik. ingress-nginx gives 503 to everybody then, also at 100."""
+    spec = kube.spec(IngressNginx("fraud"), port=arms)
+    proxy = await served(kube, controller, arms)
+    await KubeRouting(kube.reader).shape(spec, ZERO)
+    await moved(kube, spec, 5000)
+    await asyncio.to_thread(proxy.until, split(50))
+    await kube.other.delete(SERVICES, kube.namespace, LEGACY)
+    await kube.create(SERVICES, LEGACY, {"spec": {"ports": [{"name": "http", "port": arms}]}})
+    await asyncio.to_thread(proxy.until, Counter({"503": 50, CANDIDATE: 50}))
+    await moved(kube, spec, 10_000)
+    await asyncio.to_thread(proxy.until, split(100))

@@ -134,7 +134,7 @@ def test_bug_available_was_true_while_nginx_answered_503_to_everybody(legacy: Wo
     found = world.state.condition("Available")
     assert found is not None
     assert (found.status, found.reason) == ("False", Reason.LEGACY_NOT_READY)
-    assert "Service 'fraud-v7', which has no ready endpoint, so that nobody is served" in found.message
+    assert "Service 'fraud-v7', which has no ready endpoint, and ingress-nginx then gives 503" in found.message
     assert "or see to it that Ingress 'front' sends to Service 'fraud-v8'" in found.message
     assert isinstance(world.route, RouteSeen)
     world.route = replace(world.route, through_legacy=False)
