@@ -18,6 +18,7 @@ from tests.layout.documents import ROOT
 OPERATOR = ROOT / "operator"
 PACKAGE = OPERATOR / "modelrollout"
 LONGEST = 320
+ARCHIVES = {".whl", ".zip", ".gz", ".tgz", ".tar", ".xz", ".zst", ".so"}
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "misc.py"}
 PUBLIC = ("core", "stats", "api", "api.v1alpha1", "catalog", "runtime", "adapters", "adapters.kube", "adapters.prom")
 
@@ -95,6 +96,12 @@ def test_no_file_holds_a_machine_path_or_a_registry_address() -> None:
         except UnicodeDecodeError:
             continue
         found += [f"{path.relative_to(ROOT)}: {match.group()}" for match in MACHINE.finditer(text)]
+    assert found == []
+
+
+def test_bug_a_downloaded_wheel_lay_in_the_root_of_the_tree() -> None:
+    """Packages are named in the locks with their hashes; nobody could review one that is committed."""
+    found = [str(path.relative_to(ROOT)) for path in tracked() if path.suffix in ARCHIVES]
     assert found == []
 
 
