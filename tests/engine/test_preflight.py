@@ -110,6 +110,21 @@ async def test_a_source_that_does_not_answer_is_unknown_and_not_failed(hang: boo
     assert found.unreachable in found.preflight.detail
 
 
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("Unreachable", "check spec.prometheus.address of the MetricSource, and that the operator's pod can reach it"),
+        ("HTTP 401", "check the Secret that the MetricSource names in spec.prometheus.auth"),
+    ],
+)
+async def test_a_source_that_does_not_answer_is_told_with_the_field_to_look_at(kind: str, fix: str) -> None:
+    bench, spec = Bench(), spec_named("m")
+    bench.metrics.fail["default"] = kind
+    found = await bench.looked(spec)
+    assert isinstance(found.preflight, PreflightUnknown)
+    assert found.preflight.detail == f"metric source 'default' does not answer ({kind}); {fix}"
+
+
 class DeafToTotals(FakeMetrics):
     """Finds series, and hangs at every query over days."""
 

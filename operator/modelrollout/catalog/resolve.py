@@ -17,6 +17,7 @@ from modelrollout.core.reasons import Reason
 from modelrollout.core.samples import Series
 
 SHOWN = 8
+COUNTS_FIX, PROFILE_FIX = "or correct counts", "`modelrollout profiles check` tells which profile fits"
 PREDICTIONS = "predictions_total"
 """All predictions by cohort: of how many of them are there labels?"""
 
@@ -135,7 +136,8 @@ class _Discovery:
             )
         return (
             f"no series of {what} from the pods of legacy or candidate. Check that the pods expose it and had "
-            "requests, that Prometheus scrapes them, and that the series carry the labels namespace and pod"
+            "requests, that Prometheus scrapes them, and that the series carry the labels namespace and pod; "
+            f"{COUNTS_FIX if isinstance(self.sli.source, Counts) else PROFILE_FIX}"
         )
 
     def total(self, counters: Sequence[Counter]) -> tuple[Term, ...] | PreflightFailed:

@@ -34,7 +34,7 @@ from modelrollout.core.situation import (
     warn,
 )
 from modelrollout.core.status import Holds, RolloutStatus
-from modelrollout.core.wording import duration, percent, refused, share
+from modelrollout.core.wording import duration, percent, refused, share, unanswered
 
 RELEASE_WAIT = 20.0
 """Seconds that a deletion waits for a legacy without ready endpoints before it lets go."""
@@ -228,8 +228,7 @@ def _route(s: Situation) -> Draft | None:
     if isinstance(route, RouteSeen) and route.accepted is False:
         return invalid(s, Reason.ROUTE_NOT_ACCEPTED, refused(route))
     if isinstance(route, RouteAbsent) or (isinstance(route, RouteSeen) and route.accepted is None):
-        message = "the gateway has not answered for the route yet: check that its parentRefs name a running Gateway"
-        return stay(s, Phase.PREFLIGHT, Reason.ROUTE_PENDING, message, wake_at=s.now + RECHECK)
+        return stay(s, Phase.PREFLIGHT, Reason.ROUTE_PENDING, unanswered(s.spec), wake_at=s.now + RECHECK)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from modelrollout.core.model import IngressNginx, Margin, Phase, RolloutSpec, Verdict, Weight
+from modelrollout.core.model import AdoptRoute, IngressNginx, ManagedRoute, Margin, Phase, RolloutSpec, Verdict, Weight
 from modelrollout.core.observation import (
     DOUBT,
     ArmCounts,
@@ -64,6 +64,22 @@ def _handed_over(spec: RolloutSpec) -> str:
     router = spec.traffic.router
     what = f"Ingress {router.ingress!r}" if isinstance(router, IngressNginx) else "the route"
     return f"{what} sends to Service {spec.candidate.service!r}"
+
+
+def unanswered(spec: RolloutSpec) -> str:
+    """Who has not answered for the route, by which field that is so, and what to look at."""
+    router, space = spec.traffic.router, spec.key.namespace
+    whose, field = "the gateway has", "the route names the right one"
+    if isinstance(router, ManagedRoute):
+        names = [f"Gateway {each.namespace or space}/{each.name}" for each in router.parent_refs]
+        whose = f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'}"
+        field = "spec.traffic.managedRoute.parentRefs names the right one"
+    elif isinstance(router, AdoptRoute):
+        whose, field = f"a Gateway of HTTPRoute {space}/{router.name} has", "the route's parentRefs name the right one"
+    return (
+        f"{whose} not answered for the route yet: check that {field}, that it is there and its controller runs, and "
+        f"that a listener of it takes routes from namespace {space}"
+    )
 
 
 def share(ratio: float | None) -> str:

@@ -74,6 +74,10 @@ class _Entry:
     task: asyncio.Task[None] | None = None
 
 
+_REACH = "check spec.prometheus.address of the MetricSource, and that the operator's pod can reach it"
+_TOKEN = "check the Secret that the MetricSource names in spec.prometheus.auth"
+_FIXES = {"Unreachable": _REACH, "Timeout": _REACH, "HTTP 404": _REACH, "HTTP 401": _TOKEN, "HTTP 403": _TOKEN}
+
 NOT_LOOKED = Found(PreflightUnknown("metrics are being looked up"))
 
 
@@ -283,6 +287,8 @@ def _twice(sli: Sli, series: Sequence[Series]) -> Iterator[str]:
 
 def _silent(source: SourceSpec, kind: str, what: str = "") -> Found:
     text = f"metric source {source.name!r} does not answer{what} ({kind})"
+    if kind in _FIXES and not what:
+        text += f"; {_FIXES[kind]}"
     return Found(PreflightUnknown(text), unreachable=kind)
 
 

@@ -165,6 +165,9 @@ def test_missing_metric_says_what_to_check() -> None:
     words = failure(resolve(sli("modelrollout/errors", name="availability"), []), "MetricNotFound")
     assert words.startswith("slis[availability]: no series of requests_total")
     assert "Prometheus scrapes them" in words
+    assert words.endswith("; `modelrollout profiles check` tells which profile fits")
+    own = failure(resolve(counts(Selector("a_total"), Selector("b_total")), []), "MetricNotFound")
+    assert own.endswith("; or correct counts")
     assert "latency_seconds_bucket" in failure(latency(0.3), "MetricNotFound")
     no_requests = resolve(sli("modelrollout/latency", threshold=0.3), histogram("a", "0.3"))
     assert "no series of requests_total" in failure(no_requests, "MetricNotFound")

@@ -7,11 +7,16 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.core.model import (
+    ZERO,
     ActionVerb,
+    AdoptRoute,
     Analysis,
     Hold,
+    ManagedRoute,
     Outcome,
+    ParentRef,
     Phase,
+    Traffic,
     Verdict,
 )
 from modelrollout.core.observation import (
@@ -259,3 +264,23 @@ def test_spent_budget_holds_the_start_until_a_person_overrides() -> None:
     world.act(ActionVerb.APPROVE)
     world.settle()
     assert world.weight == 5
+
+
+@pytest.mark.parametrize(
+    ("router", "whose"),
+    [
+        (ManagedRoute((ParentRef("public", "infra"),)), "Gateway infra/public has not answered"),
+        (ManagedRoute((ParentRef("a"), ParentRef("b"))), "Gateway serving/a and Gateway serving/b have not answered"),
+        (AdoptRoute("fraud"), "a Gateway of HTTPRoute serving/fraud has not answered"),
+    ],
+)
+def test_a_gateway_that_does_not_answer_is_named_with_the_field_and_what_to_look_at(
+    router: ManagedRoute | AdoptRoute, whose: str
+) -> None:
+    world = World(make_spec(5, 100, traffic=Traffic(router)))
+    world.route = RouteSeen(ZERO, ZERO, "1", accepted=None)
+    world.settle()
+    assert (world.state.phase, world.state.reason) == (Phase.PREFLIGHT, Reason.ROUTE_PENDING)
+    assert world.state.message.startswith(whose)
+    assert "parentRefs" in world.state.message
+    assert world.state.message.endswith("a listener of it takes routes from namespace serving")
