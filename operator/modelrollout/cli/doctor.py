@@ -36,7 +36,7 @@ def doctor(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Look for what stands in the way of rollouts: CRDs, rights, operator, leader, clocks, routers, metrics, Argo CD.
+    """Look for what stands in the way of rollouts: CRDs, rights, operator, clocks, routers, Gateways, metrics, Argo CD.
 
     What may not be read is "not known", never ok. It changes nothing. Exit codes: 0 no error was found, 1 one was (with
     --strict: something is not ok), or the cluster can't be asked, 2 usage.
@@ -69,7 +69,14 @@ def looked(
     now: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
     """All that is found, in the order in which one stands on the other. `given`: the namespace, as far as it was."""
-    from modelrollout.cli import doctor_argo, doctor_operator, doctor_rollouts, doctor_server, doctor_sources
+    from modelrollout.cli import (
+        doctor_argo,
+        doctor_gateways,
+        doctor_operator,
+        doctor_rollouts,
+        doctor_server,
+        doctor_sources,
+    )
     from modelrollout.cli.complaints import Cause, Complaint
     from modelrollout.cli.fields import Fields
     from modelrollout.cli.findings import unknown
@@ -111,6 +118,8 @@ def looked(
         yield doctor_rollouts.unseen(rollouts)
         yield doctor_rollouts.finalizers(rollouts, now() + (ahead or 0.0))
     yield from doctor_rollouts.routers(rollouts, served)
+    if routes is True:
+        yield from doctor_gateways.gateways(asking, rollouts)
     stored = asking.items("MetricSources", "metricsources.modelrollout.dev")
     yield from doctor_sources.sources(stored, rollouts, doctor_sources.operators_reads(asking, there))
     yield from doctor_argo.adopted(asking, rollouts, served)

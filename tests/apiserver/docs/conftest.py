@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -110,6 +111,33 @@ def quick() -> dict[str, Any]:
     return dict(rollout)
 
 
+def public(server: ApiServer) -> None:
+    """The Gateway that the examples name, as its controller would have it."""
+    gateway_api = "gateway.networking.k8s.io/v1"
+    made = {
+        "apiVersion": gateway_api,
+        "kind": "Gateway",
+        "metadata": {"name": "public", "namespace": "infra"},
+        "spec": {
+            "gatewayClassName": "example",
+            "listeners": [
+                {
+                    **{"name": "http", "port": 80, "protocol": "HTTP"},
+                    "allowedRoutes": {"namespaces": {"from": "All"}},
+                }
+            ],
+        },
+    }
+    server.kubectl("create", "namespace", "infra")
+    server.kubectl("create", "-f", "-", input_text=yaml.safe_dump(made))
+    condition = {"type": "Programmed", "status": "True", "reason": "Programmed", "message": ""}
+    status = {"conditions": [{**condition, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+    patch = json.dumps({"status": status})
+    server.kubectl(
+        *("patch", "gateway", "public", "-n", "infra", "--subresource=status", "--type=merge", "-p", patch),
+    )
+
+
 def source(address: str) -> list[dict[str, Any]]:
     """A MetricSource with a token, and its Secret."""
     token = {"secret": "prometheus", "key": "token"}
@@ -153,6 +181,7 @@ def place(server: ApiServer, crds: None, tmp_path_factory: pytest.TempPathFactor
     made = Place(server, tmp_path_factory.mktemp("operator"))
     stage = made.stage
     stage.arms()
+    public(server)
     try:
         with prometheus(made.exporter) as metrics, gateway(stage):
             stage.apply(*source(metrics.url))

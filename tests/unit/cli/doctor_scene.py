@@ -19,6 +19,7 @@ from tests.unit.cli.scenes import scene
 NOW = 1_800_000_000.0
 ROLLOUTS = "/apis/modelrollout.dev/v1alpha1/modelrollouts"
 SOURCE = {"metadata": {"name": "default"}, "spec": {"scrapeInterval": "5s"}}
+GATEWAY = "gateways.gateway.networking.k8s.io --namespace=infra --field-selector=metadata.name=public"
 READS = 'modelrollout_metric_read_duration_seconds_count{result="ok",source="default"} 12.0\n'
 
 
@@ -60,6 +61,16 @@ def rollout(of: str = "7-shared", /, **spec: Any) -> dict[str, Any]:
     return obj
 
 
+def gateway(*, space: str = "All", programmed: str = "True", listener: str = "http") -> dict[str, Any]:
+    condition = {"type": "Programmed", "status": programmed, "message": "no address"}
+    rules = {"allowedRoutes": {"namespaces": {"from": space}}} if space else {}
+    return {
+        "metadata": {"namespace": "infra", "name": "public"},
+        "spec": {"listeners": [{"name": listener, **rules}]},
+        "status": {"conditions": [condition]},
+    }
+
+
 def healthy() -> Cluster:
     now = NOW
     crds = [definition(kind) for kind in KINDS]
@@ -76,6 +87,7 @@ def healthy() -> Cluster:
             "leases.coordination.k8s.io --all-namespaces": [],
             ROLLOUTS: {"items": [rollout()]},
             "get metricsources": [SOURCE],
+            GATEWAY: [gateway()],
             "get pods": [{"metadata": {"name": "operator-1"}}],
             "proxy/metrics": READS,
         }

@@ -44,7 +44,16 @@ def test_a_healthy_cluster_has_nothing_but_ok() -> None:
     assert [each for each in findings if each.state is not State.OK] == []
     assert {each.check for each in findings} == {
         *("clock", "crds", "crd fields", "your right to read", "your right to order", "operator", "version", "leader"),
-        *("operator's rights", "seen", "finalizers", "router", "metric source", "prometheus", "scrape interval"),
+        *(
+            "operator's rights",
+            "seen",
+            "finalizers",
+            "router",
+            "gateway",
+            "metric source",
+            "prometheus",
+            "scrape interval",
+        ),
     }
 
 
