@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik e2e tutorials e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops image release-check bench-failover bench-cli profiles
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik e2e tutorials e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops phases image release-check bench-failover bench-cli profiles
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ crds: venv ## write crds/ from the API models
 image: venv ## the operator's image, without a container engine, and its SBOM: dist/modelrollout.tar, .spdx.json (10 s, first time a minute)
 	$(PY) -m e2e.image --out dist/modelrollout.tar
 	$(PY) -m e2e.sbom --out dist/modelrollout.spdx.json
+
+phases: venv ## write which phase follows which into its page, from the search through small rollouts (20 s)
+	$(PY) -m e2e.chaos.model.phases --write
 
 gitops: venv ## play rollouts, and write what Argo CD, kstatus and Flux say of them (a minute; first time two)
 	$(PY) -m e2e.gitops --write
