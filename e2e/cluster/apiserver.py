@@ -105,6 +105,22 @@ class ApiServer:
         finally:
             self._start_server()
 
+    @contextmanager
+    def halted(self) -> Iterator[Path]:
+        """While the block runs neither etcd nor the API server does. Its value: etcd's data, to be copied or replaced.
+
+        Afterwards both serve what lies there, as after a restored backup.
+        """
+        if self._server is None or self._etcd is None:
+            raise ClusterError("the API server is not running")
+        self._server.stop(grace_s=0.0)
+        self._etcd.stop(grace_s=10.0)
+        self._server = self._etcd = None
+        try:
+            yield self._plane.directory / "etcd"
+        finally:
+            self.start()
+
     def start(self) -> None:
         """Start etcd and the API server; raises ClusterError when they do not come up."""
         logs = self._plane.directory
