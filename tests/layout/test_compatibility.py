@@ -7,7 +7,7 @@ import re
 import pytest
 
 from e2e.cluster import alertmanager, gateway, helm, programs, prometheus, traefik
-from e2e.gitops import readers
+from e2e.gitops import readers, reconciler
 from modelrollout import __version__
 from tests.layout.documents import DOCS, ROOT
 
@@ -24,7 +24,7 @@ RUN = {
     "Prometheus": [prometheus.VERSION],
     "Alertmanager": [alertmanager.VERSION],
     "Helm": [helm.VERSION],
-    "Flux": [readers.KSTATUS, readers.FLUX],
+    "Flux": [readers.KSTATUS, readers.FLUX, reconciler.SSA, reconciler.API],
 }
 
 
