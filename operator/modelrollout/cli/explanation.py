@@ -200,7 +200,7 @@ def _orders(spec: RolloutSpec, status: RolloutStatus) -> Iterator[tuple[str, str
         yield "keep what has happened, as a file with charts", f"{command('report')} --html {spec.key.name}.html"
     if status.phase not in UNDER_WAY:
         return
-    if status.reason == Reason.METRICS_UNREACHABLE:
+    if status.reason in (Reason.METRICS_UNREACHABLE, Reason.METRICS_PENDING):
         yield "see what is known of the metric source", f"kubectl describe metricsource {spec.analysis.metric_source}"
     if status.reason in (Reason.APPROVAL, Reason.BUDGET_EXHAUSTED):
         yield "let it go on", command("approve")

@@ -116,3 +116,10 @@ def test_prometheus_that_does_not_answer_has_a_deadline_and_a_place_to_look() ->
     assert "Without an answer for 8m more, it pauses, until there is one." in found.looks
     assert not any("undecided" in each for each in found.looks), "nobody has looked at the step"
     assert found.orders[0] == ("see what is known of the metric source", "kubectl describe metricsource default")
+
+
+def test_before_the_first_step_the_metric_source_is_the_first_place_to_look() -> None:
+    obj, now = scene("6-prometheus-down")
+    obj = copy.deepcopy(obj)
+    obj["status"] |= {"phase": "Preflight", "reason": "MetricsPending"}
+    assert told(obj, now).orders[0][1] == "kubectl describe metricsource default"
