@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelrollout.core.intents import AddFinalizer, DropFinalizer, Move, SetWeight
-from modelrollout.core.model import FULL, ZERO, Phase
+from modelrollout.core.model import FULL, ZERO, Phase, Replicas
 from modelrollout.core.observation import (
     LedgerState,
     PreflightFailed,
@@ -52,7 +52,8 @@ def deleting(s: Situation) -> Draft | None:
         return None
     if not s.obs.finalizer:
         return Draft(s.status)
-    if s.status.phase is Phase.PROMOTED or not s.exposed:
+    lost = _pods_out_of_sight(s)
+    if s.status.phase is Phase.PROMOTED or not (s.exposed or lost):
         kept = percent(s.seen or ZERO)
         return Draft(
             s.status,
@@ -60,20 +61,27 @@ def deleting(s: Situation) -> Draft | None:
             (tell(EventReason.RELEASED, f"deleted; the route stays with the candidate at {kept} %"),),
             urgent=True,
         )
-    waits = draining(s)
+    waits = lost or draining(s)
     if s.can_go_back and waits is None:
         text = f"deleted at {percent(s.seen or ZERO)} %: traffic goes back to legacy"
-        status = replace(s.status, phase=Phase.ROLLING_BACK, reason=Reason.DELETING, message=text, weight=ZERO)
+        status = replace(s.status, phase=Phase.ROLLING_BACK, reason=Reason.DELETING, message=text)
+        status = replace(status, weight=s.claim(ZERO))
         status = noted(s, status, "Delete", Reason.DELETING, text, ZERO)
         return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
     since = s.status.holds.blocked or s.now
-    limit = RELEASE_WAIT if waits is None else max(RELEASE_WAIT, s.spec.candidate_deadline)
+    limit = RELEASE_WAIT if lost or waits is None else max(RELEASE_WAIT, s.spec.candidate_deadline)
     if s.now - since >= limit:
-        left = percent(s.seen or ZERO)
+        left = percent((s.status.weight if lost else s.seen) or ZERO)
         text = f"deleted; {waits or 'legacy has no ready endpoint'}, the route is left with the candidate at {left} %"
         return Draft(s.status, DropFinalizer(), (warn(EventReason.RELEASED, text),), urgent=True)
     status = replace(s.status, holds=replace(s.status.holds, blocked=since), reason=Reason.DELETING)
     return Draft(status, urgent=True, wake_at=since + limit)
+
+
+def _pods_out_of_sight(s: Situation) -> str | None:
+    """Why pods of the candidate can't be taken away now, where there may be some: they get users when it is mended."""
+    route, by_pods = s.obs.route, isinstance(s.spec.traffic.router, Replicas)
+    return route.problem if by_pods and isinstance(route, RouteUnusable) and s.status.weight else None
 
 
 def finalizer(s: Situation) -> Draft | None:
@@ -149,7 +157,7 @@ def new_revision(s: Situation) -> Draft | None:
         return stay(s, s.status.phase, Reason.ROLLBACK_BLOCKED, message, wake_at=s.now + RECHECK)
     text = f"revision {revision} came: its predecessor's {percent(s.seen or ZERO)} % go back to legacy first"
     reason = fresh.reason if s.pods is None else Reason.SCALING
-    fresh = noted(s, replace(fresh, weight=ZERO, reason=reason), "Supersede", Reason.SUPERSEDED, text, ZERO)
+    fresh = noted(s, replace(fresh, weight=s.claim(ZERO), reason=reason), "Supersede", Reason.SUPERSEDED, text, ZERO)
     return Draft(
         fresh,
         SetWeight(ZERO, segments=False, move=Move.LOWER),

@@ -9,7 +9,7 @@ from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase
 from modelrollout.core.observation import RouteSeen, RouteUnusable
 from modelrollout.core.reasons import EventReason, Reason
-from modelrollout.core.scaling import LOOK, draining, remains
+from modelrollout.core.scaling import LOOK, draining
 from modelrollout.core.situation import Draft, Situation, noted, stay, tell, warn
 from modelrollout.core.status import (
     MAX_HISTORY,
@@ -66,7 +66,7 @@ def lower(s: Situation) -> Draft:
         draft = stay(s, Phase.ROLLING_BACK, Reason(s.status.reason), message, holds=holds)
         told = () if s.status.holds.blocked else (warn(EventReason.ROLLBACK_BLOCKED, message),)
         return replace(draft, announcements=told, urgent=True, wake_at=s.now + 5)
-    status = replace(s.status, weight=remains(s), holds=replace(s.status.holds, blocked=None))
+    status = replace(s.status, weight=s.claim(ZERO), holds=replace(s.status.holds, blocked=None))
     return Draft(status, SetWeight(ZERO, segments=False, move=Move.LOWER), urgent=True)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase, Replicas, RolloutSpec, Weight
-from modelrollout.core.pods import Pods, ahead, arrived, as_far_as_can_be, least_ready, pods_for, spelled, weight_of
+from modelrollout.core.pods import Pods, arrived, as_far_as_can_be, least_ready, pods_for, spelled
 from modelrollout.core.reasons import Reason
 from modelrollout.core.route_policy import MOMENT
 from modelrollout.core.situation import Draft, Situation, anew, blank_slis, stay
@@ -27,7 +27,9 @@ def scaling(s: Situation) -> Draft | None:
     if pods is None or not s.scaling:
         return None
     if arrived(pods, target):
-        return _begun(s, target) if s.under_way else None
+        if s.under_way:
+            return _begun(s, target)
+        return None if s.status.weight == target else Draft(replace(s.status, weight=target), wake_at=s.now)
     text = awaited(s, pods, target)
     phase = Phase.PROGRESSING if s.under_way else s.status.phase
     if as_far_as_can_be(pods, target):
@@ -39,7 +41,7 @@ def scaling(s: Situation) -> Draft | None:
         text = f"the evidence is asked for before the candidate gets all of {_split(s, target)}"
         return stay(s, phase, Reason.SCALING, text, wake_at=s.now + 1.0)
     move = Move.RAISE if target > (s.seen or ZERO) else Move.LOWER
-    status = replace(s.status, phase=phase, message=text)
+    status = replace(s.status, phase=phase, message=text, weight=s.claim(target))
     return Draft(status, SetWeight(target, segments=False, move=move), urgent=move is Move.LOWER)
 
 
@@ -89,11 +91,6 @@ def draining(s: Situation) -> str | None:
     if s.pods is None or not as_far_as_can_be(s.pods, ZERO):
         return None
     return awaited(s, s.pods, ZERO)
-
-
-def remains(s: Situation) -> Weight:
-    """The candidate's share after the next write on the way to 0: more than that where its pods are still needed."""
-    return ZERO if s.pods is None else weight_of(ahead(s.pods, ZERO))
 
 
 def spread(spec: RolloutSpec) -> tuple[str, ...]:

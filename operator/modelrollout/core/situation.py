@@ -18,7 +18,7 @@ from modelrollout.core.observation import (
     SliCheckpoint,
     WorkloadSeen,
 )
-from modelrollout.core.pods import Pods, pods_for, spelled
+from modelrollout.core.pods import Pods, ahead, pods_for, spelled, weight_of
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.status import DecisionRecord, Holds, RolloutStatus, SliStatus, StepState, recorded
 from modelrollout.core.wording import percent
@@ -110,6 +110,10 @@ class Situation:
         """Whether the candidate lacks nothing but pods, which its first share brings."""
         seen = self.obs.candidate
         return self.pods is not None and isinstance(seen, WorkloadSeen) and seen.settled and seen.wanted == 0
+
+    def claim(self, target: Weight) -> Weight:
+        """What the status says on the way to this share: what the next write leaves, which may be more, never less."""
+        return target if self.pods is None else max(target, weight_of(ahead(self.pods, target)))
 
     def bears(self, weight: Weight) -> bool:
         """Whether the candidate has the ready endpoints that this share of the traffic needs."""
@@ -247,7 +251,7 @@ def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:
 def restore(s: Situation, weight: Weight, message: str, *, segments: bool) -> Draft:
     """Put the route at the weight that the record calls for, which stays at its step."""
     move = Move.RAISE if weight > (s.seen or ZERO) else Move.LOWER
-    status, route = replace(s.status, weight=weight, message=message), s.obs.route
+    status, route = replace(s.status, weight=s.claim(weight), message=message), s.obs.route
     if s.pods is not None:
         status = replace(status, reason=Reason.SCALING)
     if status.step is not None and isinstance(route, RouteSeen):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from modelrollout.core.intents import Decision
 from modelrollout.core.model import Analysis, Arm, Replicas, Traffic, Verdict, Weight
-from modelrollout.core.observation import Observation, RouteSeen, WorkloadSeen
+from modelrollout.core.observation import Observation, RouteSeen, RouteUnusable, WorkloadAbsent, WorkloadSeen
 from modelrollout.core.pods import Pods, ahead, reached, weight_of
 from tests.scene import World, make_spec
 
@@ -24,6 +24,8 @@ class PodsWorld(World):
     room: int = 1000
     broken: bool = False
     problem_of_pods: str = ""
+    lost: str = ""
+    """Why nothing is seen of the pods, such as a Service that is gone."""
     seen: list[tuple[int, int]] = field(default_factory=list)
     up: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
 
@@ -43,6 +45,8 @@ class PodsWorld(World):
         self.route = RouteSeen(weight, weight, str(self.counts), accepted=not wrong, detail=wrong, pods=pods)
         self.legacy = WorkloadSeen("legacy-template", pods.legacy, pods.legacy_ready, settled=True)
         self.candidate = WorkloadSeen("candidate-template", pods.candidate, pods.candidate_ready, settled=True)
+        if self.lost:
+            self.route, self.legacy, self.candidate = RouteUnusable(self.lost), WorkloadAbsent(""), WorkloadAbsent("")
         return super().observe()
 
     def place(self) -> None:

@@ -215,6 +215,30 @@ def test_a_new_revision_at_half_waits_until_users_are_back() -> None:
     assert EventReason.ROUTE_CONFLICT not in reasons(world)
 
 
+def test_bug_a_new_revision_claimed_0_while_pods_of_the_old_one_served() -> None:
+    """`status.weight` never claims less than users have (decision 1): it follows the pods on their way down."""
+    world = at_half()
+    world.revision = "rev-b"
+    world.until(1)
+    assert world.state.weight == world.route_weight == 2308
+    for _ in range(16):
+        world.until(1)
+        assert world.state.weight is not None
+        assert world.state.weight >= world.route_weight
+    assert world.state.weight == 1000, "the first step of the new one"
+
+
+def test_bug_a_number_that_was_put_back_was_claimed_while_pods_still_served() -> None:
+    world = at_half()
+    world.scale(0, 10)
+    world.until(1)
+    assert world.counts == (5, 8)
+    assert world.state.weight == world.route_weight == 6154
+    world.until(20)
+    assert world.counts == (5, 5)
+    assert world.state.weight == 5000
+
+
 def test_an_abort_in_the_middle_of_a_move_wins() -> None:
     world = pods_world(50, 100)
     world.settle()
@@ -273,6 +297,25 @@ def test_deleted_in_mid_rollout_users_go_back_and_the_object_is_let_go() -> None
     world.until(30)
     assert world.counts == (10, 0)
     assert world.gone
+
+
+def test_bug_a_rollout_that_was_deleted_while_its_service_was_away_left_its_pods() -> None:
+    """They got users as soon as the Service was back, and nobody judged them any more."""
+    world = at_half()
+    world.deleting, world.lost = True, "the Service is gone"
+    world.until(15)
+    assert (world.gone, world.counts) == (False, (5, 5))
+    world.lost = ""
+    world.until(30)
+    assert (world.gone, world.counts) == (True, (10, 0))
+
+
+def test_a_deletion_does_not_wait_for_ever_for_a_service() -> None:
+    world = at_half()
+    world.deleting, world.lost = True, "the Service is gone"
+    world.until(25)
+    assert world.gone
+    assert world.told[-1].message == "deleted; the Service is gone, the route is left with the candidate at 50 %"
 
 
 def test_a_deletion_does_not_wait_for_ever_for_pods_of_legacy() -> None:
