@@ -94,7 +94,8 @@ def chosen(names: Sequence[str], *, seed: int, count: int | None) -> list[Plan]:
     """
     rng = random.Random(seed)
     kept = [plan for plan in map(parse, KEPT) if plan.workload in names]
-    everything = {name: list(singles(sum(reference(name).writes.values()))) for name in names}
+    runs = {name: reference(name) for name in names}
+    everything = {name: list(singles(sum(run.writes.values()), run.workload.carrier)) for name, run in runs.items()}
     alone = [Plan(name, REFERENCE_SEED, (fault,)) for name, faults in everything.items() for fault in faults]
     if count is None:
         return [*kept, *alone, *_pairs(names, seed, len(alone))]

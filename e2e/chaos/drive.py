@@ -26,9 +26,11 @@ from e2e.chaos.faults import (
     Unwell,
 )
 from e2e.chaos.interfere import LEASE_SECONDS, POISON, edit, poison
+from e2e.chaos.scene import OPERATORS
 from e2e.chaos.transport import Die, Drag, Late, Lose, Mishap, Refuse, Sent, Silence
 from e2e.chaos.views import Blur
-from e2e.chaos.workloads import Workload, workloads
+from e2e.chaos.workload import Workload
+from e2e.chaos.workloads import workloads
 from e2e.chaos.world import Trigger, World
 from modelrollout.adapters.kube.resources import LEASES, Body
 
@@ -42,7 +44,6 @@ SYNCHRONISED = 60.0
 """Seconds for which a new leader writes until somebody has mended its clock: it jumps."""
 BELATED = 8.0
 """Seconds after which a late write is carried out: longer than its sender waits."""
-OPERATORS = ("operator", "standby")
 AT_REST = ("Promoted", "RolledBack")
 LINGER = 30.0
 LAST_TRY = 35.0
@@ -135,7 +136,7 @@ class Driver:
         listener = _Listener(self.run)
         log = logging.getLogger()
         log.addHandler(listener)
-        self.world = world = World(self.plan.seed, self.workload.spec(), self._meets)
+        self.world = world = World(self.plan.seed, self.workload.spec(), self._meets, carrier=self.workload.carrier)
         try:
             await world.begin()
             if any(isinstance(fault, Parted | Slowed) for fault in self.plan.faults):
@@ -185,7 +186,7 @@ class Driver:
         run.stored = world.stored()
         run.exchanges = world.exchanges.all
         run.triggers = world.triggers
-        run.end = {"rollout": world.rollout, "route": world.route}
+        run.end = {"rollout": world.rollout, "route": world.route, "plane": world.plane.end()}
         run.answered = world.prometheus.answered
 
     # --- faults ------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from typing import assert_never
 
 from e2e.chaos.faults import Edit, Poison
 from e2e.chaos.process import LEASE, SYSTEM
-from e2e.chaos.scene import NAME, NAMESPACE, ROUTE, rollout
+from e2e.chaos.scene import NAME, NAMESPACE, rollout
 from e2e.chaos.traffic import PODS
 from e2e.chaos.world import World
-from modelrollout.adapters.kube.resources import HTTPROUTES, LEASES, ROLLOUTS
+from modelrollout.adapters.kube.resources import LEASES, ROLLOUTS
 
 POISON = "poison"
 PASSING = f"{POISON}-passing"
@@ -26,6 +26,11 @@ def edit(world: World, what: Edit) -> float:
         world.serve("candidate", 0)
         world.later(AWAY, lambda: world.serve("candidate", PODS))
         return AWAY + 1.0
+    if what is Edit.ROUTE_DELETED:
+        seconds = world.carrier.take_away(world.people)
+        if seconds:
+            world.later(seconds, lambda: world.carrier.put_back(world.people))
+        return seconds + 1.0 if seconds else 0.0
     if what is Edit.FORCED_AWAY:
         name = _another(world, PASSING)
         world.people.create(ROLLOUTS, name, rollout(legacy={"deployment": "no"}, candidate={"deployment": "none"}))
@@ -42,12 +47,9 @@ def _write(world: World, what: Edit) -> None:
     people = world.people
     match what:
         case Edit.WEIGHT:
-            if world.route is not None:
-                people.edit_weight(45)
+            world.carrier.by_hand(people, 45)
         case Edit.DECORATE:
-            people.decorate_route()
-        case Edit.ROUTE_DELETED:
-            people.delete(HTTPROUTES, ROUTE)
+            world.carrier.decorate(people)
         case Edit.LABEL:
             if world.rollout is not None:
                 people.patch(ROLLOUTS, NAME, {"metadata": {"labels": {"example.com/seen": "yes"}}})
@@ -99,7 +101,7 @@ def poison(world: World, what: Poison) -> None:
         case Poison.STATUS_GARBAGE:
             body["status"] = {"phase": "Progressing", "step": {"index": "one"}, "conditions": "all", "weight": -7}
         case Poison.SHARED_ROUTE:
-            body["spec"]["traffic"] = {"adoptRoute": {"name": ROUTE}}
+            body["spec"]["traffic"] = world.carrier.shared
         case Poison.UNICODE:
             body["metadata"]["annotations"] = {"example.com/notes": "模型 \N{FIRE}\x00\n"}
             body["spec"]["candidate"] = {"deployment": "\N{FIRE}" * 60}

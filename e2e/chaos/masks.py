@@ -19,7 +19,7 @@ def masked(run: Run) -> dict[str, Any]:
     """What two runs of the same workload must agree in."""
     rollout = run.end["rollout"]
     # Without a route nobody is sent to the candidate.
-    found: dict[str, Any] = {"route": run.end["route"] or 0.0, "gone": rollout is None}
+    found: dict[str, Any] = {"route": run.end["route"] or 0.0, "gone": rollout is None, "plane": run.end.get("plane")}
     if rollout is None:
         return found
     status = decode(rollout.get("status"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from e2e.chaos.traffic import Traffic
+from e2e.chaos.traffic import Counted
 from modelrollout.adapters.prom.connect import MAX_SKEW, SKEWED
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.core.observation import SpecProblem
@@ -54,7 +54,7 @@ NO_ANSWER = {
 class Prometheus:
     """One server for all processes. `queries`: how many it was asked."""
 
-    traffic: Traffic
+    traffic: Counted
     clock: Clock
     rng: random.Random
     trouble: Trouble | None = None

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
-from e2e.chaos.drive import MINUTE, OPERATORS, Run
+from e2e.chaos.carriers import moves
+from e2e.chaos.drive import MINUTE, Run
 from e2e.chaos.exchanges import out_of_date, out_of_office
 from e2e.chaos.faults import Blocked, Blurred, Edit, Edited, Fail, Parted, Poisoned, Slowed, Span, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
-from e2e.chaos.reverts import Violation, down_by, in_time, led, zero_after
-from e2e.chaos.scene import NAME, ROUTE, TICK, weight_of
-from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS
+from e2e.chaos.reverts import Violation, down_by, in_time, led, lowered_after, zero_after
+from e2e.chaos.scene import NAME, OPERATORS, TICK
+from e2e.chaos.shared_service import SharedService
+from modelrollout.adapters.kube.resources import ROLLOUTS, SLICES
 from modelrollout.api.status_codec import decode
 from modelrollout.core.model import FULL, ZERO, Phase, Verdict
 from modelrollout.core.route_policy import MOMENT
@@ -55,6 +57,9 @@ def _alone(run: Run) -> Iterator[Violation]:
         yield from _shown(run)
     yield from _walk(run)
     yield from in_time(run)
+    if not any(isinstance(f, Blurred) and SLICES.plural in f.kinds for f in run.plan.faults):
+        hurt = run.workload.carrier.hurt(run.history)
+        yield from (Violation(number, f"{_when(version)}: {text}") for version, number, text in hurt)
     yield from _fenced(run)
     edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
     if not edits & {Edit.LEASE_DELETED, Edit.LEASE_STOLEN}:
@@ -87,10 +92,12 @@ def _walk(run: Run) -> Iterator[Violation]:
     """What can be said of each version by what was there before it."""
     seen = _Seen()
     retried = False
+    tracker = run.workload.carrier.tracker()
     for version in run.history:
         ours = version.agent.startswith(OPERATORS)
-        if version.resource is HTTPROUTES and version.place[1] == ROUTE:
-            yield from _route(run, version, seen, ours=ours)
+        weight = tracker.take(version)
+        if weight is not None:
+            yield from _route(run, version, seen, weight, ours=ours)
         elif version.resource is ROLLOUTS and version.place[1] == NAME:
             if version.body is None:
                 # What becomes of a route that nobody owns is nobody's promise.
@@ -104,17 +111,18 @@ def _walk(run: Run) -> Iterator[Violation]:
             retried = True
 
 
-def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[Violation]:
+def _route(run: Run, version: Version, seen: _Seen, weight: float, *, ours: bool) -> Iterator[Violation]:
     when = _when(version)
     if version.body is None:
-        seen.weight, seen.foreign = 0.0, not ours
+        seen.weight, seen.foreign = weight, not ours
         return
-    for rule in version.body["spec"]["rules"]:
-        weights = [int(ref.get("weight", 1)) for ref in rule["backendRefs"]]
-        if ours and (sum(weights) not in (100, 10_000) or min(weights) < 0):
-            yield Violation("I1", f"{when}: weights {weights} don't add up")
-    weight = weight_of(version.body)
-    if weight is None or weight == seen.weight:
+    wrong = run.workload.carrier.wrong(version.body) if ours else ""
+    if wrong:
+        yield Violation("I1", f"{when}: {wrong}")
+    beyond = run.workload.carrier.beyond(version, _cap(seen.status)) if ours else ""
+    if beyond:
+        yield Violation("I2", f"{when}: {beyond}")
+    if weight == seen.weight:
         return
     before, seen.weight = seen.weight, weight
     if not ours:
@@ -123,7 +131,7 @@ def _route(run: Run, version: Version, seen: _Seen, *, ours: bool) -> Iterator[V
     status = seen.status
     if weight > before:
         allowed = _cap(status)
-        if weight > allowed + MARGIN:
+        if weight > allowed + MARGIN + run.workload.carrier.rounding:
             phase = status.phase if status else "no status"
             yield Violation("I2", f"{when}: raised to {weight:g} %, the record allows {allowed:g} % ({phase})")
         # The list itself is asked, not the operator's own reading of it.
@@ -147,7 +155,8 @@ def _evidenced(run: Run, version: Version, weight: float) -> Iterator[Violation]
     """No raise beyond the first step without an answer of Prometheus since the ticks of the step."""
     for fault in run.plan.faults:
         if isinstance(fault, Unwell) and weight > 10.0 and fault.trouble not in WITH_SAMPLES:
-            recent = [t for t in run.answered if version.at - 3 * TICK <= t <= version.at]
+            since = version.at - 3 * TICK - run.workload.carrier.slack
+            recent = [t for t in run.answered if since <= t <= version.at]
             if not recent:
                 yield Violation("I10", f"{_when(version)}: raised to {weight:g} % without an answer of Prometheus")
 
@@ -155,7 +164,8 @@ def _evidenced(run: Run, version: Version, weight: float) -> Iterator[Violation]
 def _status(run: Run, version: Version, seen: _Seen, status: RolloutStatus, *, retried: bool) -> Iterator[Violation]:
     when, before = _when(version), seen.status
     claimed = (status.weight or ZERO) / 100.0
-    if not seen.foreign and claimed < seen.weight - MARGIN and status.phase is not Phase.ROLLING_BACK:
+    less = claimed < seen.weight - MARGIN - run.workload.carrier.rounding
+    if not seen.foreign and less and status.phase is not Phase.ROLLING_BACK:
         yield Violation("I9", f"{when}: status says {claimed:g} %, the route gives {seen.weight:g} %")
     if status.phase is Phase.PROMOTED and seen.weight != FULL / 100.0 and not seen.foreign:
         yield Violation("I9", f"{when}: Promoted while the route gives {seen.weight:g} %")
@@ -190,13 +200,14 @@ def _fenced(run: Run) -> Iterator[Violation]:
     author = ""
     record: object = None
     weight = 0.0
+    tracker = run.workload.carrier.tracker()
     for version in run.history:
+        now = tracker.take(version)
         if not version.agent.startswith(OPERATORS) or version.body is None:
             continue
         if version.resource is ROLLOUTS and version.place[1] == NAME:
             author, record = version.agent, version.body.get("status")
-        elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
-            now = weight_of(version.body) or 0.0
+        elif now is not None:
             late = held and now <= _ordered(record)
             # The new leader may finish what the record of its predecessor orders; the old one may not.
             if now > weight and _order(version.agent) < _order(author) and not late:
@@ -219,20 +230,22 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
         # A route without an owner may be steered by the next rollout, or by whoever edits it as it is released.
         free = Poisoned in map(type, run.plan.faults) or _edited_in_the_end(run)
         taken_over = run.end["rollout"] is None and free
-        for key in sorted({*ours, *theirs} - ({"route"} if taken_over else set())):
+        for key in sorted({*ours, *theirs} - ({"route", "plane"} if taken_over else set())):
             if ours.get(key) != theirs.get(key):
                 yield Violation("I7", f"{key}: {ours.get(key)!r}, in the reference {theirs.get(key)!r}")
     allowed = sum(reference.writes.values()) + WRITES_PER_FAULT * max(1, len(run.plan.faults))
     # A raise that is refused for long begins its step anew, now and then.
     allowed += sum(round(MINUTE / MOMENT) for f in run.plan.faults if isinstance(f, Fail) and f.span is Span.KIND)
-    if any(isinstance(f, Blurred) and HTTPROUTES.plural in f.kinds for f in run.plan.faults):
-        allowed += WRITES_PER_STEP * sum(map(_raised, run.operators(run.history)))
+    carrier = run.workload.carrier
+    if any(isinstance(f, Blurred) and carrier.resource.plural in f.kinds for f in run.plan.faults):
+        allowed += WRITES_PER_STEP * sum(move.ours and move.now > move.before for move in moves(carrier, run.history))
     made = len(run.operators(run.history))
     if made > allowed:
         yield Violation("I6", f"{made} writes took effect, allowed {allowed}")
     for trigger, known in zip(run.triggers, reference.triggers, strict=False):
         if trigger.evidence and known.evidence and not _held_up(run):
-            took = zero_after(reference.history, known.at)
+            pods = isinstance(run.workload.carrier, SharedService)
+            took = (lowered_after if pods else zero_after)(reference, known.at)
             usual = 0.0 if took is None else took - known.at
             calm = led(run, trigger.at)
             yield from down_by(run, trigger.what, trigger.at, calm + usual + CONFIRM + _jump(run))
@@ -241,8 +254,8 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
 def _edited_in_the_end(run: Run) -> bool:
     """Whether somebody else set the weight last, too short a time before the rollout was gone for anyone to see it."""
     gone = [v.at for v in run.history if v.resource is ROLLOUTS and v.body is None]
-    moved = [v for v in run.history if v.resource is HTTPROUTES and weight_of(v.body) != weight_of(v.before)]
-    return bool(gone and moved) and not moved[-1].agent.startswith(OPERATORS) and moved[-1].at > gone[-1] - AT_ONCE
+    moved = list(moves(run.workload.carrier, run.history))
+    return bool(gone and moved) and not moved[-1].ours and moved[-1].version.at > gone[-1] - AT_ONCE
 
 
 def _held_up(run: Run) -> bool:
@@ -259,10 +272,6 @@ def _held_up(run: Run) -> bool:
     ours = (v for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is not None)
     ends = [v.at for v in ours if (v.body or {}).get("status", {}).get("phase") == Phase.PROMOTED]
     return bool(ends) and any(t.evidence and t.at > ends[0] - margin for t in run.triggers)
-
-
-def _raised(version: Version) -> bool:
-    return version.resource is HTTPROUTES and (weight_of(version.body) or 0.0) > (weight_of(version.before) or 0.0)
 
 
 def _jump(run: Run) -> float:

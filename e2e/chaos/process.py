@@ -18,17 +18,19 @@ from e2e.chaos.metrics import ChaosMetrics, Prometheus
 from e2e.chaos.transport import Mishap, Sent, Transport, Watcher
 from e2e.chaos.views import Views
 from modelrollout.adapters.kube.client import KubeClient
+from modelrollout.adapters.kube.resources import Resource
 from modelrollout.adapters.prom.sources import Sources
 from modelrollout.ports import Metrics
 from modelrollout.shell.app import App
 from modelrollout.shell.config import load
 from modelrollout.shell.outside import Outside
-from modelrollout.shell.sync import WATCHED
 from modelrollout.shell.web import Check
 
 SYSTEM, LEASE = "modelrollout", "modelrollout-operator"
 """Namespace and name of the Lease."""
 RESYNC = 60.0
+LOOK = 0.5
+"""Seconds between two looks at which kinds are to be watched."""
 PROBE = 10.0
 PROBES = 3
 """Seconds between two looks of the kubelet at the liveness probe, and how many must fail."""
@@ -141,9 +143,20 @@ class Process:
             self._broke()
             return
         app.watching()
-        for resource in WATCHED:
-            asyncio.get_running_loop().create_task(self.views.follow(self, resource, app.feed.event))
+        asyncio.get_running_loop().create_task(self._watched(app))
         await self._probed()
+
+    async def _watched(self, app: App) -> None:
+        """Watch what the operator wants watched now, as its own part that knows kopf does."""
+        followed: dict[Resource, asyncio.Task[None]] = {}
+        while True:
+            for resource in followed.keys() - set(app.kinds):
+                followed.pop(resource).cancel()
+            for resource in app.kinds:
+                if resource not in followed:
+                    follow = self.views.follow(self, resource, app.feed.event)
+                    followed[resource] = asyncio.get_running_loop().create_task(follow)
+            await asyncio.sleep(LOOK)
 
     async def _probed(self) -> None:
         failed = 0

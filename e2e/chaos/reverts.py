@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
-from e2e.chaos.drive import OPERATORS, Run
+from e2e.chaos.carriers import Carrier, moves
+from e2e.chaos.drive import Run
 from e2e.chaos.faults import Edit, Edited
+from e2e.chaos.pod_oracles import behind
 from e2e.chaos.process import RESYNC
-from e2e.chaos.scene import CANDIDATE, NAME, ROUTE, weight_of
-from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, HTTPROUTES, LEASES, ROLLOUTS, Body
+from e2e.chaos.scene import CANDIDATE, NAME, OPERATORS
+from e2e.chaos.shared_service import SharedService
+from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, LEASES, ROLLOUTS, Body
 
 REVERT = 2.0
 """Seconds from a trigger that the API itself shows to weight 0."""
@@ -40,7 +43,7 @@ def in_time(run: Run) -> Iterator[Violation]:
             gone = next(
                 (v.at for v in run.history if v.resource is ROLLOUTS and v.place[1] == NAME and v.body is None), None
             )
-            if gone is None or gone > due - REVERT + DELETION:
+            if gone is None or gone > due - REVERT + DELETION + run.workload.carrier.way_back:
                 yield Violation("I12", f"deletion took {'for ever' if gone is None else f'{gone - trigger.at:.1f} s'}")
 
 
@@ -67,20 +70,37 @@ def holder(lease: Body | None) -> str:
 
 
 def down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation]:
-    down = zero_after(run.history, since)
+    """Down to 0 at `due`; pods as far as those that are ready permit, and further as others become ready."""
+    carrier = run.workload.carrier
+    if isinstance(carrier, SharedService):
+        begin = due - REVERT - run.patience
+
+        def following(at: float) -> float:
+            return max(at, led(run, at)) + REVERT + run.patience
+
+        late = behind(run.history, carrier.total, begin, following, Over(since).take)
+        yield from (Violation("I4", f"{what}, {begin - since:.2f} s: {text}") for text in late)
+        return
+    down = zero_after(run, since)
     if down is None or down > due:
         took = "never" if down is None else f"after {down - since:.2f} s"
         yield Violation("I4", f"{what}: weight 0 {took}, allowed {due - since:.2f} s")
 
 
-def zero_after(history: Sequence[Version], since: float) -> float | None:
+def lowered_after(run: Run, since: float) -> float | None:
+    """When the operator began to lower the weight, at `since` or later; None if it never did."""
+    found = moves(run.workload.carrier, run.history)
+    return next((m.version.at for m in found if m.ours and m.now < m.before and m.version.at >= since), None)
+
+
+def zero_after(run: Run, since: float) -> float | None:
     """When the route gave the candidate nothing for good, at `since` or later; None if it never did.
 
     For good: the operator did not raise it again. What others do to the route is not held against it.
     """
     found = since
     down = True
-    for at, before, now, ours in _weights(history, since):
+    for at, before, now, ours in _weights(run.workload.carrier, run.history, since):
         if at <= since:
             down = now == 0.0
         elif now == 0.0 and not down:
@@ -99,7 +119,7 @@ def _stays_down(run: Run, since: float) -> Iterator[Violation]:
         return
     down: float | None = None
     raised = False
-    for at, before, now, ours in _weights(run.history, since):
+    for at, before, now, ours in _weights(run.workload.carrier, run.history, since):
         raised = raised or (ours and now > before)
         if at > since and ours and now == 0.0 < before:
             down = at if raised else None
@@ -107,27 +127,36 @@ def _stays_down(run: Run, since: float) -> Iterator[Violation]:
             yield Violation("I4", f"raised again to {now:g} %, {at - down:.2f} s after the operator had taken it to 0")
 
 
-def _weights(history: Sequence[Version], since: float) -> Iterator[tuple[float, float, float, bool]]:
+def _weights(carrier: Carrier, history: Sequence[Version], since: float) -> Iterator[tuple[float, float, float, bool]]:
     """When the candidate's weight changed, from what to what, whether by the operator.
 
     Ends where the candidate gets a new chance after `since`, by a Retry or by another revision, and with the rollout:
     its route may be another one's then.
     """
-    weight = 0.0
-    template: object = None
+    weight, tracker, over = 0.0, carrier.tracker(), Over(since)
     for version in history:
+        if over.take(version):
+            return
+        now = tracker.take(version)
+        if now is not None and now != weight:
+            last, weight = weight, now
+            yield version.at, last, now, version.agent.startswith(OPERATORS)
+
+
+@dataclass(slots=True)
+class Over:
+    """Whether the candidate has got a new chance after `since`, or the rollout is gone."""
+
+    since: float
+    template: object = None
+
+    def take(self, version: Version) -> bool:
+        """True with the version from which on."""
         body = version.body
         if version.resource is DEPLOYMENTS and version.place[1] == CANDIDATE and body is not None:
-            before, template = template, body["spec"]["template"]
+            before, self.template = self.template, body["spec"]["template"]
             # Also in the same moment: whoever aborts what is over already may deploy at once.
-            if before is not None and before != template and version.at >= since:
-                return
-        elif version.resource is ACTIONS and body is not None and version.at > since:
-            if body["spec"]["action"] == "Retry":
-                return
-        elif version.resource is ROLLOUTS and version.place[1] == NAME and body is None:
-            return
-        elif version.resource is HTTPROUTES and version.place[1] == ROUTE:
-            last, weight = weight, (weight_of(body) or 0.0) if body is not None else 0.0
-            if weight != last:
-                yield version.at, last, weight, version.agent.startswith(OPERATORS)
+            return before is not None and before != self.template and version.at >= self.since
+        if version.resource is ACTIONS and body is not None and version.at > self.since:
+            return bool(body["spec"]["action"] == "Retry")
+        return version.resource is ROLLOUTS and version.place[1] == NAME and body is None

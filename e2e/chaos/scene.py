@@ -12,7 +12,6 @@ from modelrollout.adapters.kube.resources import (
     DEPLOYMENTS,
     HTTPROUTES,
     NAMESPACES,
-    ROLLOUTS,
     SERVICES,
     SLICES,
     SOURCES,
@@ -26,6 +25,8 @@ ROUTE = "fraud-modelrollout"
 LEGACY, CANDIDATE = "fraud-v7", "fraud-v8"
 PORT = 8080
 TICK = 5.0
+OPERATORS = ("operator", "standby")
+"""What the names of the operator's processes begin with."""
 MERGE, JSON = "application/merge-patch+json", "application/json"
 
 
@@ -98,32 +99,26 @@ class People:
         else:
             self.patch(SLICES, f"{deployment}-1", {"endpoints": body["endpoints"]})
 
-    def edit_weight(self, percent: int) -> None:
-        """Somebody sets the candidate's weight in the route by hand."""
-        route = self.get(HTTPROUTES, ROUTE)
-        if route is None:
-            return
-        rules = [
-            rule | {"backendRefs": [_weighed(ref, percent) for ref in rule["backendRefs"]]}
-            for rule in route["spec"]["rules"]
-        ]
-        self.patch(HTTPROUTES, ROUTE, {"spec": {"rules": rules}})
-
-    def decorate_route(self) -> None:
-        """Somebody adds what is none of the operator's business."""
-        if self.get(HTTPROUTES, ROUTE) is not None:
-            self.patch(HTTPROUTES, ROUTE, {"metadata": {"annotations": {"example.com/team": "ml"}}})
+    def accept_route(self, name: str) -> None:
+        """The gateway's controller says that an HTTPRoute is accepted as it stands."""
+        route = self.get(HTTPROUTES, name)
+        if route is not None and _heard(route) != route["metadata"]["generation"]:
+            parents = [_parent(ref, route) for ref in route["spec"].get("parentRefs") or ()]
+            self.patch(HTTPROUTES, name, {"status": {"parents": parents}}, part="status")
 
 
-def furnish(people: People, rollout: Body) -> None:
-    """Everything that a rollout needs, and then the rollout."""
+def furnish_ground(people: People) -> None:
+    """What any rollout needs: its namespace and a source of metrics."""
     people.create(NAMESPACES, NAMESPACE, {})
     people.create(SOURCES, "default", {"spec": {"prometheus": {"address": "http://127.0.0.1:9090"}, **SOURCE}})
+
+
+def furnish_arms(people: People) -> None:
+    """Two Deployments, each with a Service and ready endpoints of its own."""
     for deployment in (LEGACY, CANDIDATE):
         ports = {"selector": {"app": deployment}, "ports": [{"name": "http", "port": PORT}]}
         people.create(SERVICES, deployment, {"spec": ports})
         people.scale(deployment, "one")
-    people.create(ROLLOUTS, NAME, rollout)
 
 
 SOURCE: Body = {"arms": {"by": "pod"}, "scrapeInterval": "5s"}
@@ -175,16 +170,41 @@ def slice_of(deployment: str, endpoints: int) -> Body:
     }
 
 
-def _weighed(ref: Body, percent: int) -> Body:
-    mine = ref["name"] == CANDIDATE
-    return ref | {"weight": percent if mine else 100 - percent}
+def pair_of(route: Body) -> tuple[int, int] | None:
+    """Weights of legacy and candidate, by the first rule that has both arms; None without such a rule."""
+    for rule in route.get("spec", {}).get("rules") or ():
+        weights = {ref["name"]: int(ref.get("weight", 1)) for ref in rule.get("backendRefs") or ()}
+        if {LEGACY, CANDIDATE} <= set(weights):
+            return weights[LEGACY], weights[CANDIDATE]
+    return None
 
 
 def weight_of(route: Body | None) -> float | None:
-    """The candidate's share in percent, by the first rule that has both arms; None without a route."""
-    for rule in (route or {}).get("spec", {}).get("rules") or ():
-        weights = {ref["name"]: int(ref.get("weight", 1)) for ref in rule.get("backendRefs") or ()}
-        if {LEGACY, CANDIDATE} <= set(weights):
-            whole = weights[LEGACY] + weights[CANDIDATE]
-            return 100.0 * weights[CANDIDATE] / whole if whole else None
-    return None
+    """The candidate's share in an HTTPRoute in percent, by the first rule that has both arms; None without a route."""
+    pair = None if route is None else pair_of(route)
+    return None if pair is None else percent_of(*pair)
+
+
+def percent_of(legacy: int, candidate: int) -> float | None:
+    """The candidate's share by two weights; None when there is nothing to share."""
+    return 100.0 * candidate / (legacy + candidate) if legacy + candidate else None
+
+
+def _heard(route: Body) -> int | None:
+    parents = (route.get("status") or {}).get("parents") or ()
+    return next((p["conditions"][0]["observedGeneration"] for p in parents), None)
+
+
+def _parent(ref: Body, route: Body) -> Body:
+    conditions = [
+        {
+            "type": kind,
+            "status": "True",
+            "reason": kind,
+            "message": "",
+            "observedGeneration": route["metadata"]["generation"],
+            "lastTransitionTime": "2027-01-15T08:00:00Z",
+        }
+        for kind in ("Accepted", "ResolvedRefs")
+    ]
+    return {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}

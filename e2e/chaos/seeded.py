@@ -172,4 +172,22 @@ SEEDED = (
         "            pass\n",
         (("shell/app.py", "        if leading:\n            self._relist.set()\n", ""),),
     ),
+    Seeded(
+        "the number that shrinks goes first",
+        "adapters/kube/replicas.py",
+        "key=lambda change: change[2] < change[1].wanted",
+        "key=lambda change: change[2] > change[1].wanted",
+    ),
+    Seeded(
+        "pods go before legacy's are there",
+        "core/pods.py",
+        "needed = max(0, least_ready(pods.total) - pods.legacy_ready) if pods.candidate_ready else 0",
+        "needed = 0",
+    ),
+    Seeded(
+        "pods come before legacy has its part",
+        "core/pods.py",
+        "target if pods.legacy_ready >= rest else pods.candidate",
+        "target",
+    ),
 )

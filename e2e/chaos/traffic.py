@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from modelrollout.core.samples import Series
 from modelrollout.ports import SeriesQuery
@@ -20,8 +21,18 @@ BEFORE = 4 * 3600.0
 UNSCRAPED = 1e-6
 
 
+class Counted(Protocol):
+    """What users did, as Prometheus has it."""
+
+    def fail(self, t: float, arm: str, errors: float) -> None:
+        """From `t` on this share of an arm's answers is bad."""
+
+    def series(self, query: SeriesQuery, at: float) -> list[Series]:
+        """What Prometheus holds for a query at `at`."""
+
+
 @dataclass(slots=True)
-class _Arm:
+class Counter:
     """Requests and errors so far at each change, and how fast they grow from there."""
 
     name: str
@@ -33,6 +44,7 @@ class _Arm:
     """Name, when it started, when it ended (inf while it lives)."""
 
     def at(self, t: float) -> tuple[float, float]:
+        """Requests and errors up to `t`."""
         i = bisect_right(self.times, t) - 1
         if i < 0:
             return 0.0, 0.0
@@ -40,6 +52,7 @@ class _Arm:
         return self.total[i] + span * self.rates[i][0], self.bad[i] + span * self.rates[i][1]
 
     def change(self, t: float, total: float, bad: float) -> None:
+        """From `t` on so many a second."""
         now = self.at(t)
         self.times.append(t)
         self.total.append(now[0])
@@ -71,8 +84,8 @@ class Traffic:
         self.endpoints = {"legacy": PODS, "candidate": PODS}
         self._serial = 0
         self._arms = {
-            "legacy": _Arm(legacy, [start - BEFORE]),
-            "candidate": _Arm(candidate, [start - BEFORE]),
+            "legacy": Counter(legacy, [start - BEFORE]),
+            "candidate": Counter(candidate, [start - BEFORE]),
         }
         for arm in self._arms.values():
             arm.pods = [(self._named(arm), start - BEFORE, float("inf")) for _ in range(PODS)]
@@ -106,7 +119,7 @@ class Traffic:
             rate = self._rate * share if self.endpoints[arm] > 0 else 0.0
             self._arms[arm].change(t, rate, rate * self.errors[arm])
 
-    def _named(self, arm: _Arm) -> str:
+    def _named(self, arm: Counter) -> str:
         self._serial += 1
         return f"{arm.name}-5d9c7b6f4-{self._serial:05d}"
 
@@ -119,12 +132,12 @@ class Traffic:
             for number, (pod, born, died) in enumerate(arm.pods):
                 phase = 1.0 + number % PODS
                 first = max(at - query.window + UNSCRAPED, born)
-                times = _scrapes(first, min(at, died - UNSCRAPED), phase, self._scrape)
+                times = scrapes(first, min(at, died - UNSCRAPED), phase, self._scrape)
                 if times:
                     found += self._pod(query, arm, pod, born, times)
         return found
 
-    def _pod(self, query: SeriesQuery, arm: _Arm, pod: str, born: float, times: tuple[float, ...]) -> list[Series]:
+    def _pod(self, query: SeriesQuery, arm: Counter, pod: str, born: float, times: tuple[float, ...]) -> list[Series]:
         labels = {"namespace": self.namespace, "pod": pod, "instance": f"{pod}:8080", "job": "models"}
         found = []
         if "up" in query.metrics:
@@ -140,7 +153,8 @@ class Traffic:
         return found
 
 
-def _scrapes(start: float, end: float, phase: float, scrape: float) -> tuple[float, ...]:
+def scrapes(start: float, end: float, phase: float, scrape: float) -> tuple[float, ...]:
+    """When a pod was scraped from `start` to `end`."""
     first = -int((phase - start) // scrape)
     last = int((end - phase) // scrape)
     return tuple([phase + scrape * k for k in range(first, last + 1)])

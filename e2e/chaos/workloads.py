@@ -1,30 +1,12 @@
-"""What happens in a run although nothing is broken: the life of a rollout, as people and models make it."""
+"""The life of a rollout, as people and models make it, with each kind of router."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
-from e2e.chaos.scene import rollout
+from e2e.chaos.router_workloads import router_workloads
+from e2e.chaos.workload import Script, Workload, at
 from e2e.chaos.world import World
-from modelrollout.adapters.kube.resources import Body
-
-Script = Callable[[World], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """`script` acts while the rollout runs. `ends`: phases in which the run is over (empty: when the object is gone).
-
-    `brief`: something lasts so shortly that a level-triggered operator may miss it.
-    """
-
-    name: str
-    script: Script
-    ends: tuple[str, ...]
-    brief: bool = False
-    spec: Callable[[], Body] = field(default=rollout)
 
 
 def workloads() -> dict[str, Workload]:
@@ -47,7 +29,9 @@ def workloads() -> dict[str, Workload]:
         Workload("legacy-away", _legacy_away, ("RolledBack",)),
         Workload("edit-steps", _edit_steps, ("Promoted",)),
     )
-    return {each.name: each for each in found}
+    plain = {each.name: each for each in found}
+    others = router_workloads({name: each.script for name, each in plain.items()})
+    return plain | {each.name: each for each in others}
 
 
 async def _nothing(world: World) -> None:
@@ -56,49 +40,49 @@ async def _nothing(world: World) -> None:
 
 def _fails_at(percent: float) -> Script:
     async def fails(world: World) -> None:
-        await _at(world, percent)
+        await at(world, percent)
         world.break_candidate()
 
     return fails
 
 
 async def _abort(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.act("Abort")
 
 
 async def _pause_resume(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     world.act("Pause")
     await asyncio.sleep(40)
     world.act("Resume")
 
 
 async def _new_revision(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.deploy("two")
 
 
 async def _back_to_first(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     world.deploy("two")
     await asyncio.sleep(8)
     world.deploy("one")
 
 
 async def _back_to_rejected(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     world.act("Abort")
     await world.until(lambda: world.phase == "RolledBack")
     rejected = world.revision
     world.deploy("two")
     await world.until(lambda: world.revision != rejected)
-    await _at(world, 10)
+    await at(world, 10)
     world.deploy("one")
 
 
 async def _retry(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.act("Abort")
     await world.until(lambda: world.phase == "RolledBack")
     await asyncio.sleep(5)
@@ -106,31 +90,31 @@ async def _retry(world: World) -> None:
 
 
 async def _delete(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.delete()
 
 
 async def _outage(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     await world.trouble_for(60)
 
 
 async def _upgrade(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     await world.upgrade()
-    await _at(world, 50)
+    await at(world, 50)
     await world.upgrade()
 
 
 async def _candidate_away(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.serve("candidate", 0)
     await asyncio.sleep(25)
     world.serve("candidate", 2)
 
 
 async def _legacy_away(world: World) -> None:
-    await _at(world, 50)
+    await at(world, 50)
     world.serve("legacy", 0)
     world.act("Abort", when="legacy is back")
     await asyncio.sleep(40)
@@ -139,10 +123,5 @@ async def _legacy_away(world: World) -> None:
 
 
 async def _edit_steps(world: World) -> None:
-    await _at(world, 10)
+    await at(world, 10)
     world.edit_steps([10, 30, 60, 100])
-
-
-async def _at(world: World, percent: float) -> None:
-    await world.until(lambda: (world.route or 0.0) >= percent or world.phase in ("Promoted", "RolledBack"))
-    await asyncio.sleep(3)

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from e2e.chaos.apiserver.server import ApiServer
+from e2e.chaos.carriers import MANAGED, Carrier
 from e2e.chaos.clock import START, SkewedClock, WorldClock
 from e2e.chaos.exchanges import Exchanges
 from e2e.chaos.metrics import Prometheus, Trouble
+from e2e.chaos.planes import Stand
 from e2e.chaos.process import Process, task_factory
-from e2e.chaos.scene import CANDIDATE, LEGACY, NAME, NAMESPACE, ROUTE, People, furnish, rollout, weight_of
-from e2e.chaos.traffic import Traffic
+from e2e.chaos.scene import NAME, People, furnish_ground, rollout
 from e2e.chaos.transport import Mishap, Sent
 from e2e.chaos.views import Views
-from modelrollout.adapters.kube.resources import HTTPROUTES, ROLLOUTS, Body
+from modelrollout.adapters.kube.resources import ROLLOUTS, Body
 
-GATEWAY_LAG = 0.2
 RESTART = 1.0
 """Seconds until a container that has ended is started again."""
 POLL = 0.25
@@ -44,13 +44,16 @@ class World:
     processes: list[Process] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
     acted: int = 0
+    carrier: Carrier = MANAGED
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.server = ApiServer(now=self.clock.now)
         self.exchanges = Exchanges(self.server)
         self.people = People(self.server)
-        self.traffic = Traffic(NAMESPACE, LEGACY, CANDIDATE, start=START)
+        stand = Stand(self.server, self.people, self.clock, random.Random(f"plane/{self.seed}"))
+        self.plane = self.carrier.plane(stand)
+        self.traffic = self.plane.traffic
         self.prometheus = Prometheus(self.traffic, self.clock, random.Random(self.rng.random()))
         self.views = Views(self.server, random.Random(self.rng.random()))
         self._lives = 0
@@ -60,8 +63,11 @@ class World:
     async def begin(self) -> None:
         """Furnish the cluster and start the operator."""
         asyncio.get_running_loop().set_task_factory(task_factory)
-        furnish(self.people, self.spec)
-        self._tasks.append(asyncio.create_task(self._gateway()))
+        furnish_ground(self.people)
+        self.plane.furnish()
+        self.carrier.furnish(self.people)
+        self.people.create(ROLLOUTS, NAME, self.spec)
+        self._tasks.append(asyncio.create_task(self.plane.play()))
         self.start("operator-1")
 
     def end(self) -> None:
@@ -116,8 +122,8 @@ class World:
 
     @property
     def route(self) -> float | None:
-        """The candidate's weight in the route, percent."""
-        return weight_of(self.people.get(HTTPROUTES, ROUTE))
+        """The candidate's share as the objects have it, percent; None when nothing splits."""
+        return self.carrier.stored(self.people)
 
     @property
     def rollout(self) -> Body | None:
@@ -167,7 +173,7 @@ class World:
         self.acted += 1
         self.people.act(verb, self.acted)
         # Nobody is sent to a legacy that is not there.
-        if verb == "Abort" and not when and self.traffic.endpoints["legacy"]:
+        if verb == "Abort" and not when and self.plane.takes_back:
             self.due("abort")
 
     def due(self, what: str) -> None:
@@ -181,13 +187,11 @@ class World:
 
     def deploy(self, template: str) -> None:
         """Somebody deploys another candidate."""
-        self.traffic.replace_pods(self.clock.now(), "candidate")
-        self.people.scale(CANDIDATE, template)
+        self.plane.deploy(template)
 
     def serve(self, arm: str, endpoints: int) -> None:
         """An arm has so many ready endpoints now."""
-        self.traffic.serve(self.clock.now(), arm, endpoints)
-        self.people.serve(LEGACY if arm == "legacy" else CANDIDATE, endpoints)
+        self.plane.serve(arm, endpoints)
 
     def delete(self) -> None:
         """Somebody deletes the rollout."""
@@ -213,39 +217,3 @@ class World:
         await asyncio.sleep(3)
         for process in old:
             await process.stop()
-
-    # --- the gateway -----------------------------------------------------------------------------------------------
-
-    async def _gateway(self) -> None:
-        """Follow the route, and say that it is accepted."""
-        async for event in self.server.watch(HTTPROUTES, since="0"):
-            body = event["object"]
-            await asyncio.sleep(GATEWAY_LAG)
-            if body["metadata"]["name"] != ROUTE:
-                continue
-            gone = event["type"] == "DELETED"
-            self.traffic.order(self.clock.now(), 0.0 if gone else (weight_of(body) or 0.0) / 100.0)
-            current = self.people.get(HTTPROUTES, ROUTE)
-            if not gone and current is not None and _heard(current) != current["metadata"]["generation"]:
-                parents = [_parent(ref, current) for ref in current["spec"].get("parentRefs") or ()]
-                self.people.patch(HTTPROUTES, ROUTE, {"status": {"parents": parents}}, part="status")
-
-
-def _heard(route: Body) -> int | None:
-    parents = (route.get("status") or {}).get("parents") or ()
-    return next((p["conditions"][0]["observedGeneration"] for p in parents), None)
-
-
-def _parent(ref: Body, route: Body) -> Body:
-    conditions = [
-        {
-            "type": kind,
-            "status": "True",
-            "reason": kind,
-            "message": "",
-            "observedGeneration": route["metadata"]["generation"],
-            "lastTransitionTime": "2027-01-15T08:00:00Z",
-        }
-        for kind in ("Accepted", "ResolvedRefs")
-    ]
-    return {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}

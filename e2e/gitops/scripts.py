@@ -259,9 +259,9 @@ async def source_comes(stage: Stage) -> None:
 
 async def route_disputed(stage: Stage) -> None:
     await stage.at(10)
-    stage.people.edit_weight(30)
+    stage.carrier.by_hand(stage.people, 30)
     await asyncio.sleep(5)
-    stage.people.edit_weight(30)
+    stage.carrier.by_hand(stage.people, 30)
 
 
 async def dispute_settled(stage: Stage) -> None:

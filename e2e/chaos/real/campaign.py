@@ -163,6 +163,6 @@ def made(writes: Mapping[str, int], families: Sequence[str], *, count: int | Non
 
 def _reverted(outcome: Outcome) -> float | None:
     for trigger in outcome.run.triggers:
-        down = zero_after(outcome.run.history, trigger.at)
+        down = zero_after(outcome.run, trigger.at)
         return None if down is None else down - trigger.at
     return None

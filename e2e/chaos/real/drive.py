@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 
-from e2e.chaos.drive import AT_REST, OPERATORS, Run
+from e2e.chaos.drive import AT_REST, Run
 from e2e.chaos.real.faults import Deposed, Plan, nearest
 from e2e.chaos.real.misfortune import Misfortune
 from e2e.chaos.real.process import Crew, Hooks
 from e2e.chaos.real.stage import Stage
 from e2e.chaos.real.witness import history
 from e2e.chaos.real.world import World
+from e2e.chaos.scene import OPERATORS
 from e2e.chaos.workloads import workloads
 from e2e.chaos.world import Trigger
 from modelrollout.errors import Conflict, Gone, RolloutError

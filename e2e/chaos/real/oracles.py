@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from e2e.chaos import oracles
-from e2e.chaos.drive import OPERATORS, Run
+from e2e.chaos.drive import Run
 from e2e.chaos.reverts import Violation
+from e2e.chaos.scene import OPERATORS
 from modelrollout.adapters.kube.resources import LEASES, Resource
 
 TAKEOVER = 20.0
