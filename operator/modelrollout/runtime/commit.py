@@ -293,6 +293,8 @@ class Act:
                 complete = False
                 continue
             try:
+                # What was done before may have taken longer than the right to write lasts.
+                self.commit.fence(self.obj)
                 await self.commit.rollouts.finish_action(self.obj.key, result, self.commit.clock.now())
             except Gone:
                 continue

@@ -77,3 +77,8 @@ def test_views_of_the_object_that_a_rollout_uses_are_blurred() -> None:
 )
 def test_promises_are_kept_by_what_others_own(line: str) -> None:
     assert judge(parse(line)).violations == ()
+
+
+def test_bug_a_slow_leader_made_a_canary_while_another_led() -> None:
+    """It reads much before: the right to write is looked at again when that takes long."""
+    assert judge(parse("nginx-promote/1/slow+60@2")).violations == ()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from e2e.chaos import loop
-from e2e.chaos.campaign import reference
+from e2e.chaos.campaign import judge, reference
 from e2e.chaos.drive import Run, drive
 from e2e.chaos.faults import Plan, parse
 from e2e.chaos.oracles import check
@@ -195,6 +195,16 @@ def test_a_step_with_a_pod_too_many_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
 def test_pods_of_a_step_before_legacy_has_its_part_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     towards(monkeypatch, lambda pods, legacy, candidate: (legacy, candidate or (pods.legacy == 9)))
     assert "I2" in broken("pods-legacy-small/1/")
+
+
+def test_bug_a_slow_leader_scaled_on_while_another_led() -> None:
+    """One share takes two writes and reads between them: the right to write is looked at again when they take long."""
+    assert judge(parse("pods-legacy-small/1/slow+60@5")).violations == ()
+
+
+def test_bug_a_slow_leader_finished_an_action_while_another_led() -> None:
+    """The result of an action comes after all that was done, which may have taken longer than a Lease lasts."""
+    assert judge(parse("pods-rescaled/1/slow+60@31")).violations == ()
 
 
 def test_a_run_tells_the_numbers_at_its_end() -> None:

@@ -14,6 +14,7 @@ from modelrollout.adapters.kube.names import route_name
 from modelrollout.adapters.kube.ownership import not_ours, ours
 from modelrollout.adapters.kube.pinned import patch, read_at, release
 from modelrollout.adapters.kube.projection import INGRESS
+from modelrollout.adapters.kube.promptly import Promptly
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import INGRESSES, Body
 from modelrollout.adapters.kube.weights import scale_for
@@ -41,9 +42,11 @@ class IngressNginxRouter:
     async def shape(self, spec: RolloutSpec, weight: Weight) -> Route:
         """Create the canary, or give it what it lacks, in one write that carries the weight.
 
-        The segment goes to the candidate as soon as it has any weight. What others added stays.
+        The segment goes to the candidate as soon as it has any weight. What others added stays. Conflict when what it
+        reads takes so long that it must be decided again.
         """
         name, namespace = route_name(spec.key.name), spec.key.namespace
+        promptly = Promptly()
         try:
             sight = await look(self._reader, spec, fresh=True)
             current = await self._reader.fetch(INGRESS, namespace, name)
@@ -57,6 +60,7 @@ class IngressNginxRouter:
             return RouteUnusable(wrong or "")
         shape = shape_of(spec, sight.main, sight.serves(spec.legacy.service, spec.port))
         body = canary_body(shape, spec, weight, current, view)
+        promptly.check(INGRESSES.subject(namespace, name))
         await self._write(shape, body, create=view is None)
         return _seen(spec, await look(self._reader, spec, fresh=False))
 

@@ -21,6 +21,7 @@ from modelrollout.adapters.kube.projection import (
     ServiceView,
     scaler_view,
 )
+from modelrollout.adapters.kube.promptly import Promptly
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import DEPLOYMENTS, SCALERS
 from modelrollout.core.model import Arm, Replicas, RolloutSpec, Weight
@@ -66,7 +67,11 @@ class ReplicasRouter:
         raise Bug("the Deployments belong to somebody else", subject=f"ModelRollout {spec.key}")
 
     async def set_weight(self, spec: RolloutSpec, seen: RouteSeen, weight: Weight, *, segments: bool) -> Route:
-        """Write the counts that may be written now on the way to this share, the Deployments being as `seen`."""
+        """Write the counts that may be written now on the way to this share, the Deployments being as `seen`.
+
+        Conflict when that takes so long that it must be decided again.
+        """
+        promptly = Promptly()
         sight = await self._look(spec, fresh=False)
         if not isinstance(sight, RouteUnusable) and sight.identity != seen.resource_version:
             sight = await self._look(spec, fresh=True)
@@ -74,16 +79,16 @@ class ReplicasRouter:
             raise Gone(sight.problem, subject=f"ModelRollout {spec.key}")
         if sight.identity != seen.resource_version:
             raise Conflict("the Deployments changed since they were read", subject=f"ModelRollout {spec.key}")
-        for _ in range(TRIES):
+        for attempt in range(1, TRIES + 1):
             wanted = towards(sight.pods, weight)
-            if wanted == sight.pods.counts:
+            if wanted == sight.pods.counts or (attempt > 1 and promptly.late):
                 break
             legacy, candidate = wanted
             # One that grows goes first, whichever it is.
             changes = [(spec.legacy, sight.legacy, legacy), (spec.candidate, sight.candidate, candidate)]
             for arm, view, count in sorted(changes, key=lambda change: change[2] < change[1].wanted):
                 if count != view.wanted:
-                    await self._scale(spec, arm, view, count)
+                    await self._scale(spec, arm, view, count, promptly)
             looked = await self._look(spec, fresh=True)
             if isinstance(looked, RouteUnusable):
                 return looked
@@ -131,11 +136,12 @@ class ReplicasRouter:
             return ()
         return tuple(view for view in map(scaler_view, listing.items) if view.target in names)
 
-    async def _scale(self, spec: RolloutSpec, arm: Arm, view: DeploymentView, count: int) -> None:
-        """Scale one Deployment, if its spec is still as in `view`. Conflict otherwise."""
+    async def _scale(self, spec: RolloutSpec, arm: Arm, view: DeploymentView, count: int, promptly: Promptly) -> None:
+        """Scale one Deployment, if its spec is still as in `view`. Conflict otherwise, and when it is late."""
         namespace, name = spec.key.namespace, arm.deployment
         reader = self._reader
         for attempt in range(1, TRIES + 1):
+            promptly.check(DEPLOYMENTS.subject(namespace, name))
             patch = {"metadata": {"resourceVersion": view.resource_version}, "spec": {"replicas": count}}
             try:
                 await reader.client.merge_patch(DEPLOYMENTS, namespace, name, patch, subresource="scale")
