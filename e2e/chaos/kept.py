@@ -48,4 +48,10 @@ KEPT = (
     "delete/1/blur+past+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@11",
     "fail-at-10/42708/held+60+0@6,edit+lease-stolen@6,fail+timeout-applied+kind@7",
     "promote/280492/fail+timeout+minute@12,metrics+too-large+60@13",
+    "pods-legacy-small/1/slow+60@5",
+    "pods-delete/1/edit+route-deleted@31",
+    "pods-rescaled/1/slow+60@31",
+    "pods-promote/1/metrics+late+60@27",
+    "nginx-promote/1/slow+60@2",
+    "pods-candidate-away/78707/held+60+0@6,edit+slices-away@42",
 )

@@ -283,7 +283,7 @@ def _other_end(run: Run) -> bool:
     """Whether a fault of the plan is itself a reason for another end."""
     edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
     # A candidate that loses its endpoints twice is rolled back.
-    twice = Edit.SLICES_AWAY in edits and run.workload.name == "candidate-away"
+    twice = Edit.SLICES_AWAY in edits and run.workload.name.endswith("candidate-away")
     return twice or bool(edits & {Edit.ABORT, Edit.STEPS})
 
 

@@ -119,8 +119,8 @@ SEEDED = (
     Seeded(
         "a deletion lets go at once",
         "core/lifecycle.py",
-        "if s.status.phase is Phase.PROMOTED or not s.exposed:",
-        "if s.status.phase is Phase.PROMOTED or not s.exposed or s.legacy_serves:",
+        "if s.status.phase is Phase.PROMOTED or not (s.exposed or lost):",
+        "if s.status.phase is Phase.PROMOTED or not (s.exposed or lost) or s.legacy_serves:",
     ),
     Seeded(
         "the last look before letting go is left out",

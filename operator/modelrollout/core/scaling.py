@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase, Replicas, RolloutSpec, Weight
+from modelrollout.core.observation import NoDataCause
 from modelrollout.core.pods import Pods, arrived, as_far_as_can_be, least_ready, pods_for, spelled
 from modelrollout.core.reasons import Reason
 from modelrollout.core.route_policy import MOMENT
@@ -34,14 +35,20 @@ def scaling(s: Situation) -> Draft | None:
     phase = Phase.PROGRESSING if s.under_way else s.status.phase
     if as_far_as_can_be(pods, target):
         return stay(s, phase, Reason.SCALING, text, wake_at=s.now + LOOK)
-    judged = s.under_way and not s.status.skip
-    if target and judged and not s.fresh and (pods.candidate == 0 or _late(s)):
+    told, holds = s.fresh and _told(s), s.status.holds
+    judged = target and s.under_way and not s.status.skip
+    if judged and not told and (pods.candidate == 0 or _late(s)):
         # No pods may be our own lowering, whose record was lost: what that was decided on is in the step's evidence.
         # And what a raise was decided on says nothing of the time that its pods took to start.
         text = f"the evidence is asked for before the candidate gets all of {_split(s, target)}"
-        return stay(s, phase, Reason.SCALING, text, wake_at=s.now + 1.0)
+        if s.fresh:
+            holds = replace(holds, no_data=holds.no_data or s.now)
+            text = f"no critical SLI tells of the candidate's pods yet: {text}"
+        if not s.fresh or s.now - (holds.no_data or s.now) < s.spec.analysis.no_data.hold:
+            return stay(s, phase, Reason.SCALING, text, wake_at=s.now + 1.0, holds=holds)
     move = Move.RAISE if target > (s.seen or ZERO) else Move.LOWER
-    status = replace(s.status, phase=phase, message=text, weight=s.claim(target))
+    holds = replace(holds, no_data=None) if told else holds
+    status = replace(s.status, phase=phase, message=awaited(s, pods, target), weight=s.claim(target), holds=holds)
     return Draft(status, SetWeight(target, segments=False, move=move), urgent=move is Move.LOWER)
 
 
@@ -49,9 +56,23 @@ def _late(s: Situation) -> bool:
     return s.status.step is not None and s.now - s.status.step.started > MOMENT
 
 
+def _told(s: Situation) -> bool:
+    """Whether evidence has something of the candidate's pods, where they are: an answer without data is no pass.
+
+    Nobody knows without requests, and nothing comes of pods that are not ready.
+    """
+    if s.pods is None or not s.pods.candidate_ready:
+        return True
+    for x in s.critical:
+        if x.no_data is NoDataCause.NO_TRAFFIC or (x.sample_age is not None and x.sample_age <= s.recent):
+            return True
+    return False
+
+
 def _begun(s: Situation, target: Weight) -> Draft:
     text = f"{_split(s, target)}: the evidence begins"
     status = replace(anew(s).status, phase=Phase.PROGRESSING, reason=Reason.PROGRESSING, message=text)
+    status = replace(status, holds=replace(status.holds, no_data=None))
     return Draft(replace(status, slis=blank_slis(s.spec)), wake_at=s.now)
 
 

@@ -134,10 +134,15 @@ class Situation:
         return tuple(s for s in self.evidence.slis if s.critical) if self.evidence else ()
 
     @property
+    def recent(self) -> float:
+        """Seconds for which what evidence tells is new enough to act on."""
+        return 3 * self.spec.analysis.interval + INGEST
+
+    @property
     def fresh(self) -> bool:
         """Whether there is evidence of this step, new enough to act on."""
         newest = self.evidence
-        return newest is not None and self.now - newest.tick <= 3 * self.spec.analysis.interval + INGEST
+        return newest is not None and self.now - newest.tick <= self.recent
 
     @property
     def passes(self) -> bool:

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from modelrollout.core.intents import Decision
 from modelrollout.core.model import Analysis, Arm, Replicas, Traffic, Verdict, Weight
-from modelrollout.core.observation import Observation, RouteSeen, RouteUnusable, WorkloadAbsent, WorkloadSeen
+from modelrollout.core.observation import (
+    Evidence,
+    EvidenceSeen,
+    Observation,
+    RouteSeen,
+    RouteUnusable,
+    WorkloadAbsent,
+    WorkloadSeen,
+)
 from modelrollout.core.pods import Pods, ahead, reached, weight_of
 from tests.scene import World, make_spec
 
@@ -24,6 +32,8 @@ class PodsWorld(World):
     room: int = 1000
     broken: bool = False
     problem_of_pods: str = ""
+    silent: bool = False
+    """Prometheus answers, and has no new samples of the candidate."""
     lost: str = ""
     """Why nothing is seen of the pods, such as a Service that is gone."""
     seen: list[tuple[int, int]] = field(default_factory=list)
@@ -48,6 +58,12 @@ class PodsWorld(World):
         if self.lost:
             self.route, self.legacy, self.candidate = RouteUnusable(self.lost), WorkloadAbsent(""), WorkloadAbsent("")
         return super().observe()
+
+    def present_evidence(self) -> Evidence:
+        found = super().present_evidence()
+        if not self.silent or not isinstance(found, EvidenceSeen):
+            return found
+        return replace(found, slis=tuple(replace(x, verdict=Verdict.WAIT, sample_age=None) for x in found.slis))
 
     def place(self) -> None:
         """Pods go as soon as they are not wanted, and begin as soon as there is room."""

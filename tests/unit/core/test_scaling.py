@@ -291,6 +291,30 @@ def test_a_raise_whose_pods_took_long_is_finished_on_an_answer_of_prometheus() -
     assert world.counts == (5, 5)
 
 
+def test_bug_legacy_gave_up_its_pods_while_prometheus_told_nothing_of_the_candidate() -> None:
+    """An answer without new samples was taken for evidence: no data is no pass."""
+    world = pods_world(50, 100, silent=True)
+    world.settle()
+    world.until(60)
+    assert world.counts == (10, 5)
+    assert world.state.message == (
+        "no critical SLI tells of the candidate's pods yet: the evidence is asked for before the candidate gets all of"
+        " 5 of 10 pods (50 %)"
+    )
+    world.silent = False
+    world.until(30)
+    assert world.counts == (5, 5)
+
+
+def test_pods_do_not_wait_for_ever_for_an_sli_that_tells_late() -> None:
+    world = pods_world(50, 100, silent=True)
+    world.settle()
+    world.until(590, every=5)
+    assert world.counts == (10, 5)
+    world.until(60, every=5)
+    assert world.counts == (5, 5), "after noData.hold"
+
+
 def test_deleted_in_mid_rollout_users_go_back_and_the_object_is_let_go() -> None:
     world = at_half()
     world.deleting = True
