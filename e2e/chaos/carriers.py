@@ -58,6 +58,8 @@ class Carrier(ABC):
     """Seconds more than usual between evidence and what is written by it."""
     way_back: ClassVar[float] = 0.0
     """Seconds that the way back to 0 takes by itself."""
+    more_writes: ClassVar[int] = 0
+    """Writes that a fault may bring besides those that it may bring anywhere."""
     rounding: ClassVar[float] = 0.0
     """Percent by which a share in the status may differ from that of the objects."""
 

@@ -233,10 +233,11 @@ def _against(run: Run, reference: Run) -> Iterator[Violation]:
         for key in sorted({*ours, *theirs} - ({"route", "plane"} if taken_over else set())):
             if ours.get(key) != theirs.get(key):
                 yield Violation("I7", f"{key}: {ours.get(key)!r}, in the reference {theirs.get(key)!r}")
-    allowed = sum(reference.writes.values()) + WRITES_PER_FAULT * max(1, len(run.plan.faults))
+    carrier = run.workload.carrier
+    each = WRITES_PER_FAULT + carrier.more_writes
+    allowed = sum(reference.writes.values()) + each * max(1, len(run.plan.faults))
     # A raise that is refused for long begins its step anew, now and then.
     allowed += sum(round(MINUTE / MOMENT) for f in run.plan.faults if isinstance(f, Fail) and f.span is Span.KIND)
-    carrier = run.workload.carrier
     if any(isinstance(f, Blurred) and carrier.resource.plural in f.kinds for f in run.plan.faults):
         allowed += WRITES_PER_STEP * sum(move.ours and move.now > move.before for move in moves(carrier, run.history))
     made = len(run.operators(run.history))
