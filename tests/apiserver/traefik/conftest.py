@@ -5,10 +5,7 @@ Traefik takes minutes to build, so that they are skipped until `make traefik` ha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
-from http.server import ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -16,7 +13,7 @@ import pytest
 from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer, apiserver
 from modelrollout.adapters.kube.resources import SERVICES
-from tests.apiserver.traefik.house import ADDRESSES, Arm
+from tests.apiserver.arms import ADDRESSES, answering
 from tests.contract.kube.harness import Kube, connected
 
 
@@ -28,14 +25,7 @@ def server() -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="module")
 def arms() -> Iterator[int]:
-    """Two servers at one port; its number."""
-    with ExitStack() as stack:
-        port = 0
-        for address in ADDRESSES.values():
-            listening = stack.enter_context(ThreadingHTTPServer((address, port), Arm))
-            port = listening.server_address[1]
-            threading.Thread(target=listening.serve_forever, daemon=True).start()
-            stack.callback(listening.shutdown)
+    with answering() as port:
         yield port
 
 

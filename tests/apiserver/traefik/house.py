@@ -4,84 +4,38 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.processes import ClusterError, Process, free_ports, start, wait_for
+from tests.apiserver.arms import Users, connected_to
 from tests.contract.kube.harness import CANDIDATE, LEGACY
 
-ADDRESSES = {LEGACY: "127.0.0.2", CANDIDATE: "127.0.0.3"}
 BATCH = 1000
 BATCHES = 60
 """Of so many requests, until a weight must be followed."""
-NONE: Mapping[str, str] = MappingProxyType({})
 
 
-class Arm(BaseHTTPRequestHandler):
-    """Says at which address it was asked."""
-
-    protocol_version = "HTTP/1.1"
-    # Head and body in one packet: two would wait for each other's acknowledgement, 40 ms a request.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        told = self.connection.getsockname()[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
-
-
-@dataclass
-class Proxy:
-    """A running Traefik, and users of it."""
-
-    port: int
-    admin: int
-    host: str
-
-    def ask(self, count: int, headers: Mapping[str, str] = NONE) -> Counter[str]:
-        """Who answered that many requests; codes of those that no arm answered."""
-        found: Counter[str] = Counter()
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        names = {address: name for name, address in ADDRESSES.items()}
-        for _ in range(count):
-            connection.request("GET", "/", headers={"Host": self.host, **headers})
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            found[names[body] if answer.status == 200 else str(answer.status)] += 1
-        connection.close()
-        return found
+class Proxy(Users):
+    """Users of a running Traefik."""
 
     def cookie(self, arm: str) -> dict[str, str]:
         """The header with the cookie of a user whom Traefik sent to this arm."""
-        names = {address: name for name, address in ADDRESSES.items()}
         for _ in range(100):
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-            connection.request("GET", "/", headers={"Host": self.host})
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            connection.close()
-            if names.get(body) == arm:
+            with connected_to(self.port) as connection:
+                who, answer = self.once(connection)
+            if who == arm:
                 return {"Cookie": str(answer.headers["Set-Cookie"]).partition(";")[0]}
         raise AssertionError(f"nobody was sent to {arm}")
 
-    def until(self, wanted: Counter[str], headers: Mapping[str, str] = NONE) -> None:
+    def until(self, wanted: Counter[str], **headers: str) -> None:
         """Return when a thousand requests are answered so, in percent, give or take one of the thousand."""
         for _ in range(BATCHES):
-            found = self.ask(BATCH, headers)
+            found = self.ask(BATCH, **headers)
             if all(abs(found[key] - wanted[key] * BATCH // 100) <= 1 for key in {*found, *wanted}):
                 return
         raise AssertionError(f"the last {BATCH} requests: {found}, not {wanted} of a hundred")

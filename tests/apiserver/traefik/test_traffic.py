@@ -40,7 +40,7 @@ async def routed(kube: Kube, ports: tuple[int, int]) -> Proxy:
     service = {"name": NAME, "kind": "TraefikService"}
     routes = [{"match": f"Host(`{host}`)", "kind": "Rule", "services": [service]}]
     await kube.create(INGRESS_ROUTES, "fraud", {"spec": {"entryPoints": ["web"], "routes": routes}})
-    return Proxy(*ports, host)
+    return Proxy(ports[0], host)
 
 
 async def moved(kube: Kube, spec: RolloutSpec, weight: int) -> None:
@@ -80,13 +80,13 @@ async def test_a_revert_takes_users_with_a_sticky_cookie_off_the_candidate(
     proxy = await routed(kube, usual)
     await asyncio.to_thread(proxy.until, split(50))
     cookie = await asyncio.to_thread(proxy.cookie, CANDIDATE)
-    assert await asyncio.to_thread(proxy.ask, 100, cookie) == Counter({CANDIDATE: 100})
+    assert await asyncio.to_thread(proxy.ask, 100, **cookie) == Counter({CANDIDATE: 100})
     await moved(kube, spec, 1000)
     await asyncio.to_thread(proxy.until, split(10))
-    assert await asyncio.to_thread(proxy.ask, 100, cookie) == Counter({CANDIDATE: 100}), "a lower weight moves nobody"
+    assert await asyncio.to_thread(proxy.ask, 100, **cookie) == Counter({CANDIDATE: 100}), "a lower weight moves nobody"
     await moved(kube, spec, 0)
-    await asyncio.to_thread(proxy.until, split(0), cookie)
-    assert await asyncio.to_thread(proxy.ask, 100, cookie) == Counter({LEGACY: 100})
+    await asyncio.to_thread(proxy.until, split(0), **cookie)
+    assert await asyncio.to_thread(proxy.ask, 100, **cookie) == Counter({LEGACY: 100})
 
 
 async def test_without_allow_empty_services_a_candidate_without_endpoints_takes_everybody_down(
@@ -100,6 +100,6 @@ async def test_without_allow_empty_services_a_candidate_without_endpoints_takes_
     # A candidate without a ready pod, at weight 0.
     await asyncio.to_thread(proxy.until, Counter({"404": 100}))
     with proxied(server, tmp_path, "--providers.kubernetesCRD.allowEmptyServices=true") as ports:
-        other = Proxy(*ports, proxy.host)
+        other = Proxy(ports[0], proxy.host)
         await asyncio.to_thread(other.until, split(0))
     assert (await kube.get(TRAEFIK_SERVICES, NAME))["spec"]["weighted"]["services"][1]["weight"] == 0
