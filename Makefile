@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CACHE)/uv
 # Children find the package without an install step, also before `.venv` is complete.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik e2e tutorials e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops phases image release-check bench-failover bench-cli profiles
+.PHONY: help venv demo demo-down test unit apiserver fuzz chaos chaos-real chaos-states chaos-seeded chaos-cluster chaos-full traefik istio e2e tutorials e2e-kind bench bench-data bench-evidence bench-scale bench-stats soak lint format crds crds-check lock docs clean chart gitops phases image release-check bench-failover bench-cli profiles
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,10 @@ chaos-cluster: venv ## parts of a real cluster fail under real traffic (10 minut
 traefik: venv ## real requests through a real Traefik: while weights move, and in whole rollouts on a full cluster, as root (ten minutes; first time builds it, five more)
 	@$(PY) -m e2e.cluster.traefik
 	$(PY) -m pytest tests/apiserver/traefik e2e/scenarios/traefik
+
+istio: venv ## real requests through an Envoy that a real istiod steers (two minutes; first time builds istiod, five more: not in .ci/run)
+	@$(PY) -m e2e.cluster.istio
+	$(PY) -m pytest tests/apiserver/istio
 
 chaos-full: venv ## the fault suite at length (some hours): every fault at every write, all states, seeded bugs, its page
 	mkdir -p e2e-artifacts/chaos

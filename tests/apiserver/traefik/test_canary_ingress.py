@@ -43,7 +43,7 @@ async def served(kube: Kube, ports: tuple[int, int], arms: int) -> Proxy:
     host = f"{kube.namespace}.example.com"
     await ingress_class(kube)
     await kube.create(INGRESSES, "fraud", ingress(path(LEGACY, "/", port=arms), host=host))
-    proxy = Proxy(*ports, host)
+    proxy = Proxy(ports[0], host)
     await asyncio.to_thread(proxy.until, split(0))
     return proxy
 
@@ -85,10 +85,10 @@ async def test_requests_with_the_header_go_to_the_candidate_while_it_has_any_wei
     await KubeRouting(kube.reader).shape(spec, ZERO)
     await moved(kube, spec, 1000)
     await asyncio.to_thread(proxy.until, split(10))
-    assert await asyncio.to_thread(proxy.ask, 100, beta) == {CANDIDATE: 100}
-    assert (await asyncio.to_thread(proxy.ask, 100, {"x-tier": "alpha"}))[LEGACY] >= 89
+    assert await asyncio.to_thread(proxy.ask, 100, **beta) == {CANDIDATE: 100}
+    assert (await asyncio.to_thread(proxy.ask, 100, **{"x-tier": "alpha"}))[LEGACY] >= 89
     await moved(kube, spec, 0)
-    await asyncio.to_thread(proxy.until, split(0), beta)
+    await asyncio.to_thread(proxy.until, split(0), **beta)
     await asyncio.to_thread(proxy.until, split(0))
 
 

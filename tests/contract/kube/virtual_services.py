@@ -28,9 +28,9 @@ def subsets(host: str = "fraud", first: str = "v7", second: str = "v8", **more: 
     return route(to(host, 100, subset=first, port=80), to(host, 0, subset=second, port=80), **more)
 
 
-async def virtual_service(kube: Kube, *routes: Body) -> Body:
+async def virtual_service(kube: Kube, *routes: Body, host: str = "fraud.example.com") -> Body:
     """One that somebody else owns."""
-    spec = {"hosts": ["fraud.example.com"], "gateways": ["infra/public"], "http": list(routes)}
+    spec = {"hosts": [host], "gateways": ["infra/public"], "http": list(routes)}
     return await kube.create(VIRTUAL_SERVICES, NAME, {"spec": spec})
 
 
