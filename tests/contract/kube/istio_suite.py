@@ -190,7 +190,8 @@ class IstioRoutingSuite(RouterSuite):
 
     async def test_what_istios_analysis_calls_an_error_is_a_refusal(self, kube: Kube) -> None:
         made = await virtual_service(kube, pair())
-        unknown = {"level": "ERROR", "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"}}
+        # As istiod 1.31 writes them, which names no type.
+        unknown = {"level": "ERROR", "type": {"code": "IST0101"}, "documentationUrl": "https://istio.io/ist0101/"}
         harmless = {"level": "WARNING", "type": {"code": "IST0109", "name": "Conflict"}}
         status = {"observedGeneration": made["metadata"]["generation"], "validationMessages": [harmless, unknown]}
         await kube.edit(VIRTUAL_SERVICES, NAME, {"status": status}, subresource="status")
@@ -198,7 +199,8 @@ class IstioRoutingSuite(RouterSuite):
         found = seen(await routing.observe(spec(kube)))
         assert found.accepted is False
         assert found.detail == (
-            "Istio's analysis finds errors in the VirtualService: IST0101 ReferencedResourceNotFound"
+            "Istio's analysis finds errors in the VirtualService: IST0101"
+            f" (`istioctl analyze -n {kube.namespace}` tells all of them)"
         )
         moved = seen(await routing.set_weight(spec(kube), found, TEN, segments=False))
         assert moved.accepted is True, "what was said of an older generation counts for nothing"

@@ -34,7 +34,9 @@ class IstioRouter(AdoptingRouter[VirtualServiceView]):
         """True unless Istio's analysis calls something of this generation an error."""
         if not view.errors:
             return True, ""
-        return False, f"Istio's analysis finds errors in the VirtualService: {', '.join(view.errors)}"
+        # A status has no more than codes and the addresses of pages.
+        whole = f"`istioctl analyze -n {view.namespace}` tells all of them"
+        return False, f"Istio's analysis finds errors in the VirtualService: {', '.join(view.errors)} ({whole})"
 
     def closed(self, spec: RolloutSpec, error: Denied | NotServed) -> RouteUnusable:
         """Says what to install or to grant."""
