@@ -20,7 +20,7 @@ RUN = {
     "Gateway API": [programs.GATEWAY_API],
     "Envoy Gateway": [gateway.VERSION, gateway.ENVOY_VERSION],
     "Traefik": [traefik.VERSION],
-    "Istio": [programs.ISTIO_API],
+    "Istio": [programs.ISTIO_API, gateway.ENVOY_VERSION],
     "Prometheus": [prometheus.VERSION],
     "Alertmanager": [alertmanager.VERSION],
     "Helm": [helm.VERSION],
