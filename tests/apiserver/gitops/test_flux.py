@@ -20,7 +20,7 @@ from tests.apiserver.gitops.snippet import PAGE, Object
 from tests.apiserver.shell.cluster import NAMESPACE, Operator, Stage, wait_until
 from tests.layout.documents import blocks
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.apiserver, pytest.mark.prometheus, pytest.mark.timeout(900)]
 
 OURS = "modelrollout-operator"
 PACE = 1.0
