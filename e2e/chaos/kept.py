@@ -54,5 +54,6 @@ KEPT = (
     "pods-promote/1/metrics+late+60@27",
     "nginx-promote/1/slow+60@2",
     "pods-legacy-small/1/edit+abort@44",
+    "pods-rescaled/387872/fail+timeout+kind@21,fail+reset+minute@42",
     "pods-candidate-away/78707/held+60+0@6,edit+slices-away@42",
 )

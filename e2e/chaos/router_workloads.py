@@ -69,7 +69,13 @@ async def _rescaled(world: World) -> None:
             return
         world.people.patch(DEPLOYMENTS, CANDIDATE, {"spec": {"replicas": 4}})
         await asyncio.sleep(SCALER)
+    # Whoever resumes has seen that it waits for a person, late as that may be told while the API server fails.
+    await world.until(lambda: _reason(world) == "RouteConflict" or world.phase in ("Promoted", "RolledBack"), limit=300)
     world.act("Resume")
+
+
+def _reason(world: World) -> str:
+    return str(((world.rollout or {}).get("status") or {}).get("reason", ""))
 
 
 async def _legacy_scaled(world: World) -> None:

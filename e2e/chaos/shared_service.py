@@ -25,7 +25,7 @@ class SharedService(Carrier):
     resource, name = DEPLOYMENTS, CANDIDATE
     slack: ClassVar[float] = 2.0
     way_back: ClassVar[float] = 2 * (STARTS[1] + LEAVES) + 1.0
-    more_writes: ClassVar[int] = 20
+    more_writes: ClassVar[int] = 30
     """The status tells of pods as they come and go: a fault that ends a rollout otherwise brings all of them again."""
     rounding: ClassVar[float] = 0.005
 
