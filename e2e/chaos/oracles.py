@@ -284,7 +284,9 @@ def _other_end(run: Run) -> bool:
     """Whether a fault of the plan is itself a reason for another end."""
     edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
     # A candidate that loses its endpoints twice is rolled back.
-    twice = Edit.SLICES_AWAY in edits and run.workload.name.endswith("candidate-away")
+    # So is one whose pods are started while the world stands still: what they lose then, they lose for the second time.
+    still = run.workload.carrier.way_back > 0 and any(isinstance(f, Blocked) for f in run.plan.faults)
+    twice = (Edit.SLICES_AWAY in edits or still) and run.workload.name.endswith("candidate-away")
     return twice or bool(edits & {Edit.ABORT, Edit.STEPS})
 
 
