@@ -9,6 +9,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.contract.kube.suites import MODULES
+
+# Here, because whoever imports one of them first must find it registered.
+pytest.register_assert_rewrite(*MODULES)
+
 # The same examples in every run: a red run must mean a change, not luck. HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 settings.register_profile("explore", deadline=None, suppress_health_check=list(HealthCheck))

@@ -78,7 +78,7 @@ READS: dict[str, tuple[str, ...]] = {
     "modelrollout doctor -n": (
         r"^ok +leader: \S+ holds Lease",
         r"^ok +seen: ",
-        r"^ok +gateway: Gateway infra/public is programmed and takes the routes of serving/fraud$",
+        r"^ok +gateway: Gateway infra/public is programmed and takes the routes of\s+serving/fraud$",
         r"^\d+ ok, ",
     ),
     "modelrollout doctor fraud": (r"^ok +crd fields: ", r"^warning +conditions: Stalled is True: availability: "),

@@ -9,10 +9,7 @@ from e2e.cluster import traefik
 from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.programs import gateway_api_crds, istio_crds
 from tests.contract.kube.harness import Kube, connected
-from tests.contract.kube.suites import MODULES
 from tests.contract.kube.wire import Wire, wired
-
-pytest.register_assert_rewrite(*MODULES)
 
 
 @pytest.fixture(scope="session")

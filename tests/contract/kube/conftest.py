@@ -8,10 +8,7 @@ import pytest
 from e2e.cluster.control_plane import plain_kubeconfig
 from tests.contract.fake_api import FakeApi, fake_api
 from tests.contract.kube.harness import Kube, connected
-from tests.contract.kube.suites import MODULES
 from tests.contract.kube.wire import Wire, wired
-
-pytest.register_assert_rewrite(*MODULES)
 
 
 @pytest.fixture
