@@ -109,7 +109,8 @@ def test_candidate_that_turns_bad_goes_back(
     # What the candidate itself did not break, nobody broke.
     others = [r for r in records.failed(seen, 0, closed + 10) if r.version != V2]
     assert others == []
-    assert all(r.start >= turned for r in records.failed(seen, 0, closed + 10))
+    # One that was under way as it turned may have been answered badly, too.
+    assert all(r.end >= turned for r in records.failed(seen, 0, closed + 10))
 
 
 def test_a_rejected_revision_stays_rejected_until_retry(stages: Stages) -> None:
