@@ -110,9 +110,10 @@ chaos-seeded: venv ## known mistakes, put into a copy of the operator: does the 
 chaos-cluster: venv ## parts of a real cluster fail under real traffic (10 minutes)
 	$(PY) -m pytest e2e/scenarios/faults -s
 
+TRAEFIK ?= tests/apiserver/traefik e2e/scenarios/traefik
 traefik: venv ## real requests through a real Traefik: while weights move, and in whole rollouts on a full cluster, as root (ten minutes; first time builds it, five more)
 	@$(PY) -m e2e.cluster.traefik
-	$(PY) -m pytest tests/apiserver/traefik e2e/scenarios/traefik
+	$(PY) -m pytest $(TRAEFIK)
 
 istio: venv ## real requests through an Envoy that a real istiod steers (two minutes; first time builds istiod, five more: not in .ci/run)
 	@$(PY) -m e2e.cluster.istio
