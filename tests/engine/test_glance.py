@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from modelrollout.core.model import Labels, Verdict
+from modelrollout.core.model import Labels, Verdict, Weight
 from modelrollout.core.observation import Attribution, EvidencePending, EvidenceSeen, HardGuardFinding
 from modelrollout.core.status import RolloutStatus
 from modelrollout.runtime.glance import WARMUP, glance
@@ -77,7 +78,27 @@ async def test_what_a_glance_found_gives_way_to_the_whole_evidence() -> None:
     assert only.verdict is Verdict.FAIL
     assert only.odds is not None, "the arms were compared"
     (watch,) = bench.rounds._watches.values()
-    assert watch.glanced != watch.evidence == found
+    assert watch.evidence == found
+    assert watch.glance is None, "nothing is left that could be taken for news later"
+
+
+async def test_bug_after_a_long_outage_a_glance_asked_for_all_of_it_on_behalf_of_everybody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It had begun when Prometheus went away, and its question is the one that all share."""
+    bench = Bench()
+    bench.follow(spec_named("m"))
+    await bench.run(30)
+    bench.metrics.fail["default"] = "Unreachable"
+    await bench.run(1500)
+    bench.metrics.fail.clear()
+    before = len(bench.metrics.asked)
+    await bench.run(30)
+    shared = [query for _, query, _ in bench.metrics.asked[before:] if not query.pods]
+    assert shared
+    assert max(query.window for query in shared) <= 120
+    assert isinstance(bench.rounds.evidence(spec_named("m").key), EvidenceSeen)
+    assert caplog.messages == []
 
 
 def test_there_is_none_where_a_glance_tells_nothing() -> None:
@@ -86,10 +107,8 @@ def test_there_is_none_where_a_glance_tells_nothing() -> None:
     def begun(**changes: object) -> bool:
         status: RolloutStatus = at_step()
         changed = replace(spec, **changes)  # type: ignore[arg-type]  # its own fields
-        return (
-            glance(changed, (PLAN,), status, since=START, scrape=SCRAPE, weight=status.step.weight, now=START + HOURS)  # type: ignore[union-attr]  # there is one
-            is not None
-        )
+        begin = partial(glance, spec=changed, plans=(PLAN,), status=status, since=START, scrape=SCRAPE)
+        return begin(START + HOURS, weight=Weight(500)) is not None
 
     assert begun()
     assert not begun(slis=(replace(sli(), labels=Labels(600.0)),)), "labels come when they come"

@@ -71,8 +71,8 @@ class Assessing:
     def glanced(self, due: Due) -> None:
         """Ask the hard guard alone; nobody is told of anything but an end."""
         assert due.glance is not None
-        due.watch.glanced = due.glance.found(due.span, self._clock.now())
-        if due.watch.glanced:
+        due.glance.look(due.span, self._clock.now())
+        if due.glance.seen:
             self.tell(due)
 
     def later(self, due: Due) -> None:

@@ -22,10 +22,14 @@ WARMUP = 120.0
 
 
 class Glance:
-    """The newest ticks of the present step. `span` and `tracker` are those of `EvidenceTracker`."""
+    """The newest ticks of the present step. `span` and `tracker` are those of `EvidenceTracker`.
+
+    `seen`: a FAIL, once the candidate is seen to be dead, with ledger and checkpoint as they are stored; else None.
+    """
 
     def __init__(self, tracker: EvidenceTracker, since: float, status: RolloutStatus) -> None:
         self.tracker = tracker
+        self.seen: EvidenceSeen | None = None
         self._since = since
         self._stored = status
 
@@ -33,25 +37,24 @@ class Glance:
         """The ticks due at `now`; None when there is none."""
         return self.tracker.span(now)
 
-    def found(self, span: Span, now: float) -> EvidenceSeen | None:
-        """FAIL, once the candidate is seen to be dead, with ledger and checkpoint as they are stored; else None."""
+    def look(self, span: Span, now: float) -> None:
+        """Ask the hard guard; `span` has been read."""
         dead = self.tracker.dead(now)
-        if not dead:
-            return None
-        return EvidenceSeen(self._since, span.end, dead, self._stored.budget, self._stored.checkpoints)
+        stored = self._stored
+        self.seen = EvidenceSeen(self._since, span.end, dead, stored.budget, stored.checkpoints) if dead else None
 
 
 def glance(
+    now: float,
+    *,
     spec: RolloutSpec,
     plans: tuple[SliPlan, ...],
     status: RolloutStatus,
-    *,
     since: float,
     scrape: float,
     weight: Weight,
-    now: float,
 ) -> Glance | None:
-    """One that begins now; None where no SLI can be judged by a glance: events without a total, labels, none critical.
+    """One that begins at `now`; None where a glance judges no SLI: events without a total, labels, none critical.
 
     `since`: where the evidence of the step begins; `weight`: see `EvidenceTracker`.
     """

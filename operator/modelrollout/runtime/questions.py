@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelrollout.core.model import RolloutSpec, Sli
-from modelrollout.core.observation import Evidence, EvidencePending, EvidenceSeen
+from modelrollout.core.observation import Evidence, EvidencePending
 from modelrollout.core.plan import SliPlan
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import SeriesQuery, SourceSpec
@@ -19,6 +19,9 @@ from modelrollout.stats.increments import UP
 FEW_NAMESPACES = 50
 FEW_ROLLOUTS = 20
 """Up to so many namespaces, or rollouts, a question names them; beyond it asks for all."""
+SHARED_TICKS = 4
+SHARED_SECONDS = 60.0
+"""Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
 ALIVE = UP
 """Read once a round for each rollout: it tells a pod without events yet from one that is not scraped."""
 
@@ -39,17 +42,16 @@ class Watch:
     """Monotonic time of the next question: wall time may be set back by minutes."""
     broken: float | None = None
     """Epoch seconds since when its evidence can't be computed."""
-    begin_glance: Callable[..., Glance | None] = lambda **_: None
-    """Takes `now`, epoch seconds."""
+    begin_glance: Callable[[float], Glance | None] = lambda now: None
+    """At an epoch second."""
     glance: Glance | None = None
     """While it is far behind."""
-    glanced: EvidenceSeen | None = None
-    """What the glance has found."""
 
     @property
     def known(self) -> Evidence:
         """The newest evidence; what a glance found as long as there is no other."""
-        return self.glanced if self.glanced and isinstance(self.evidence, EvidencePending) else self.evidence
+        seen = self.glance.seen if self.glance is not None else None
+        return seen if seen is not None and isinstance(self.evidence, EvidencePending) else self.evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,20 @@ def raised(spec: RolloutSpec, status: RolloutStatus) -> float | None:
     assert status.step is not None
     before = spec.steps[: status.step.index][-1:]
     return status.step.started if before and before[0].weight else None
+
+
+def near(span: Span, watch: Watch) -> bool:
+    """Whether a question that all share may cover it."""
+    return span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval)
+
+
+def glimpse(watch: Watch, now: float) -> Due | None:
+    """The newest ticks of one that is far behind, if any are due; a glance that has fallen behind too is begun anew."""
+    span = watch.glance.span(now) if watch.glance else None
+    if span is not None and not near(span, watch):
+        watch.glance = watch.begin_glance(now)
+        span = watch.glance.span(now) if watch.glance else None
+    return None if span is None else Due(watch, span, watch.glance)
 
 
 def shared_query(

@@ -26,7 +26,17 @@ from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
 from modelrollout.runtime.behind import BUG, Behind
 from modelrollout.runtime.garbage import uncollected
 from modelrollout.runtime.glance import glance
-from modelrollout.runtime.questions import Due, Question, Watch, raised, shared_query, sli_of, start_of_evidence
+from modelrollout.runtime.questions import (
+    Due,
+    Question,
+    Watch,
+    glimpse,
+    near,
+    raised,
+    shared_query,
+    sli_of,
+    start_of_evidence,
+)
 from modelrollout.runtime.queue import Priority
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
@@ -34,9 +44,6 @@ log = logging.getLogger(__name__)
 
 POLL = 0.25
 """Seconds between looks for due trackers: the most that a round starts late."""
-SHARED_TICKS = 4
-SHARED_SECONDS = 60.0
-"""Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
 TOO_LARGE = "TooLarge"
@@ -101,7 +108,7 @@ class Rounds:
             index=status.step.index,
             weight=weight,
         )
-        glancing = partial(glance, judged, plans, status, since=since, scrape=scrape, weight=weight)
+        glancing = partial(glance, spec=judged, plans=plans, status=status, since=since, scrape=scrape, weight=weight)
         self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker, begin_glance=glancing)
 
     def drop(self, key: Key) -> None:
@@ -143,13 +150,11 @@ class Rounds:
                 continue
             span = None if watch.busy else self._span(watch, now)
             if span is not None:
-                near = _near(span, watch)
-                (shared if near else behind)[watch.source.name].append(Due(watch, span))
-                watch.glance = None if near else watch.glance or watch.begin_glance(now=now)
-            if watch.glance is not None and watch.source.name not in self._asking:
-                glimpse = watch.glance.span(now)
-                if glimpse is not None:
-                    shared[watch.source.name].append(Due(watch, glimpse, watch.glance))
+                close = near(span, watch)
+                (shared if close else behind)[watch.source.name].append(Due(watch, span))
+                watch.glance = None if close else watch.glance or watch.begin_glance(now)
+            if watch.source.name not in self._asking and (glance_due := glimpse(watch, now)):
+                shared[watch.source.name].append(glance_due)
         for name, waiting in behind.items():
             for group in self._behind.groups(name, waiting):
                 for due in group:
@@ -310,8 +315,3 @@ class Rounds:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("evidence round failed", exc_info=task.exception())
-
-
-def _near(span: Span, watch: Watch) -> bool:
-    """Whether a question that all share may cover it."""
-    return span.end - span.start <= max(SHARED_SECONDS, SHARED_TICKS * watch.spec.analysis.interval)
