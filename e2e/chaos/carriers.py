@@ -83,18 +83,8 @@ class Carrier(ABC):
         """The object as people make it; None when the operator does."""
 
     @abstractmethod
-    def pair(self, body: Body) -> tuple[int, int] | None:
-        """Weights of legacy and candidate in a stored object; None when it does not have both."""
-
-    @abstractmethod
-    def patch(self, body: Body, percent: int) -> Body:
-        """The merge patch that gives the candidate this share."""
-
     def wrong(self, body: Body) -> str:
         """What is wrong with the weights that the operator wrote (I1); empty when nothing is."""
-        pair = self.pair(body)
-        fine = pair is None or (sum(pair) in WHOLE and min(pair) >= 0)
-        return "" if fine else f"weights {list(pair or ())} don't add up"
 
     def beyond(self, version: Version, allowed: float) -> str:
         """What of a version is beyond this share (percent), whatever its own share is (I2); empty when nothing."""
@@ -104,14 +94,13 @@ class Carrier(ABC):
         """Own writes that break a promise whatever the share: each with its number and a sentence."""
         return iter(())
 
+    @abstractmethod
     def weight(self, body: Body | None) -> float | None:
         """The candidate's share in percent; None without both arms."""
-        pair = None if body is None else self.pair(body)
-        return None if pair is None else percent_of(*pair)
 
+    @abstractmethod
     def stored(self, people: People) -> float | None:
         """The share as stored now; None when nothing splits."""
-        return self.weight(people.get(self.resource, self.name))
 
     def furnish(self, people: People) -> None:
         """Make what people must have before the rollout."""
@@ -119,11 +108,9 @@ class Carrier(ABC):
         if body is not None:
             people.create(self.resource, self.name, body)
 
+    @abstractmethod
     def by_hand(self, people: People, percent: int) -> None:
         """Somebody gives the candidate another share."""
-        body = people.get(self.resource, self.name)
-        if body is not None and self.pair(body) is not None:
-            people.patch(self.resource, self.name, self.patch(body, percent))
 
     def decorate(self, people: People) -> None:
         """Somebody adds what is none of the operator's business."""
@@ -174,7 +161,36 @@ def moves(carrier: Carrier, history: Iterable[Version]) -> Iterator[Moved]:
             share = now
 
 
-class ManagedRoute(Carrier):
+class WeightedObject(Carrier):
+    """One object with the weights of both arms."""
+
+    @abstractmethod
+    def pair(self, body: Body) -> tuple[int, int] | None:
+        """Weights of legacy and candidate in a stored object; None when it does not have both."""
+
+    @abstractmethod
+    def patch(self, body: Body, percent: int) -> Body:
+        """The merge patch that gives the candidate this share."""
+
+    def wrong(self, body: Body) -> str:
+        pair = self.pair(body)
+        fine = pair is None or (sum(pair) in WHOLE and min(pair) >= 0)
+        return "" if fine else f"weights {list(pair or ())} don't add up"
+
+    def weight(self, body: Body | None) -> float | None:
+        pair = None if body is None else self.pair(body)
+        return None if pair is None else percent_of(*pair)
+
+    def stored(self, people: People) -> float | None:
+        return self.weight(people.get(self.resource, self.name))
+
+    def by_hand(self, people: People, percent: int) -> None:
+        body = people.get(self.resource, self.name)
+        if body is not None and self.pair(body) is not None:
+            people.patch(self.resource, self.name, self.patch(body, percent))
+
+
+class ManagedRoute(WeightedObject):
     """An HTTPRoute that the operator makes and owns."""
 
     resource, name = HTTPROUTES, ROUTE
@@ -221,7 +237,7 @@ class AdoptedRoute(ManagedRoute):
         return {"spec": {"parentRefs": [{"name": "public"}], "rules": rules}}
 
 
-class CanaryIngress(Carrier):
+class CanaryIngress(WeightedObject):
     """A canary Ingress that the operator makes beside one of others."""
 
     resource, name = INGRESSES, ROUTE
@@ -252,7 +268,7 @@ class CanaryIngress(Carrier):
         return {"metadata": {"annotations": named}}
 
 
-class VirtualService(Carrier):
+class VirtualService(WeightedObject):
     """A VirtualService of others."""
 
     resource, name = VIRTUAL_SERVICES, THEIRS
@@ -279,7 +295,7 @@ class VirtualService(Carrier):
         return {"spec": {"http": [route | {"route": arms}]}}
 
 
-class TraefikService(Carrier):
+class TraefikService(WeightedObject):
     """A TraefikService of others."""
 
     resource, name = TRAEFIK_SERVICES, THEIRS

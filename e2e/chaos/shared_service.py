@@ -41,12 +41,6 @@ class SharedService(Carrier):
     def made(self) -> Body | None:
         return None
 
-    def pair(self, body: Body) -> tuple[int, int] | None:
-        raise NotImplementedError("no object has both numbers")
-
-    def patch(self, body: Body, percent: int) -> Body:
-        raise NotImplementedError("no object has both numbers")
-
     def wrong(self, body: Body) -> str:
         """Numbers are looked at with the pods that are ready."""
         return ""

@@ -64,6 +64,7 @@ class Istiod(LoopbackServer):
     """
 
     NAME = "istiod"
+    READY = "/ready"
     FAILED = IstioFailed
 
     def __init__(self, kubeconfig: Path, *, analysis: bool = False, ready_timeout: float = 60.0) -> None:
@@ -109,13 +110,6 @@ class Istiod(LoopbackServer):
         if asked is None or discovery is None:
             return False
         self._listen, self._discovery = asked[1], discovery[1]
-        return True
-
-    def _is_ready(self) -> bool:
-        try:
-            self._get("/ready")
-        except (ServerFailed, OSError):
-            return False
         return True
 
 

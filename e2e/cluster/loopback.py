@@ -28,6 +28,8 @@ class LoopbackServer(ABC):
     """
 
     NAME: ClassVar[str]
+    READY: ClassVar[str] = "/-/ready"
+    """Where it answers once it is."""
     FAILED: ClassVar[type[ServerFailed]]
 
     def __init__(self, directory: Path, *, own: bool, ready_timeout: float) -> None:
@@ -102,7 +104,7 @@ class LoopbackServer(ABC):
 
     def _is_ready(self) -> bool:
         try:
-            self._get("/-/ready")
+            self._get(self.READY)
         except (ServerFailed, OSError):
             return False
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from e2e.cluster.provider import Cluster
 from e2e.cluster.providers import open_cluster
 from e2e.install import install
 from e2e.models import image
-from e2e.scenarios.staging import kept, staging
-from e2e.stage import ROOT, Operator, Stage, until
+from e2e.scenarios.staging import kept
+from e2e.stage import ROOT, Operator, until
 
 OPERATOR_PORT = 9464
 LIAR_PORT = 9900
@@ -89,18 +89,3 @@ def shared_operator(cluster: Cluster, liar_process: Liar, artifacts: Path) -> It
     made.start()
     yield made
     made.stop()
-
-
-@pytest.fixture
-def operator(shared_operator: Operator) -> Iterator[Operator]:
-    """The operator, started anew after a test that killed it."""
-    yield shared_operator
-    if shared_operator.running is None or shared_operator.running.poll() is not None:
-        shared_operator.start()
-
-
-@pytest.fixture
-def stages(cluster: Cluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
-    """Make a stage in a namespace of its own; removed after the test."""
-    with staging(cluster, operator, artifacts) as make:
-        yield make

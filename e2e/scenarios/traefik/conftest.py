@@ -6,7 +6,7 @@ Traefik takes minutes to build, so that these are skipped until `make traefik` h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,9 @@ from e2e.cluster.provider import Cluster
 from e2e.cluster.providers import open_cluster
 from e2e.install import install
 from e2e.models import image
-from e2e.scenarios.staging import kept, staging
+from e2e.scenarios.staging import kept
 from e2e.scenarios.traefik.front import Front
-from e2e.stage import Operator, Stage
+from e2e.stage import Operator
 
 OPERATOR_PORT = 9464
 SCRAPE = "2s"
@@ -61,18 +61,3 @@ def shared_operator(cluster: Cluster, artifacts: Path) -> Iterator[Operator]:
     made.start()
     yield made
     made.stop()
-
-
-@pytest.fixture
-def operator(shared_operator: Operator) -> Iterator[Operator]:
-    """The operator, started anew after a test that killed it."""
-    yield shared_operator
-    if shared_operator.running is None or shared_operator.running.poll() is not None:
-        shared_operator.start()
-
-
-@pytest.fixture
-def stages(cluster: Cluster, operator: Operator, artifacts: Path) -> Iterator[Callable[[str], Stage]]:
-    """Make a stage in a namespace of its own; removed after the test."""
-    with staging(cluster, operator, artifacts) as make:
-        yield make

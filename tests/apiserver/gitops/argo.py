@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.apiserver.beside import beside
 from tests.apiserver.gitops.snippet import Application, Object
 
 MANAGER = "argocd-controller"
@@ -116,9 +117,8 @@ class Argo:
     @contextmanager
     def every(self, seconds: float) -> Iterator[None]:
         """While the block runs a sync begins each time `seconds` have passed since the last one ended."""
-        over = threading.Event()
 
-        def play() -> None:
+        def play(over: threading.Event) -> None:
             while not over.is_set():
                 try:
                     self.sync()
@@ -126,13 +126,8 @@ class Argo:
                     self.failures.append(repr(error))
                 over.wait(seconds)
 
-        thread = threading.Thread(target=play)
-        thread.start()
-        try:
+        with beside(play):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     def _applied(self, wanted: Object) -> None:
         # Argo CD reads, then writes what it read. What comes of a change in between has a test of its own; here the

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 
+from tests.apiserver.beside import beside
 from tests.apiserver.gitops.argo import PLACES, Api, Refused
 from tests.apiserver.gitops.snippet import Object
 
@@ -66,14 +67,14 @@ class History:
         path = f"{group}/namespaces/{namespace}/{plural}"
         listed = api.ask("GET", path)
         assert not listed["items"], "the history begins before the route"
-        over = threading.Event()
 
         def told(version: str) -> Iterator[Object]:
             with api.stream("GET", path, watch="1", timeoutSeconds="5", resourceVersion=version) as lines:
                 for line in lines:
                     yield json.loads(line)
 
-        def watch(version: str) -> None:
+        def watch(over: threading.Event) -> None:
+            version = listed["metadata"]["resourceVersion"]
             while not over.is_set() and not self.ended:
                 # A connection that ends early loses nothing: the next one begins where it was.
                 with suppress(OSError, HTTPException, json.JSONDecodeError):
@@ -85,11 +86,6 @@ class History:
                     except (Refused, KeyError) as error:
                         self.ended = repr(error)
 
-        thread = threading.Thread(target=watch, args=(listed["metadata"]["resourceVersion"],))
-        thread.start()
-        try:
+        with beside(watch):
             yield
-        finally:
-            over.set()
-            thread.join()
         assert not self.ended, self.ended

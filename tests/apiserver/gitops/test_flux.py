@@ -13,6 +13,7 @@ import yaml
 
 from e2e.cluster.prometheus import Prometheus
 from e2e.gitops.reconciler import MANAGER, Flux, FluxRefused
+from tests.apiserver.beside import beside
 from tests.apiserver.gitops.argo import Api, place
 from tests.apiserver.gitops.history import History
 from tests.apiserver.gitops.repository import CANDIDATE, tree
@@ -65,20 +66,13 @@ class Play:
 
     @contextmanager
     def every(self, seconds: float = PACE) -> Iterator[None]:
-        over = threading.Event()
-
-        def play() -> None:
+        def play(over: threading.Event) -> None:
             while not over.is_set():
                 self.reconcile()
                 over.wait(seconds)
 
-        thread = threading.Thread(target=play)
-        thread.start()
-        try:
+        with beside(play):
             yield
-        finally:
-            over.set()
-            thread.join()
 
     @property
     def status(self) -> Object:

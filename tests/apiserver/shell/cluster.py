@@ -22,6 +22,7 @@ from typing import Any
 from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.processes import ClusterError
 from e2e.cluster.prometheus import Prometheus
+from tests.apiserver.beside import beside
 
 NAMESPACE = "default"
 PODS = {"v7": "fraud-v7-5d9c7b6f4-aaaaa", "v8": "fraud-v8-7c8d9e0f1-bbbbb"}
@@ -316,20 +317,14 @@ def wait_until(condition: Callable[[], bool], *, limit: float = 60.0, pause: flo
 @contextmanager
 def gateway(stage: Stage) -> Iterator[None]:
     """A gateway that accepts routes, until the block ends."""
-    over = threading.Event()
 
-    def play() -> None:
+    def play(over: threading.Event) -> None:
         while not over.wait(0.3):
             with suppress(ClusterError):  # the API server may be away, or the route gone meanwhile
                 stage.accept_routes()
 
-    thread = threading.Thread(target=play)
-    thread.start()
-    try:
+    with beside(play):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @contextmanager
