@@ -48,6 +48,11 @@ class IstioGateway(LoopbackServer):
         found = [route.get("route", {}).get("weighted_clusters") for each in hosts for route in each["routes"]]
         return [{part["name"]: part["weight"] for part in weighted["clusters"]} for weighted in found if weighted]
 
+    def refusals(self) -> int:
+        """How many configurations it was sent and did not take."""
+        told = json.loads(self._get("/stats?filter=update_rejected&format=json"))
+        return sum(each["value"] for each in told["stats"] if "value" in each)
+
     def _command(self) -> list[str]:
         self._bootstrap.write_text(json.dumps(self._configuration()))
         files = ["--config-path", str(self._bootstrap), "--admin-address-path", str(self._admin)]

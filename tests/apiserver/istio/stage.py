@@ -18,7 +18,6 @@ from e2e.cluster.apiserver import ApiServer
 from e2e.cluster.istio import Istiod
 from e2e.cluster.istio_gateway import IstioGateway
 from e2e.cluster.processes import free_ports
-from e2e.cluster.programs import istio_crds
 from modelrollout.adapters.kube.resources import SERVICES, Resource
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.core.model import RolloutSpec, Weight
@@ -56,7 +55,6 @@ class Mesh:
 @contextmanager
 def mesh(server: ApiServer) -> Iterator[Mesh]:
     """While the block runs an Envoy is gateway `infra/public`, for every host."""
-    server.install_crds(istio_crds())
     [port] = free_ports(1)
     listener = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "bind": "127.0.0.1", "hosts": ["*"]}
     objects = [
