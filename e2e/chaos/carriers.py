@@ -285,14 +285,36 @@ class VirtualService(WeightedObject):
         return {"spec": {"hosts": ["fraud.example.com"], "http": [{"name": "predict", "route": arms}]}}
 
     def pair(self, body: Body) -> tuple[int, int] | None:
-        found = {to["destination"]["host"]: int(to.get("weight", 0)) for to in body["spec"]["http"][0]["route"]}
-        return (found[LEGACY], found[CANDIDATE]) if {LEGACY, CANDIDATE} <= set(found) else None
+        return _arms(body["spec"]["http"][-1])
 
     def patch(self, body: Body, percent: int) -> Body:
-        [route] = body["spec"]["http"]
-        share = {LEGACY: 100 - percent, CANDIDATE: percent}
-        arms = [to | {"weight": share[to["destination"]["host"]]} for to in route["route"]]
-        return {"spec": {"http": [route | {"route": arms}]}}
+        return {"spec": {"http": [_split(route, percent) for route in body["spec"]["http"]]}}
+
+
+class SegmentedVirtualService(VirtualService):
+    """One with a route for a segment in front of the split."""
+
+    @property
+    def traffic(self) -> Body:
+        return super().traffic | {"segments": [{"headers": [{"name": "x-tier", "value": "beta"}]}]}
+
+    def made(self) -> Body | None:
+        body = super().made()
+        assert body is not None
+        [split] = body["spec"]["http"]
+        beta = {"name": "beta", "match": [{"headers": {"x-tier": {"exact": "beta"}}}], "route": split["route"]}
+        return {"spec": body["spec"] | {"http": [beta, split]}}
+
+    def patch(self, body: Body, percent: int) -> Body:
+        segment, split = body["spec"]["http"]
+        return {"spec": {"http": [_split(segment, 100 if percent else 0), _split(split, percent)]}}
+
+    def wrong(self, body: Body) -> str:
+        segment, split = (_arms(route) for route in body["spec"]["http"])
+        if segment is None or split is None:
+            return super().wrong(body)
+        whole = (0, 100) if split[1] else (100, 0)
+        return super().wrong(body) or ("" if segment == whole else f"the segment has {segment} beside {split}")
 
 
 class TraefikService(WeightedObject):
@@ -316,6 +338,18 @@ class TraefikService(WeightedObject):
         share = {LEGACY: 100 - percent, CANDIDATE: percent}
         parts = [part | {"weight": share[part["name"]]} for part in body["spec"]["weighted"]["services"]]
         return {"spec": {"weighted": {"services": parts}}}
+
+
+def _split(route: Body, percent: int) -> Body:
+    """The http route with this share for the candidate."""
+    share = {LEGACY: 100 - percent, CANDIDATE: percent}
+    return route | {"route": [to | {"weight": share[to["destination"]["host"]]} for to in route["route"]]}
+
+
+def _arms(route: Body) -> tuple[int, int] | None:
+    """Weights of legacy and candidate in an http route of a VirtualService."""
+    found = {to["destination"]["host"]: int(to.get("weight", 0)) for to in route["route"]}
+    return (found[LEGACY], found[CANDIDATE]) if {LEGACY, CANDIDATE} <= set(found) else None
 
 
 def _prefix(path: str) -> Body:

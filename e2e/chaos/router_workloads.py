@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from e2e.chaos.carriers import AdoptedRoute, CanaryIngress, Carrier, TraefikService, VirtualService
+from e2e.chaos.carriers import (
+    AdoptedRoute,
+    CanaryIngress,
+    Carrier,
+    SegmentedVirtualService,
+    TraefikService,
+    VirtualService,
+)
 from e2e.chaos.pods import PodPlane
 from e2e.chaos.scene import CANDIDATE, LEGACY, rollout
 from e2e.chaos.shared_service import SharedService
@@ -18,6 +25,7 @@ ADOPTERS: dict[str, Carrier] = {
     "adopted": AdoptedRoute(),
     "nginx": CanaryIngress(),
     "istio": VirtualService(),
+    "istio-segment": SegmentedVirtualService(),
     "traefik": TraefikService(),
 }
 PODS = SharedService(10)

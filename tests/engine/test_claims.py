@@ -9,12 +9,14 @@ import pytest
 from modelrollout.core.model import (
     AdoptRoute,
     Arm,
+    HeaderMatch,
     IngressNginx,
     Istio,
     Key,
     Phase,
     Replicas,
     RolloutSpec,
+    Segment,
     Subsets,
     Traefik,
 )
@@ -38,6 +40,12 @@ def istio(name: str, route: str | None = None, *, subset: str = "", arms: str = 
     base = adopting(name, arms=arms)
     subsets = Subsets("v0", subset) if subset else None
     return replace(base, traffic=replace(base.traffic, router=Istio("shop", route, subsets)))
+
+
+def segmented(name: str, route: str) -> RolloutSpec:
+    base = istio(name, route)
+    beta = (Segment((HeaderMatch("x-tier", "beta"),)),)
+    return replace(base, traffic=replace(base.traffic, segments=beta))
 
 
 def traefik(name: str, service: str = "shop", *, arms: str = "m") -> RolloutSpec:
@@ -115,6 +123,7 @@ def test_of_two_made_in_the_same_second_the_name_decides() -> None:
         (traefik("a"), istio("b"), False),
         (istio("a", "x"), istio("b", "y"), False),
         (istio("a", "x"), istio("b"), True),
+        (segmented("a", "x"), segmented("b", "y"), True),
         (istio("a"), istio("b", arms="n"), False),
         (istio("a", subset="v1"), istio("b", subset="v2", arms="n"), True),
         (istio("a", subset="v1"), istio("b"), False),

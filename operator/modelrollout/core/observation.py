@@ -28,6 +28,7 @@ class RouteSeen:
     weights are on the spec's scale and sum to it. `generation`: counts the changes of its spec, whoever makes them; 0
     when unknown. `pods`: where the weight is a share of pods, which takes several writes and pods to wait for.
     `through_legacy`: at any weight the candidate's users may be served only while legacy has a ready endpoint.
+    `unfit`: what its owner must mend before the candidate may get more (`accepted` is False then); it can be lowered.
     """
 
     weight: Weight
@@ -40,6 +41,7 @@ class RouteSeen:
     generation: int = 0
     pods: Pods | None = None
     through_legacy: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ def percent(weight: Weight) -> str:
 
 def refused(route: RouteSeen) -> str:
     """Why a weight is not followed."""
-    return route.detail if route.pods is not None else f"the gateway refuses the route: {route.detail}"
+    if route.unfit or route.pods is not None:
+        return route.unfit or route.detail
+    return f"the gateway refuses the route: {route.detail}"
 
 
 def by_way_of_legacy(spec: RolloutSpec) -> str:

@@ -116,6 +116,9 @@ def contested(spec: RolloutSpec, elder: Key) -> str:
 
 def _rule(spec: RolloutSpec) -> str | None:
     match spec.traffic.router:
+        case Istio() if spec.traffic.segments:
+            # Their routes have no names in the spec.
+            return None
         case AdoptRoute(rule=name) | Istio(route=name):
             return name
         case _:

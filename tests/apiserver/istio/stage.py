@@ -87,11 +87,11 @@ async def service(kube: Kube, name: str, selector: dict[str, str], port: int, ta
     await kube.create(SERVICES, name, {"spec": {"selector": selector, "ports": ports}})
 
 
-async def moved(kube: Kube, spec: RolloutSpec, weight: int) -> RouteSeen:
-    """Let our router give the candidate so many ten-thousandths."""
+async def moved(kube: Kube, spec: RolloutSpec, weight: int, *, segments: bool = False) -> RouteSeen:
+    """Let our router give the candidate so many ten-thousandths, and the segments where they are asked for."""
     routing = KubeRouting(kube.reader)
     found = seen(await routing.observe(spec, fresh=True))
-    return seen(await routing.set_weight(spec, found, Weight(weight), segments=False))
+    return seen(await routing.set_weight(spec, found, Weight(weight), segments=segments))
 
 
 def fits(answered: Counter[str], percent: float, candidate: str = CANDIDATE) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from modelrollout.adapters.kube.resources import SERVICES, VIRTUAL_SERVICES
-from modelrollout.core.model import Istio, Subsets
+from modelrollout.core.model import HeaderMatch, Istio, Segment, Subsets
 from tests.apiserver.istio.stage import BOTH, ENTRIES, MARKS, RULES, VERSIONS, Mesh, Visitors, fits, moved
 from tests.contract.kube.harness import CANDIDATE, LEGACY, Kube
 from tests.contract.kube.virtual_services import NAME, pair, route, subsets, to, virtual_service, without_weights
@@ -55,6 +55,20 @@ async def test_real_requests_follow_the_weights_of_two_subsets(kube: Kube, users
         await moved(kube, spec, percent * 100)
         await users.split(percent)
     assert await kube.get(RULES, BOTH) == rule
+
+
+async def test_requests_of_a_segment_go_to_one_version(kube: Kube, users: Visitors) -> None:
+    segment = Segment(tuple(HeaderMatch(*each) for each in TEAM.items()))
+    matches = [{"headers": {name: {"exact": value} for name, value in TEAM.items()}}]
+    await virtual_service(kube, pair(match=matches), pair(), host=users.host)
+    spec = kube.spec(Istio(NAME), segments=(segment,))
+    await users.split(0)
+    await moved(kube, spec, 1000, segments=True)
+    await users.split(10)
+    assert await users.asked(300, **TEAM) == Counter({CANDIDATE: 300})
+    await moved(kube, spec, 0)
+    await users.answered_by(LEGACY)
+    assert await users.asked(300, **TEAM) == Counter({LEGACY: 300})
 
 
 async def test_a_revert_is_followed_before_requests_are_evidence_again(kube: Kube, users: Visitors) -> None:

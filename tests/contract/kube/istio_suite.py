@@ -26,6 +26,7 @@ from tests.contract.kube.virtual_services import (
 )
 
 TEN = Weight(1000)
+BETA, ALPHA = (Segment((HeaderMatch("x-tier", tier),)) for tier in ("beta", "alpha"))
 
 
 def spec(kube: Kube, named: str | None = None, **changes: Any) -> RolloutSpec:
@@ -34,6 +35,11 @@ def spec(kube: Kube, named: str | None = None, **changes: Any) -> RolloutSpec:
 
 def by_subset(kube: Kube, named: str | None = None) -> RolloutSpec:
     return kube.spec(Istio(NAME, named, Subsets("v7", "v8")))
+
+
+def asks(segment: Segment) -> Body:
+    """One match for all requests of a segment."""
+    return {"headers": {header.name.lower(): {"exact": header.value} for header in segment.headers}}
 
 
 async def stored(kube: Kube) -> list[list[tuple[str, int]]]:
@@ -157,10 +163,77 @@ class IstioRoutingSuite(RouterSuite):
             await routing.set_weight(spec(kube, named), found, ZERO, segments=False)
         assert (await kube.get(VIRTUAL_SERVICES, NAME))["metadata"] == before["metadata"]
 
-    async def test_segments_are_refused_with_the_alternative(self, kube: Kube) -> None:
-        await virtual_service(kube, pair())
-        asked = spec(kube, segments=(Segment((HeaderMatch("x-tier", "beta"),)),))
-        assert "segments needs managedRoute" in problem(await KubeRouting(kube.reader).observe(asked))
+    async def test_requests_of_a_segment_go_by_its_owners_routes_as_a_whole(self, kube: Kube) -> None:
+        paths = [pair(80, 0, match=[{"uri": {"prefix": path}, **asks(BETA)}]) for path in ("/predict", "/explain")]
+        before = await virtual_service(kube, *paths, pair(timeout="3s"))
+        routing, asked = KubeRouting(kube.reader), spec(kube, segments=(BETA,))
+        found = seen(await routing.observe(asked))
+        assert (found.weight, found.segments, found.exact, found.accepted) == (ZERO, ZERO, True, True)
+        up = seen(await routing.set_weight(asked, found, TEN, segments=True))
+        assert (up.weight, up.segments, up.exact, up.accepted) == (TEN, FULL, True, True)
+        assert await stored(kube) == [*[[(LEGACY, 0), (CANDIDATE, 80)]] * 2, [(LEGACY, 90), (CANDIDATE, 10)]]
+        down = seen(await routing.set_weight(asked, up, ZERO, segments=False))
+        assert (down.weight, down.segments, down.exact) == (ZERO, ZERO, True)
+        after = await kube.get(VIRTUAL_SERVICES, NAME)
+        assert weights(after) == weights(before)
+        assert without_weights(after) == without_weights(before)
+
+    async def test_segments_have_routes_of_their_own_and_those_of_others_are_left_alone(self, kube: Kube) -> None:
+        team = Segment((HeaderMatch("X-Team", "risk"), HeaderMatch("x-tier", "beta")))
+        foreign = [route(to(CANDIDATE, 30), to(LEGACY, 70), match=[asks(other)]) for other in (ALPHA, Segment(()))]
+        mine = [pair(0, 0, match=[asks(segment)]) for segment in (team, BETA)]
+        await virtual_service(kube, *foreign, *mine, pair(name="rest"))
+        routing, asked = KubeRouting(kube.reader), spec(kube, "rest", segments=(BETA, team))
+        found = seen(await routing.observe(asked))
+        assert (found.segments, found.exact) == (ZERO, False)
+        assert seen(await routing.set_weight(asked, found, FULL, segments=True)).exact is True
+        theirs, whole = [(CANDIDATE, 30), (LEGACY, 70)], [(LEGACY, 0), (CANDIDATE, 100)]
+        assert await stored(kube) == [theirs, theirs, whole, whole, whole]
+
+    async def test_segments_by_subset(self, kube: Kube) -> None:
+        await virtual_service(kube, subsets(match=[asks(BETA)]), subsets())
+        routing = KubeRouting(kube.reader)
+        asked = kube.spec(Istio(NAME, None, Subsets("v7", "v8")), segments=(BETA,))
+        await routing.set_weight(asked, await routing.observe(asked), TEN, segments=True)
+        assert await stored(kube) == [[("v7", 0), ("v8", 100)], [("v7", 90), ("v8", 10)]]
+
+    async def test_a_segment_that_somebody_splits_is_seen_with_its_largest_share(self, kube: Kube) -> None:
+        await virtual_service(kube, pair(0, 100, match=[asks(BETA)]), pair(60, 40, match=[asks(BETA)]), pair())
+        found = seen(await KubeRouting(kube.reader).observe(spec(kube, segments=(BETA,))))
+        assert (found.weight, found.segments, found.exact) == (ZERO, FULL, False)
+
+    @pytest.mark.parametrize(
+        ("front", "behind", "words"),
+        [
+            ([], [], 'asks for the headers of spec.traffic.segments[0] (x-tier with exact "beta", no others) and has'),
+            ([{"x-tier": {"prefix": "beta"}}], [], "asks for the headers of spec.traffic.segments[0]"),
+            ([{"x-tier": {"exact": "beta"}, "x-more": {}}], [], "asks for the headers of spec.traffic.segments[0]"),
+            ([{"x-tier": {"exact": "beta"}}, {}], [], "asks for the headers of spec.traffic.segments[0]"),
+            ([], [{"x-tier": {"exact": "beta"}}], "and stands behind http route 0, which may take its requests"),
+        ],
+        ids=["none", "prefix", "one-more", "some-matches", "behind"],
+    )
+    async def test_a_segment_without_a_fit_route_is_told_with_the_fix_and_can_be_lowered(
+        self, kube: Kube, front: list[Body], behind: list[Body], words: str
+    ) -> None:
+        rest = pair(90, 10, name="rest")
+        routes = [pair(match=[{"headers": each} for each in asked]) for asked in (front, behind) if asked]
+        await virtual_service(kube, *(routes if front else []), rest, *(routes if behind else []))
+        routing, asked = KubeRouting(kube.reader), spec(kube, "rest", segments=(BETA,))
+        found = seen(await routing.observe(asked))
+        assert (found.weight, found.accepted) == (TEN, False), "and so it is not raised"
+        assert words in found.unfit
+        assert f'VirtualService "{NAME}" in namespace {kube.namespace}' in found.unfit
+        down = seen(await routing.set_weight(asked, found, ZERO, segments=False))
+        assert (down.weight, down.segments) == (ZERO, ZERO)
+
+    async def test_a_segment_beside_a_third_destination_is_told(self, kube: Kube) -> None:
+        third = route(to(LEGACY, 100), to(CANDIDATE, 0), to("shadow", 0), match=[asks(BETA)])
+        await virtual_service(kube, third, pair())
+        found = seen(await KubeRouting(kube.reader).observe(spec(kube, segments=(BETA,))))
+        assert found.accepted is False
+        assert "http route 0 of VirtualService" in found.unfit
+        assert "has other destinations than the two arms: leave these two" in found.unfit
 
     async def test_a_missing_virtual_service_is_told(self, kube: Kube) -> None:
         told = problem(await KubeRouting(kube.reader).observe(spec(kube)))

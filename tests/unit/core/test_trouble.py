@@ -89,6 +89,18 @@ def test_bad_evidence_reverts_also_when_the_gateway_does_not_answer() -> None:
     assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
 
 
+def test_a_route_that_its_owner_must_mend_holds_the_step_in_its_own_words_and_can_be_reverted() -> None:
+    world = started(5, 25, 100)
+    world.run(70)
+    world.route = replace(seen(world), accepted=False, unfit="no http route asks for x-tier", detail="more")
+    world.run(300)
+    assert (world.weight, world.state.reason) == (25, Reason.ROUTE_NOT_ACCEPTED)
+    assert world.state.message == "step 3 waits: no http route asks for x-tier"
+    world.verdict = Verdict.FAIL
+    world.run(15)
+    assert (world.weight, world.state.phase) == (0, Phase.ROLLED_BACK)
+
+
 @pytest.mark.parametrize("accepted", [None, False])
 def test_nothing_is_promoted_before_the_gateway_has_taken_the_last_step(accepted: bool | None) -> None:
     world = started(5, 100)

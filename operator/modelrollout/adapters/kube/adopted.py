@@ -6,6 +6,7 @@ What a kind of object has of its own is in a subclass: where the two entries are
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
@@ -16,11 +17,14 @@ from modelrollout.adapters.kube.projection import Kind
 from modelrollout.adapters.kube.reader import Reader
 from modelrollout.adapters.kube.resources import ROLLOUTS, Body
 from modelrollout.adapters.kube.weights import scale_for, share, split, split_down
-from modelrollout.core.model import ZERO, RolloutSpec, Weight
+from modelrollout.core.model import FULL, ZERO, RolloutSpec, Weight
 from modelrollout.core.observation import Route, RouteSeen, RouteUnusable
 from modelrollout.errors import Denied, SpecError
 
 V = TypeVar("V", bound=Owned)
+
+WHOLE = 100
+"""The weight of one arm of a segment where neither has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The two arms' entries. `alone`: there are no others; `noun` and `label`: how sentences call them."""
+    """The two arms' entries. `alone`: there are no others; `noun` and `label`: how sentences call them.
+
+    `segments`: legacy's and candidate's entries wherever requests of segments go; `unfit`: what is wrong with those.
+    """
 
     legacy: Entry
     candidate: Entry
     alone: bool
     noun: str
     label: str
+    segments: tuple[tuple[Entry, Entry], ...] = ()
+    unfit: str = ""
 
     @property
     def weights(self) -> tuple[int, int]:
@@ -51,6 +60,16 @@ class Pair:
     def total(self) -> int:
         """What the two share."""
         return sum(self.weights)
+
+    @property
+    def segments_whole(self) -> bool:
+        """Whether the requests of each segment go to one arm."""
+        return all((legacy.weight > 0) != (candidate.weight > 0) for legacy, candidate in self.segments)
+
+    def of_segments(self, weight: Weight) -> Weight:
+        """The candidate's largest share of any segment; what it should be at `weight` where none has a place."""
+        shares = [share(candidate.weight, legacy.weight + candidate.weight) for legacy, candidate in self.segments]
+        return max(shares, default=FULL if weight else ZERO)
 
     def too_coarse(self, spec: RolloutSpec) -> str:
         """The sentence about a common weight that is too small for a step."""
@@ -117,7 +136,7 @@ class AdoptingRouter(ABC, Generic[V]):
         )
 
     async def set_weight(self, spec: RolloutSpec, seen: RouteSeen, weight: Weight, *, segments: bool) -> Route:
-        """Set the two weights at once.
+        """Set the two weights, and those of segments, at once.
 
         SpecError when the arms' common weight is too small for this share, unless traffic is being taken off the
         candidate: then its part is rounded down.
@@ -132,7 +151,11 @@ class AdoptingRouter(ABC, Generic[V]):
             numbers = split_down(weight, total)
             if numbers[1] >= pair.candidate.weight:
                 self._refuse(spec, pair.too_coarse(spec))
-        return self._seen(spec, await patch(self._reader, self.KIND, view, operations(pair, numbers)))
+        moves = [(pair.legacy, numbers[0]), (pair.candidate, numbers[1])]
+        for legacy, candidate in pair.segments:
+            whole = legacy.weight + candidate.weight or WHOLE
+            moves += [(legacy, 0 if segments else whole), (candidate, whole if segments else 0)]
+        return self._seen(spec, await patch(self._reader, self.KIND, view, operations(moves)))
 
     async def release(self, spec: RolloutSpec, seen: Route) -> None:
         """Nothing to do: the route was never ours."""
@@ -147,33 +170,33 @@ class AdoptingRouter(ABC, Generic[V]):
         weight = share(pair.candidate.weight, pair.total)
         accepted, refused = self.followed(view)
         scale = scale_for(spec, weight) if pair.alone else pair.total
-        unfit = not pair.alone and any(pair.total == 0 or split(step.weight, pair.total) is None for step in spec.steps)
+        coarse = not pair.alone and any(
+            pair.total == 0 or split(step.weight, pair.total) is None for step in spec.steps
+        )
         sentences = [
-            *([pair.too_coarse(spec)] if unfit else []),
+            *([pair.too_coarse(spec)] if coarse else []),
             *([refused] if refused else []),
+            *([pair.unfit] if pair.unfit else []),
             *(["the route is being deleted"] if view.deleting else []),
         ]
         return RouteSeen(
             weight=weight,
-            segments=weight,
+            segments=pair.of_segments(weight) if spec.traffic.segments else weight,
             resource_version=view.resource_version,
-            accepted=accepted,
-            exact=0 < pair.total == scale and split(weight, scale) == pair.weights,
+            accepted=accepted and not pair.unfit,
+            exact=0 < pair.total == scale and split(weight, scale) == pair.weights and pair.segments_whole,
             detail="; ".join(sentences),
             generation=view.generation,
+            unfit=pair.unfit,
         )
 
 
-def operations(pair: Pair, numbers: tuple[int, int]) -> list[Body]:
+def operations(moves: Sequence[tuple[Entry, int]]) -> list[Body]:
     """The patch that gives the entries these weights, if they are still those that were looked at."""
-    entries = (pair.legacy, pair.candidate)
     tests = [
         {"op": "test", "path": f"{entry.path}/{part}", "value": value}
-        for entry in entries
+        for entry, _ in moves
         for part, value in entry.guards
     ]
     # `add` sets a member whether or not it is there.
-    return tests + [
-        {"op": "add", "path": f"{entry.path}/weight", "value": number}
-        for entry, number in zip(entries, numbers, strict=True)
-    ]
+    return tests + [{"op": "add", "path": f"{entry.path}/weight", "value": number} for entry, number in moves]

@@ -10,6 +10,10 @@ from typing import Any
 from modelrollout.adapters.kube.ownership import Owned, known
 from modelrollout.adapters.kube.resources import Body
 
+Headers = frozenset[tuple[str, str]]
+"""Names and values."""
+NO_HEADERS: Headers = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -23,10 +27,15 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute:
-    """One http route; without destinations when it redirects, delegates or answers itself."""
+    """One http route; without destinations when it redirects, delegates or answers itself.
+
+    `headers`: the exact values that each of its matches asks for, by names in lower case; None when matches differ in
+    them, or ask for more than exact values.
+    """
 
     name: str | None
     destinations: tuple[Destination, ...]
+    headers: Headers | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,20 @@ def _route(route: Mapping[str, Any]) -> HttpRoute:
     return HttpRoute(
         name=None if not name else intern(str(name)),
         destinations=tuple(_destination(entry) for entry in route.get("route") or ()),
+        headers=_headers(route.get("match") or ()),
     )
+
+
+def _headers(matches: Iterable[Mapping[str, Any]]) -> Headers | None:
+    asked = {_exact(match.get("headers") or {}) for match in matches}
+    return NO_HEADERS if not asked else asked.pop() if len(asked) == 1 else None
+
+
+def _exact(headers: Mapping[str, Any]) -> Headers | None:
+    values = {name: (wanted or {}).get("exact") for name, wanted in headers.items()}
+    if None in values.values():
+        return None
+    return frozenset((intern(name.lower()), intern(str(value))) for name, value in values.items()) or NO_HEADERS
 
 
 def _destination(entry: Mapping[str, Any]) -> Destination:

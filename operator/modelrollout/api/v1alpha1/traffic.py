@@ -174,9 +174,10 @@ class Traffic(ApiModel):
         ),
         Rule(
             "!has(self.segments) || self.segments.size() == 0 || has(self.managedRoute) || has(self.ingressNginx)"
-            " || has(self.replicas)",
-            "segments need managedRoute or ingressNginx: an adopted route's matches belong to its owner",
-            lambda t: not t.segments or any((t.managed_route, t.ingress_nginx, t.replicas)),
+            " || has(self.istio) || has(self.replicas)",
+            "segments need managedRoute, ingressNginx or istio: an adopted HTTPRoute's or IngressRoute's matches belong"
+            " to its owner",
+            lambda t: not t.segments or any((t.managed_route, t.ingress_nginx, t.istio, t.replicas)),
             path=".segments",
         ),
         Rule(
