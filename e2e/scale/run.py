@@ -31,10 +31,16 @@ LAG = "modelrollout_event_loop_lag_seconds"
 LOOKS = "modelrollout_reconciles_total"
 EVALUATED = f"{LATE}_count"
 POLL = 1.0
+"""Seconds between two looks; longer for more than a thousand rollouts, whose numbers are work for the operator."""
+TICKS = 3
+"""Ticks for which it is counted how many rollouts were judged."""
 QUIET = 10.0
 """Seconds without a look at any rollout after which the operator counts as at rest."""
+BEHIND = 30.0
+"""Seconds after which a tick that is judged is one of the past."""
+FEWEST = 0.5
 IN_STEP = 1.015
-"""Most judgements a rollout and tick where nobody is behind any more."""
+"""Fewest and most judgements a rollout and tick where nobody is behind any more."""
 
 
 class TooSlow(RuntimeError):
@@ -216,10 +222,14 @@ class _Run:
         self.found.add("failover", all_judged_after_that_s=round(time.time() - begun, 1))
 
     def in_step(self, operator: Operator) -> bool:
-        """Whether all rollouts are judged once in a tick; those that are still behind are judged more often."""
-        before = operator.numbers().sum(EVALUATED)
-        time.sleep(INTERVAL)
-        return 0.95 <= (operator.numbers().sum(EVALUATED) - before) / self.plan.rollouts <= IN_STEP
+        """Whether every rollout is judged by ticks of the last half minute; those behind are judged more often."""
+        before = operator.numbers()
+        # More than one tick: of thousands of rollouts the reading of these numbers is work for the operator too.
+        time.sleep(TICKS * INTERVAL)
+        after = operator.numbers()
+        judged = (after.sum(EVALUATED) - before.sum(EVALUATED)) / TICKS / self.plan.rollouts
+        # An operator that can't judge all in each tick judges two ticks at a time, and is in step as well.
+        return FEWEST <= judged <= IN_STEP and after.quantile(LATE, 0.99, before) <= BEHIND
 
     async def turned(self, operator: Operator) -> None:
         """All candidates turn bad within one tick."""
@@ -292,7 +302,7 @@ class _Run:
         while not look():
             if time.monotonic() > end:
                 raise TooSlow(f"{what}: not within {self.plan.patience:g} s")
-            time.sleep(POLL)
+            time.sleep(POLL * max(1.0, self.plan.rollouts / 1000))
 
     async def until_async(self, what: str, look: Callable[[], bool]) -> None:
         """Wait, and let the witness see. Raises TooSlow."""

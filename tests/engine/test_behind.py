@@ -16,6 +16,7 @@ from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, So
 from modelrollout.runtime import rounds
 from modelrollout.runtime.behind import CATCH_UPS, FAIR, ROOM, Behind
 from modelrollout.runtime.questions import FEW_ROLLOUTS, Due, Watch, shared_query
+from modelrollout.runtime.rounds import IN_TIME
 from modelrollout.stats.evidence import EvidenceTracker, Span
 from tests.engine.api import SCRAPE
 from tests.engine.bench import PLAN, SOURCE, Bench, at_step
@@ -24,6 +25,32 @@ from tests.engine.world import spec_named
 from tests.scene import START, sli
 
 pytestmark = pytest.mark.looptime(start=0)
+
+
+class Slow(FakeMetrics):
+    """Takes long for the question that all share, and a second for others: `at_once` says how many of those were open
+    in the first seconds of a shared one, and later.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once: tuple[list[int], list[int]] = [], []
+        self._open = 0
+        self._shared: float | None = None
+
+    async def read(self, name: str, queries: Sequence[SeriesQuery], *, at: float) -> Sequence[QueryResult]:
+        time = asyncio.get_running_loop().time
+        if all(query.window <= 120 for query in queries):
+            self._shared = time()
+            await asyncio.sleep(12)
+            self._shared = None
+        else:
+            self._open += 1
+            if self._shared is not None:
+                self.at_once[time() - self._shared > IN_TIME].append(self._open)
+            await asyncio.sleep(1)
+            self._open -= 1
+        return await super().read(name, queries, at=at)
 
 
 class Weak(FakeMetrics):
@@ -110,6 +137,18 @@ async def test_no_more_than_a_few_groups_are_asked_for_at_once() -> None:
     await bench.run(10)
     assert len(long(bench)) == CATCH_UPS
     assert len(bench.metrics.asked) == CATCH_UPS + 1, "and one glance at all"
+
+
+async def test_the_past_makes_room_for_a_shared_question_that_is_late() -> None:
+    slow = Slow()
+    bench = Bench(metrics=slow)
+    await asyncio.sleep(900)
+    for i in range(10 * CATCH_UPS * FEW_ROLLOUTS):
+        bench.follow(spec_named(f"m{i}"))
+    await bench.run(12)
+    first, later = slow.at_once
+    assert max(first) == CATCH_UPS
+    assert later.count(1) == len(later) > 3, "but it goes on"
 
 
 async def test_a_rollout_whose_question_breaks_freezes_the_others_for_a_moment_only(

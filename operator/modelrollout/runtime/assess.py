@@ -16,14 +16,13 @@ from modelrollout.ports import Clock
 from modelrollout.runtime.alarm import alarming
 from modelrollout.runtime.questions import Due, Watch
 from modelrollout.runtime.queue import Priority
+from modelrollout.runtime.turns import Turns
 from modelrollout.stats.evidence import settling
 
 log = logging.getLogger(__name__)
 
 TOGETHER = 64
 """Rollouts whose arms are compared in one go: enough to share the cost, few enough to tell the first ones soon."""
-SLICE = 0.005
-"""Seconds of arithmetic before the loop is given to others."""
 
 
 class Assessing:
@@ -43,15 +42,11 @@ class Assessing:
         self._late = late
         self._later: list[Due] = []
 
-    async def __call__(self, fed: Sequence[Due]) -> None:
+    async def __call__(self, fed: Sequence[Due], turns: Turns) -> None:
         """Compare, assess, tell; those that are not present any more are left out."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
         try:
             for _ in settling([due.watch.tracker for due in fed if self._present(due.watch)]):
-                if loop.time() - begun > SLICE:
-                    await asyncio.sleep(0)
-                    begun = loop.time()
+                await turns.rest()
         except Exception:
             # Whose fault it is shows when each is assessed by itself.
             log.exception("comparing the arms of %d rollouts at once failed", len(fed))
@@ -87,9 +82,10 @@ class Assessing:
     async def caught_up(self) -> None:
         """Compare those that wait."""
         dues, self._later = self._later, []
+        turns = Turns()
         try:
             for start in range(0, len(dues), TOGETHER):
-                await self(dues[start : start + TOGETHER])
+                await self(dues[start : start + TOGETHER], turns)
         finally:
             for due in dues:
                 due.watch.busy = False

@@ -34,9 +34,10 @@ class Behind:
         self._open: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
 
-    def groups(self, name: str, dues: Iterable[Due]) -> Iterator[Sequence[Due]]:
+    def groups(self, name: str, dues: Iterable[Due], *, crowded: bool = False) -> Iterator[Sequence[Due]]:
         """Those that may be begun now; the others wait, and come again with newer spans.
 
+        One at a time when `crowded`: the question that all share is late, and the present comes before the past.
         Who has not been judged yet comes before who has: where there is more to do than time, those that were caught
         up fall behind again, and would take the turns of all others. Of those not judged the least behind comes first:
         it is soonest done, it has been raised last, and who has been begun is finished before others are begun. Of the
@@ -45,7 +46,8 @@ class Behind:
         furthest = sorted(dues, key=lambda due: due.span.start)
         judged = [due for due in furthest if not isinstance(due.watch.evidence, EvidencePending)]
         new = [due for due in reversed(furthest) if isinstance(due.watch.evidence, EvidencePending)]
-        while (new or judged) and self._open[name] < CATCH_UPS:
+        most = 1 if crowded else CATCH_UPS
+        while (new or judged) and self._open[name] < most:
             self._open[name] += 1
             self._begun[name] += 1
             fair = self._begun[name] % FAIR == 0

@@ -161,6 +161,8 @@ class Engine:
                 await self.reconcile(work)
             finally:
                 self._p.queue.done(work.key)
+            # A look that waits for nothing, and another one in the queue: thousands in a row leave the loop to nobody.
+            await asyncio.sleep(0)
 
     async def reconcile(self, work: Work) -> None:
         """One look at one rollout. Raises nothing but cancellation."""

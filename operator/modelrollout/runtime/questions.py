@@ -12,7 +12,7 @@ from modelrollout.core.plan import SliPlan
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import pods_of
-from modelrollout.runtime.glance import Glance
+from modelrollout.runtime.glance import REACH, Glance
 from modelrollout.stats.evidence import EvidenceTracker, Span
 from modelrollout.stats.increments import UP
 
@@ -100,9 +100,12 @@ def near(span: Span, watch: Watch) -> bool:
 
 
 def glimpse(watch: Watch, now: float) -> Due | None:
-    """The newest ticks of one that is far behind, if any are due; a glance that has fallen behind too is begun anew."""
+    """The newest ticks of one that is far behind, if any are due; a glance that has fallen behind too is begun anew.
+
+    Whoever judges more than it can in a tick would otherwise read all ticks twice, once by glances.
+    """
     span = watch.glance.span(now) if watch.glance else None
-    if span is not None and not near(span, watch):
+    if span is not None and span.last - span.first >= REACH:
         watch.glance = watch.begin_glance(now)
         span = watch.glance.span(now) if watch.glance else None
     return None if span is None else Due(watch, span, watch.glance)

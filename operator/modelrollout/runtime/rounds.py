@@ -22,7 +22,7 @@ from modelrollout.core.samples import Series
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, told_apart, within
-from modelrollout.runtime.assess import SLICE, TOGETHER, Assessing
+from modelrollout.runtime.assess import TOGETHER, Assessing
 from modelrollout.runtime.behind import BUG, Behind
 from modelrollout.runtime.garbage import uncollected
 from modelrollout.runtime.glance import glance
@@ -38,6 +38,7 @@ from modelrollout.runtime.questions import (
     start_of_evidence,
 )
 from modelrollout.runtime.queue import Priority
+from modelrollout.runtime.turns import Turns
 from modelrollout.stats.evidence import ArmSeries, EvidenceTracker, Span
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ POLL = 0.25
 """Seconds between looks for due trackers: the most that a round starts late."""
 READ_LIMIT = 15.0
 """Seconds after which a source that hangs has not answered, whatever its adapter promises."""
+IN_TIME = 3.0
+"""Seconds that a shared round may take before the reading of the past makes room for it."""
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
@@ -73,7 +76,7 @@ class Rounds:
         self._split = split
         self._watches: dict[Key, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking: set[str] = set()
+        self._asking: dict[str, float] = {}
         self._behind = Behind()
         self._parts: dict[tuple[str, tuple[str, ...]], int] = {}
 
@@ -156,14 +159,15 @@ class Rounds:
             if watch.source.name not in self._asking and (glance_due := glimpse(watch, now)):
                 shared[watch.source.name].append(glance_due)
         for name, waiting in behind.items():
-            for group in self._behind.groups(name, waiting):
+            crowded = mono - self._asking.get(name, mono) > IN_TIME
+            for group in self._behind.groups(name, waiting, crowded=crowded):
                 for due in group:
                     due.watch.busy = True
                 self._start(self._catch_up(name, group))
         for name, dues in shared.items():
             if name in self._asking:
                 continue
-            self._asking.add(name)
+            self._asking[name] = mono
             for due in dues:
                 due.watch.busy = due.watch.busy or due.glance is None
             self._start(self._round(name, dues))
@@ -184,7 +188,7 @@ class Rounds:
             answers, _ = await self._answers(name, dues)
             await self._deliver(dues, answers)
         finally:
-            self._asking.discard(name)
+            self._asking.pop(name, None)
             for due in dues:
                 due.watch.busy = due.watch.busy and due.glance is not None
 
@@ -226,7 +230,7 @@ class Rounds:
         waiting: set[int] = set()
         try:
             answers, failures = await self._answers(name, dues, apart=True)
-            async for due in self._fed(dues, answers):
+            async for due in self._fed(dues, answers, Turns()):
                 waiting.add(id(due))
                 self._assess.later(due)
         except Exception:
@@ -254,20 +258,20 @@ class Rounds:
 
     async def _deliver(self, dues: Iterable[Due], answers: Answers) -> None:
         fed: list[Due] = []
-        async for due in self._fed(dues, answers):
+        turns = Turns(even=True)  # the present has as much of the loop as all else together
+        async for due in self._fed(dues, answers, turns):
             if due.glance is not None:
                 self._assess.glanced(due)
                 continue
             fed.append(due)
             if len(fed) == TOGETHER:
-                await self._assess(fed)  # told, and acted on, while the next ones are read
+                await self._assess(fed, turns)  # told, and acted on, while the next ones are read
                 fed.clear()
         if fed:
-            await self._assess(fed)
+            await self._assess(fed, turns)
 
-    async def _fed(self, dues: Iterable[Due], answers: Answers) -> AsyncIterator[Due]:
-        """Feed one after the other, and give the loop to others now and then. Without those that are gone or broken."""
-        begun = (loop := asyncio.get_running_loop()).time()
+    async def _fed(self, dues: Iterable[Due], answers: Answers, turns: Turns) -> AsyncIterator[Due]:
+        """Feed one after the other, in turns with all others. Without those that are gone or broken."""
         for due in dues:
             watch = due.watch
             if not self._present(watch):
@@ -279,9 +283,7 @@ class Rounds:
                 self._assess.tell(due)
             else:
                 yield due
-            if loop.time() - begun > SLICE:
-                await asyncio.sleep(0)
-                begun = loop.time()
+            await turns.rest()
 
     def _feed(self, due: Due, answers: Answers) -> None:
         watch, span = due.watch, due.span

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client.registry import Collector
 
 from modelrollout.shell.web import Site
 
@@ -57,6 +60,50 @@ async def test_what_is_answered(site: Site, request_line: bytes, status: bytes, 
     assert got.startswith(b"HTTP/1.1 " + status)
     assert words in got
     assert MARKER not in got
+
+
+class Witnessed(Metric):
+    """Notes which thread makes text of it."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        super().__init__("witnessed", "Looked at.", "gauge")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "documentation":
+            self.threads.add(threading.get_ident())
+        return super().__getattribute__(name)
+
+
+class Numbers(Collector):
+    """Notes which thread it is asked by."""
+
+    def __init__(self) -> None:
+        self.family = Witnessed()
+        self.asked: set[int] = set()
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> list[Metric]:
+        self.asked.add(threading.get_ident())
+        return [self.family]
+
+
+async def test_numbers_are_read_by_the_loop_and_written_out_beside_it() -> None:
+    """Five thousand rollouts have fifty thousand lines: the loop stood for two thirds of a second at each scrape."""
+    registry, numbers = CollectorRegistry(), Numbers()
+    registry.register(numbers)
+    site = Site(alive=lambda: None, ready=lambda: None, registry=registry)
+    await site.start("127.0.0.1", 0)
+    try:
+        got = await answer(site, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+    finally:
+        await site.stop()
+    assert b"# TYPE witnessed gauge" in got
+    assert numbers.asked == {threading.get_ident()}
+    assert numbers.family.threads
+    assert threading.get_ident() not in numbers.family.threads
 
 
 async def test_a_body_is_never_waited_for(site: Site) -> None:
