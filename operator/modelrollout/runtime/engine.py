@@ -32,6 +32,8 @@ from modelrollout.runtime.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+LISTED = 0.01
+"""Seconds that a full list may take for each rollout: reading its objects one by one takes longer, and the list too."""
 WORKERS = 16
 SPINS = 20
 """Decisions in a row for one key that each changed something: more is a loop, and is slowed down as a fault."""
@@ -103,8 +105,9 @@ class Engine:
     def lead(self, leading: bool, *, listing: float = 0.0) -> None:
         """Start or stop to hand out work; everything is looked at when leadership is won.
 
-        `listing`: seconds that a full list may take which has just been asked for. Until it is in (`listed`), or they
-        are over, only what takes traffic off is looked at: a look at what is in doubt reads eight objects one by one.
+        `listing`: seconds that a full list may take which has just been asked for; of many rollouts it may take longer.
+        Until it is in (`listed`), or they are over, only what takes traffic off is looked at: a look at what is in
+        doubt reads eight objects one by one.
         """
         self._p.telemetry.leading(leading)
         self._owed.clear()
@@ -114,6 +117,7 @@ class Engine:
         for key in self._p.store:
             # What an earlier leader wrote last may not have reached the watch yet.
             self._p.store.doubt(key)
+        listing = listing and max(listing, LISTED * len(self._p.store))
         self._awaited = asyncio.get_running_loop().time() + listing
         self._p.queue.postpone(listing)
         self._look_at_all()
