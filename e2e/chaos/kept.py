@@ -17,6 +17,7 @@ KEPT = (
     "fail-at-100/1/parted+30+300@15",
     "promote/1/parted+30+30@1",
     "legacy-away/1/poison+shared-route@2",
+    "pods-fail-at-100/1/poison+shared-route@49",
     "promote/1/poison+stored-garbage@10",
     "pause-resume/1/fail+timeout-applied+minute@5",
     "abort/1/blocked+30@11",

@@ -168,8 +168,8 @@ SEEDED = (
     Seeded(
         "a new leader trusts what it has seen",
         "runtime/engine.py",
-        "            self._p.store.doubt(key)\n        self._awaited = asyncio.get_running_loop().time() + listing\n",
-        "            pass\n",
+        "            self._p.store.doubt(key)\n        listing = ",
+        "            pass\n        listing = 0.0 and ",
         (("shell/app.py", "        if leading:\n            self._relist.set()\n", ""),),
     ),
     Seeded(

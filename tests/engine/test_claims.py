@@ -20,7 +20,9 @@ from modelrollout.core.model import (
     Subsets,
     Traefik,
 )
+from modelrollout.core.observation import RouteUnusable, Workload
 from modelrollout.runtime.claims import Claims, contested
+from tests.engine.api import FIRST
 from tests.engine.world import build, spec_named
 
 
@@ -160,4 +162,28 @@ async def test_bug_two_rollouts_moved_the_weights_of_one_route() -> None:
     assert "ModelRollout 'a' steers these backends" in world.api.status(younger.key).message
     assert younger.key not in world.api.routes
     assert phase(elder) is not Phase.INVALID
+    await world.stop()
+
+
+@pytest.mark.looptime
+async def test_bug_a_rollout_that_left_its_own_route_for_shared_pods_in_mid_look_was_frozen() -> None:
+    """Its claim was that of the new spec already, and a route of its own has no rival."""
+    world = build()
+    elder, younger = by_pods("a"), spec_named("b", legacy=by_pods("b").legacy, candidate=by_pods("b").candidate)
+    for spec in (elder, younger):
+        world.api.create(spec)
+    await world.start()
+    await world.until(lambda: world.api.objects[younger.key].status is not None)
+
+    async def overtaken(spec: RolloutSpec, *, fresh: bool = False) -> tuple[Workload, Workload]:
+        if spec.key == younger.key:
+            world.store.claims.take(by_pods("b"), 1e12)
+        return await observe(spec, fresh=fresh)
+
+    workloads = world.gather._workloads
+    observe = workloads.observe
+    workloads.observe = overtaken  # type: ignore[method-assign]  # in mid-look
+    gathered = await world.gather(younger.key, FIRST)
+    assert world.store.claims.elder(younger.key) == elder.key
+    assert not isinstance(gathered.observation.route, RouteUnusable)
     await world.stop()

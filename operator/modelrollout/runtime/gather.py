@@ -24,7 +24,7 @@ from modelrollout.core.reasons import Reason
 from modelrollout.core.revision import revision_of
 from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Actions, Clock, Metrics, RolloutObject, Routing, SourceSpec, Workloads
-from modelrollout.runtime.claims import contested
+from modelrollout.runtime.claims import claimed, contested
 from modelrollout.runtime.preflight import NOT_LOOKED, Found, Preflights
 from modelrollout.runtime.profiles import Profiles
 from modelrollout.runtime.rounds import EVALUATED, Rounds
@@ -127,7 +127,8 @@ class Gather:
         return Gathered(obj, spec, observation)
 
     def _contested(self, spec: RolloutSpec) -> RouteUnusable | None:
-        elder = self._store.claims.elder(spec.key)
+        # The claim is that of the newest spec; this one may have been overtaken while its workloads were read.
+        elder = self._store.claims.elder(spec.key) if claimed(spec) else None
         return None if elder is None else RouteUnusable(contested(spec, elder))
 
     def _source(self, spec: RolloutSpec) -> SourceSpec | SpecProblem:
