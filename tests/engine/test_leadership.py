@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from modelrollout.core.model import Epoch, Key, Phase
+from modelrollout.core.model import Epoch, Key, Phase, RolloutSpec
 from modelrollout.core.status import RolloutStatus
 from modelrollout.runtime.queue import Priority
 from tests.engine.api import FIRST
 from tests.engine.metrics import Load
-from tests.engine.world import build, phase, quick, running, spec_named
+from tests.engine.world import World, build, phase, quick, running, spec_named
 
 pytestmark = pytest.mark.looptime(start=0)
 
@@ -71,13 +71,19 @@ async def test_a_new_leader_looks_first_at_rollouts_that_move() -> None:
     assert order == ["c", "e", "a", "b", "d"]
 
 
-async def test_a_new_leader_waits_a_moment_for_its_list_and_reads_nothing_by_itself() -> None:
+async def listing(*specs: RolloutSpec) -> World:
+    """A new leader at work that knows these from watches and has asked for a full list a moment ago."""
     world = build()
-    keys = [world.api.create(quick(name)) for name in ("a", "b")]
-    for obj in world.api.objects.values():
-        world.store.put(obj)
+    for spec in specs:
+        world.store.put(world.api.objects[world.api.create(spec)])
     world.tasks = [asyncio.create_task(world.engine.run())]
     world.engine.lead(True, listing=5.0)
+    return world
+
+
+async def test_a_new_leader_waits_a_moment_for_its_list_and_reads_nothing_by_itself() -> None:
+    world = await listing(quick("a"), quick("b"))
+    keys = list(world.api.objects)
     world.engine.enqueue(keys[0])
     await asyncio.sleep(2)
     assert (world.api.reads, world.api.writes) == (0, [])
@@ -89,12 +95,7 @@ async def test_a_new_leader_waits_a_moment_for_its_list_and_reads_nothing_by_its
 
 
 async def test_a_new_leader_whose_list_does_not_come_reads_for_itself() -> None:
-    world = build()
-    world.api.create(quick("a"))
-    for obj in world.api.objects.values():
-        world.store.put(obj)
-    world.tasks = [asyncio.create_task(world.engine.run())]
-    world.engine.lead(True, listing=5.0)
+    world = await listing(quick("a"))
     began = await world.until(lambda: bool(world.api.writes))
     assert 5.0 <= began < 5.2
     assert world.api.reads > 0
@@ -103,13 +104,7 @@ async def test_a_new_leader_whose_list_does_not_come_reads_for_itself() -> None:
 
 async def test_bug_a_new_leader_of_thousands_read_them_one_by_one_beside_its_list() -> None:
     """Forty thousand reads: the last of five thousand was looked at 160 s after the Lease was taken."""
-    world = build()
-    for number in range(700):
-        world.api.create(spec_named(f"m{number}"))
-    for obj in world.api.objects.values():
-        world.store.put(obj)
-    world.tasks = [asyncio.create_task(world.engine.run())]
-    world.engine.lead(True, listing=5.0)
+    world = await listing(*(spec_named(f"m{number}") for number in range(700)))
     began = await world.until(lambda: bool(world.api.writes))
     assert 7.0 <= began < 7.2
     await world.stop()

@@ -76,7 +76,7 @@ class Rounds:
         self._split = split
         self._watches: dict[Key, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking: dict[str, float] = {}
+        self._asking: dict[str, float] = {}  # since when, by the monotonic clock
         self._behind = Behind()
         self._parts: dict[tuple[str, tuple[str, ...]], int] = {}
 

@@ -176,14 +176,13 @@ class AdoptingRouter(ABC, Generic[V]):
         sentences = [
             *([pair.too_coarse(spec)] if coarse else []),
             *([refused] if refused else []),
-            *([pair.unfit] if pair.unfit else []),
             *(["the route is being deleted"] if view.deleting else []),
         ]
         return RouteSeen(
             weight=weight,
             segments=pair.of_segments(weight) if spec.traffic.segments else weight,
             resource_version=view.resource_version,
-            accepted=accepted and not pair.unfit,
+            accepted=False if pair.unfit else accepted,
             exact=0 < pair.total == scale and split(weight, scale) == pair.weights and pair.segments_whole,
             detail="; ".join(sentences),
             generation=view.generation,
