@@ -227,6 +227,19 @@ class IstioRoutingSuite(RouterSuite):
         down = seen(await routing.set_weight(asked, found, ZERO, segments=False))
         assert (down.weight, down.segments) == (ZERO, ZERO)
 
+    async def test_bug_the_other_routes_of_a_segment_were_not_reverted_beside_one_that_is_no_good(
+        self, kube: Kube
+    ) -> None:
+        bad = route(to(LEGACY, 0, port=80), to(CANDIDATE, 100), match=[asks(BETA)])
+        await virtual_service(kube, bad, pair(0, 100, match=[asks(BETA)]), pair(90, 10))
+        routing, asked = KubeRouting(kube.reader), spec(kube, segments=(BETA,))
+        found = seen(await routing.observe(asked))
+        assert (found.segments, found.accepted) == (FULL, False)
+        assert "http route 0 of VirtualService" in found.unfit
+        assert f"at port 80, spec.port is {PORT}" in found.unfit
+        await routing.set_weight(asked, found, ZERO, segments=False)
+        assert await stored(kube) == [[(LEGACY, 100), (CANDIDATE, 0)]] * 3
+
     async def test_a_segment_beside_a_third_destination_is_told(self, kube: Kube) -> None:
         third = route(to(LEGACY, 100), to(CANDIDATE, 0), to("shadow", 0), match=[asks(BETA)])
         await virtual_service(kube, third, pair())

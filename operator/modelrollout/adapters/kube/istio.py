@@ -10,6 +10,7 @@ VirtualService is there with both destinations, and `settle` is for the rest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from modelrollout.adapters.kube.adopted import AdoptingRouter, Entry, Pair
@@ -66,17 +67,95 @@ class IstioRouter(AdoptingRouter[VirtualServiceView]):
         index = find([route.name for route in view.routes], others, router.route, words)
         if isinstance(index, RouteUnusable):
             return index
-        found = _entries(view, index, places[index], words, spec)
+        search = _Search(view, spec, words, places)
+        found = search.arms(index)
         if isinstance(found, RouteUnusable):
             return found
+        if wrong := search.wrong_port(index, found):
+            return RouteUnusable(wrong)
         segments: list[tuple[Entry, Entry]] = []
-        unfit = ""
+        problems: list[str] = []
         for number, segment in enumerate(spec.traffic.segments):
-            entries, wrong = _of_segment(view, (index, number), _wanted(segment), places, words, spec)
+            entries, told = search.segment(f"spec.traffic.segments[{number}]", _wanted(segment), index)
             segments += entries
-            unfit = unfit or wrong
+            problems += told
         label = f'the destinations "{words.arms[0]}" and "{words.arms[1]}" of http route {index}'
-        return Pair(*found, len(view.routes[index].destinations) == 2, "destinations", label, tuple(segments), unfit)
+        alone = len(view.routes[index].destinations) == 2
+        pair = search.entries(index, found)
+        return Pair(*pair, alone, "destinations", label, tuple(segments), next(iter(problems), ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is looked for in a VirtualService. `places`: of the arms, route by route."""
+
+    view: VirtualServiceView
+    spec: RolloutSpec
+    words: Words
+    places: Sequence[Places]
+
+    def arms(self, index: int) -> tuple[int, int] | RouteUnusable:
+        """Positions of the arms in http route `index`, which has both."""
+        return single(self.places[index], f"http route {index}", self.words)
+
+    def entries(self, index: int, found: tuple[int, int]) -> tuple[Entry, Entry]:
+        """The arms' entries there."""
+        legacy, candidate = (_entry(index, place, self.view.routes[index].destinations[place]) for place in found)
+        return legacy, candidate
+
+    def wrong_port(self, index: int, found: tuple[int, int]) -> str:
+        """What is wrong with the ports of the arms there; empty when nothing is."""
+        for field, name, place in zip(("legacy", "candidate"), self.words.arms, found, strict=True):
+            port = self.view.routes[index].destinations[place].port
+            # The port of a host that both arms share may be any: theirs are those of their own Services.
+            if _istio(self.spec).subsets is None and port is not None and port != self.spec.port:
+                return (
+                    f'http route {index} of {self.words.where} sends to host "{name}" ({field}) at port {port},'
+                    f" spec.port is {self.spec.port}: make them the same"
+                )
+        return ""
+
+    def segment(self, field: str, wanted: Headers, split: int) -> tuple[list[tuple[Entry, Entry]], list[str]]:
+        """The arms' entries in every http route for a segment, and what is wrong with those or their absence.
+
+        A route that is no good has its entries too wherever they can be told: a revert must turn them back. `split`:
+        position of the route with the split.
+        """
+        fits = [
+            index
+            for index, route in enumerate(self.view.routes)
+            if index != split and route.headers == wanted and all(self.places[index])
+        ]
+        entries: list[tuple[Entry, Entry]] = []
+        problems: list[str] = [] if fits else [self._absent(field, wanted, split)]
+        for index in fits:
+            found = self.arms(index)
+            if isinstance(found, RouteUnusable):
+                problems.append(found.problem)
+                continue
+            entries.append(self.entries(index, found))
+            wrong = self.wrong_port(index, found) or self._misplaced(field, index, split)
+            problems += [wrong] if wrong else []
+        return entries, problems
+
+    def _misplaced(self, field: str, index: int, split: int) -> str:
+        what = f"http route {index} of {self.words.where} is for {field} and"
+        if len(self.view.routes[index].destinations) != 2:
+            return (
+                f"{what} has other destinations than the two arms: leave these two, since all requests of a segment go"
+                " to one of them"
+            )
+        if index > split:
+            return f"{what} stands behind http route {split}, which may take its requests: put it before that one"
+        return ""
+
+    def _absent(self, field: str, wanted: Headers, split: int) -> str:
+        headers = " and ".join(f'{name} with exact "{value}"' for name, value in sorted(wanted))[:MAX_HEADERS]
+        return (
+            f"no http route of {self.words.where} asks for the headers of {field} ({headers}, no others) and has both"
+            f" {self.words.both}: add one before http route {split}, with weight 100 for legacy and 0 for the"
+            " candidate, or remove the segment"
+        )
 
 
 def _words(field: str, router: Istio, view: VirtualServiceView, spec: RolloutSpec) -> Words:
@@ -105,69 +184,6 @@ def _places(route: HttpRoute, router: Istio, spec: RolloutSpec) -> Places:
     return (
         tuple(at for at, to in known if to.host in hosts and to.subset == first),
         tuple(at for at, to in known if to.host in hosts and to.subset == second),
-    )
-
-
-def _entries(
-    view: VirtualServiceView, index: int, places: Places, words: Words, spec: RolloutSpec
-) -> tuple[Entry, Entry] | RouteUnusable:
-    """The arms' entries in http route `index`, which has both."""
-    found = single(places, f"http route {index}", words)
-    if isinstance(found, RouteUnusable):
-        return found
-    destinations = view.routes[index].destinations
-    for field, name, place in zip(("legacy", "candidate"), words.arms, found, strict=True):
-        port = destinations[place].port
-        # The port of a host that both arms share may be any: theirs are those of their own Services.
-        if _istio(spec).subsets is None and port is not None and port != spec.port:
-            return RouteUnusable(
-                f'http route {index} of {words.where} sends to host "{name}" ({field}) at port {port}, spec.port is'
-                f" {spec.port}: make them the same"
-            )
-    legacy, candidate = (_entry(index, place, destinations[place]) for place in found)
-    return legacy, candidate
-
-
-def _of_segment(
-    view: VirtualServiceView,
-    at: tuple[int, int],
-    wanted: Headers,
-    places: Sequence[Places],
-    words: Words,
-    spec: RolloutSpec,
-) -> tuple[list[tuple[Entry, Entry]], str]:
-    """The arms' entries in every http route for a segment, and what is wrong with those.
-
-    `at`: positions of the split's route and of the segment.
-    """
-    split, number = at
-    field = f"spec.traffic.segments[{number}]"
-    routes = enumerate(view.routes)
-    fits = [index for index, route in routes if index != split and route.headers == wanted and all(places[index])]
-    entries: list[tuple[Entry, Entry]] = []
-    for index in fits:
-        found = _entries(view, index, places[index], words, spec)
-        if isinstance(found, RouteUnusable):
-            return entries, found.problem
-        entries.append(found)
-    for index in fits:
-        if len(view.routes[index].destinations) != 2:
-            return entries, (
-                f"http route {index} of {words.where} is for {field} and has other destinations than the two arms:"
-                " leave these two, since all requests of a segment go to one of them"
-            )
-        if index > split:
-            return entries, (
-                f"http route {index} of {words.where} is for {field} and stands behind http route {split}, which may"
-                " take its requests: put it before that one"
-            )
-    if fits:
-        return entries, ""
-    headers = " and ".join(f'{name} with exact "{value}"' for name, value in sorted(wanted))[:MAX_HEADERS]
-    return entries, (
-        f"no http route of {words.where} asks for the headers of {field} ({headers}, no others) and has both"
-        f" {words.both}: add one before http route {split}, with weight 100 for legacy and 0 for the candidate, or"
-        " remove the segment"
     )
 
 
