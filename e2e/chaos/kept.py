@@ -56,5 +56,18 @@ KEPT = (
     "nginx-promote/1/slow+60@2",
     "pods-legacy-small/1/edit+abort@44",
     "pods-rescaled/387872/fail+timeout+kind@21,fail+reset+minute@42",
+    "pods-never-ready/1/fail+reset-applied+kind@14",
+    "pods-candidate-away/1/edit+route-deleted@31",
+    "pods-candidate-away/1/blocked+30@27",
+    "pods-candidate-away/250231/metrics+behind+60@12,blocked+30@24,"
+    "blur+frozen+deployments&endpointslices&modelrollouts&rolloutactions+10@27",
+    "pods-delete/1/blur+silent+deployments&endpointslices&modelrollouts&rolloutactions+600@26",
+    "pods-delete/1/blur+silent+endpointslices+600@29",
+    "nginx-promote/57172/edit+weight@6,fail+reset+once@15",
+    "upgrade/358502/metrics+hang+60@8,metrics+down+60@13",
+    "fail-at-50/10780/blur+expired+deployments&endpointslices&httproutes&modelrollouts&rolloutactions+10@8,"
+    "fail+timeout+kind@15",
+    "pods-fail-at-100/1/edit+weight@54",
+    "back-to-first/705440/fail+late+once@13,fail+503+thrice@13",
     "pods-candidate-away/78707/held+60+0@6,edit+slices-away@42",
 )

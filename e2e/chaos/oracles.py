@@ -16,7 +16,7 @@ from e2e.chaos.exchanges import out_of_date, out_of_office
 from e2e.chaos.faults import Blocked, Blurred, Edit, Edited, Fail, Parted, Poisoned, Slowed, Span, Unwell
 from e2e.chaos.masks import BAD_ANSWERS, masked
 from e2e.chaos.metrics import Trouble
-from e2e.chaos.reverts import Violation, down_by, in_time, led, lowered_after, zero_after
+from e2e.chaos.reverts import Violation, belated, down_by, in_time, led, lowered_after, zero_after
 from e2e.chaos.scene import NAME, OPERATORS, TICK
 from e2e.chaos.shared_service import SharedService
 from modelrollout.adapters.kube.resources import ROLLOUTS, SLICES
@@ -130,7 +130,7 @@ def _route(run: Run, version: Version, seen: _Seen, weight: float, *, ours: bool
         return
     status = seen.status
     if weight > before:
-        allowed = _cap(status)
+        allowed = max(_cap(status), _cap(belated(run, version)))
         if weight > allowed + MARGIN + run.workload.carrier.rounding:
             phase = status.phase if status else "no status"
             yield Violation("I2", f"{when}: raised to {weight:g} %, the record allows {allowed:g} % ({phase})")
@@ -152,10 +152,14 @@ def _cap(status: RolloutStatus | None) -> float:
 
 
 def _evidenced(run: Run, version: Version, weight: float) -> Iterator[Violation]:
-    """No raise beyond the first step without an answer of Prometheus since the ticks of the step."""
+    """No raise beyond the first step without an answer of Prometheus since the ticks of the step.
+
+    A loop that stands still with a write in its hands sends it when it goes on.
+    """
+    still = sum(fault.seconds for fault in run.plan.faults if isinstance(fault, Blocked))
     for fault in run.plan.faults:
         if isinstance(fault, Unwell) and weight > 10.0 and fault.trouble not in WITH_SAMPLES:
-            since = version.at - 3 * TICK - run.workload.carrier.slack
+            since = version.at - 3 * TICK - run.workload.carrier.slack - still
             recent = [t for t in run.answered if since <= t <= version.at]
             if not recent:
                 yield Violation("I10", f"{_when(version)}: raised to {weight:g} % without an answer of Prometheus")
@@ -284,9 +288,7 @@ def _other_end(run: Run) -> bool:
     """Whether a fault of the plan is itself a reason for another end."""
     edits = {f.edit for f in run.plan.faults if isinstance(f, Edited)}
     # A candidate that loses its endpoints twice is rolled back.
-    # So is one whose pods are started while the world stands still: what they lose then, they lose for the second time.
-    still = run.workload.carrier.way_back > 0 and any(isinstance(f, Blocked) for f in run.plan.faults)
-    twice = (Edit.SLICES_AWAY in edits or still) and run.workload.name.endswith("candidate-away")
+    twice = Edit.SLICES_AWAY in edits and run.workload.name.endswith("candidate-away")
     return twice or bool(edits & {Edit.ABORT, Edit.STEPS})
 
 

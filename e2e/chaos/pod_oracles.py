@@ -47,9 +47,13 @@ def hurt(history: Sequence[Version], total: int) -> Iterator[tuple[Version, str,
         tracker.take(version)
         after = tracker.pods
         ours = version.agent.startswith(OPERATORS) and version.resource is DEPLOYMENTS
-        if ours and after.legacy + after.candidate < total and sum(after.counts) < sum(before.counts):
-            yield version, "I1", f"{after.legacy} and {after.candidate} pods are wanted, fewer than {total}"
+        # The last state that is older than that was still so at the beginning of that second.
+        newer = [s for s in recent if s.at > version.at - LATELY]
+        recent = [*recent[: len(recent) - len(newer)][-1:], *newer]
         known = [s.pods for s in recent]
+        fewer = ours and sum(after.counts) < sum(before.counts)
+        if fewer and not any(_enough(before, after, p) for p in (after, *known)):
+            yield version, "I1", f"{after.legacy} and {after.candidate} pods are wanted, fewer than {total}"
         if ours and after.legacy < before.legacy and not any(after.legacy + p.candidate_ready >= total for p in known):
             ready = before.candidate_ready
             yield (
@@ -64,9 +68,14 @@ def hurt(history: Sequence[Version], total: int) -> Iterator[tuple[Version, str,
         if ours and after.candidate > before.candidate and not any(p.legacy_ready >= rest for p in known):
             yield version, "I2", f"the candidate got {after.candidate} pods, legacy has {before.legacy_ready} of {rest}"
         if after != before:
-            # The last state that is older than that was still so at the beginning of that second.
-            newer = [s for s in recent if s.at > version.at - LATELY]
-            recent = [*recent[: len(recent) - len(newer)][-1:], *newer, State(version.at, after)]
+            recent.append(State(version.at, after))
+
+
+def _enough(before: Pods, after: Pods, known: Pods) -> bool:
+    """Whether the write leaves enough numbers where the other Deployment is still as it was `known`."""
+    legacy = after.legacy if after.legacy != before.legacy else known.legacy
+    candidate = after.candidate if after.candidate != before.candidate else known.candidate
+    return legacy + candidate >= after.total
 
 
 def _bears(pods: Pods, candidate: int) -> bool:

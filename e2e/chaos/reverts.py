@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.carriers import Carrier, moves
-from e2e.chaos.drive import Run
-from e2e.chaos.faults import Edit, Edited
+from e2e.chaos.drive import BELATED, Run
+from e2e.chaos.faults import Edit, Edited, Fail, Failure
 from e2e.chaos.pod_oracles import behind
 from e2e.chaos.process import RESYNC
 from e2e.chaos.scene import CANDIDATE, NAME, OPERATORS
 from e2e.chaos.shared_service import SharedService
 from modelrollout.adapters.kube.resources import ACTIONS, DEPLOYMENTS, LEASES, ROLLOUTS, Body
+from modelrollout.api.status_codec import decode
+from modelrollout.core.status import RolloutStatus
 
 REVERT = 2.0
 """Seconds from a trigger that the API itself shows to weight 0."""
@@ -85,6 +87,28 @@ def down_by(run: Run, what: str, since: float, due: float) -> Iterator[Violation
     if down is None or down > due:
         took = "never" if down is None else f"after {down - since:.2f} s"
         yield Violation("I4", f"{what}: weight 0 {took}, allowed {due - since:.2f} s")
+
+
+def belated(run: Run, version: Version) -> RolloutStatus | None:
+    """The record under which a raise was sent that the API server kept to itself for long, if it was put back at once.
+
+    Its sender has given it up and can't call it back. None for any other raise. That it meets the object as it was
+    takes two faults.
+    """
+    if not any(isinstance(f, Fail) and f.failure is Failure.LATE for f in run.plan.faults):
+        return None
+    sent = version.at - BELATED
+    if any(sent < v.at and v.place == version.place and v.resource is version.resource for v in _before(run, version)):
+        return None
+    lowered = (m.version.at for m in moves(run.workload.carrier, run.history) if m.ours and m.now < m.before)
+    if not any(version.at <= at <= version.at + REVERT + run.patience for at in lowered):
+        return None
+    records = [v.body for v in _before(run, version) if v.resource is ROLLOUTS and v.place[1] == NAME and v.at <= sent]
+    return decode((records[-1] or {}).get("status")) if records else None
+
+
+def _before(run: Run, version: Version) -> Iterator[Version]:
+    return (known for known in run.history if known.number < version.number)
 
 
 def lowered_after(run: Run, since: float) -> float | None:

@@ -14,9 +14,8 @@ from modelrollout.core.observation import EvidenceSeen, EvidenceUnreachable
 from modelrollout.core.plan import SliPlan
 from modelrollout.ports import ArmsByPod, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime import rounds
-from modelrollout.runtime.behind import CATCH_UPS, FAIR, ROOM, Behind
+from modelrollout.runtime.behind import CATCH_UPS, FAIR, IN_TIME, ROOM, Behind
 from modelrollout.runtime.questions import FEW_ROLLOUTS, Due, Watch, shared_query
-from modelrollout.runtime.rounds import IN_TIME
 from modelrollout.stats.evidence import EvidenceTracker, Span
 from tests.engine.api import SCRAPE
 from tests.engine.bench import PLAN, SOURCE, Bench, at_step

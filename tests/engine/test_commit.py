@@ -19,7 +19,7 @@ from modelrollout.core.intents import (
     ShapeRoute,
 )
 from modelrollout.core.model import FULL, ZERO, Epoch, Key, Phase, Verdict, Weight
-from modelrollout.core.observation import EvidencePending, EvidenceSeen, RouteSeen
+from modelrollout.core.observation import EvidencePending, EvidenceSeen, LedgerState, RouteSeen
 from modelrollout.core.status import RolloutStatus
 from modelrollout.errors import ApiUnavailable, Bug, Conflict, Gone
 from modelrollout.runtime.commit import Committed
@@ -262,7 +262,8 @@ async def test_bad_evidence_that_came_after_the_decision_stops_a_raise() -> None
     assert world.api.writes == []
 
 
-async def test_bad_evidence_between_status_and_route_unsays_the_raise() -> None:
+async def turned_bad() -> tuple[World, Key]:
+    """Bad evidence comes as soon as a status is stored."""
     newest: list[EvidenceSeen | EvidencePending] = [EvidencePending()]
     world, key = await at_five(newest=lambda _: newest[0])
 
@@ -271,11 +272,24 @@ async def test_bad_evidence_between_status_and_route_unsays_the_raise() -> None:
             newest[0] = BAD
 
     world.api.fault = turn
+    return world, key
+
+
+async def test_bad_evidence_between_status_and_route_unsays_the_raise() -> None:
+    world, key = await turned_bad()
     with pytest.raises(Conflict):
         await committed(world, key, RAISE)
     assert whats(world) == ["status", "status"]
     assert world.api.status(key) == AT_FIVE
     assert world.announcer.told == []
+
+
+async def test_a_raise_that_is_unsaid_leaves_spent_what_it_says_is_spent() -> None:
+    world, key = await turned_bad()
+    spent = (LedgerState("availability", allowed=100.0, spent=3.0, peak=4.0, tick=60.0),)
+    with pytest.raises(Conflict):
+        await committed(world, key, replace(RAISE, status=replace(RAISED, budget=spent)))
+    assert world.api.status(key) == replace(AT_FIVE, budget=spent)
 
 
 def _result(applied: bool = True) -> ActionResult:

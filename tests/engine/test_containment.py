@@ -11,17 +11,18 @@ from modelrollout.core.decide import decide
 from modelrollout.core.intents import Decision, Move, SetWeight
 from modelrollout.core.model import (
     ActionVerb,
+    Epoch,
     Key,
     Phase,
     RolloutSpec,
     Weight,
 )
 from modelrollout.core.observation import ActionRequest, Observation, SpecProblem
-from modelrollout.core.status import RolloutStatus
+from modelrollout.core.status import Holds, RolloutStatus
 from modelrollout.errors import ApiUnavailable
 from modelrollout.runtime.queue import Priority
 from tests.engine.metrics import Load
-from tests.engine.world import build, phase, quick, running
+from tests.engine.world import build, phase, quick, running, spec_named
 from tests.scene import START
 
 pytestmark = pytest.mark.looptime(start=0)
@@ -184,3 +185,22 @@ async def test_an_api_error_is_no_bug() -> None:
     await world.until(lambda: phase(world, spec.key) is Phase.PROMOTED)
     assert not world.telemetry.registry.get_sample_value("modelrollout_bugs_total")
     await world.stop()
+
+
+async def test_a_way_back_that_waits_for_pods_is_looked_at_past_the_watches() -> None:
+    """A watch that stands and tells nothing held it up until the next full list."""
+    world, spec = build(), spec_named("m")
+    key = world.api.create(spec)
+    waits = RolloutStatus(phase=Phase.ROLLING_BACK, weight=Weight(500), holds=Holds(blocked=START))
+    world.store.put(replace(world.api.objects[key], status=waits))
+    reads = []
+    for _ in range(25):
+        await world.gather(key, Epoch(1))
+        reads.append(world.routing.fresh_reads)
+        await asyncio.sleep(1)
+    assert [reads[at] for at in (0, 9, 10, 19, 20)] == [0, 0, 1, 1, 2]
+    world.store.put(replace(world.api.objects[key], status=replace(waits, holds=Holds()), resource_version="999"))
+    for _ in range(25):
+        await world.gather(key, Epoch(1))
+        await asyncio.sleep(1)
+    assert world.routing.fresh_reads == 2, "what waits for nothing is told by watches"

@@ -6,6 +6,7 @@ Everything is the engine's own but the clock and the cluster; the traffic follow
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -69,6 +70,17 @@ async def test_a_healthy_candidate_with_one_percent_errors_is_never_reverted() -
         assert (status.phase, status.incident) == (Phase.PROMOTED, None), status.message
         routes = [w.weight for w in world.api.writes if w.what == "route" and w.key == spec.key]
         assert routes == [500, 2500, 5000, 10_000]
+
+
+async def test_bug_a_raise_took_a_question_of_its_own() -> None:
+    """What the step before had cost was written rarely, and read again for each new step from that moment on."""
+    world, specs = await ramps((0.01, 0.01), seed=1)
+    assert isinstance(world.metrics, RandomTraffic)
+    moments = Counter(at for _, query, at in world.metrics.asked if "up" in query.metrics)
+    assert len(moments) > 30
+    assert set(moments.values()) == {1}
+    raises = [w for w in world.api.writes if w.what == "route" and w.weight and w.weight > 500]
+    assert len(raises) == 3 * len(specs)
 
 
 async def test_a_sick_candidate_under_the_same_traffic_is_always_reverted() -> None:

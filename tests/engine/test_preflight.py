@@ -231,7 +231,7 @@ async def test_bug_a_new_leader_asked_for_the_past_of_every_rollout_under_way() 
     bench, spec = Bench(), spec_named("m")
     bench.metrics.serve(spec)
     bench.look(spec, phase=Phase.PROGRESSING, begun=True)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
     found = bench.look(spec, phase=Phase.PROGRESSING, begun=True)
     assert [plan.sli for plan in found.plans] == ["availability"]
     assert isinstance(found.preflight, PreflightPassed)
@@ -243,7 +243,7 @@ async def test_a_rollout_that_starts_again_gets_its_budget_although_it_was_found
     bench, spec = Bench(), spec_named("m")
     bench.metrics.serve(spec)
     bench.look(spec, phase=Phase.PROGRESSING, begun=True)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
     assert isinstance(bench.look(spec).preflight, PreflightUnknown), "what was found is not enough for a start"
     await asyncio.sleep(0.1)
     found = bench.look(spec)

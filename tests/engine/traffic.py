@@ -57,6 +57,7 @@ class RandomTraffic(FakeMetrics):
                     pod.samples.append((now, pod.counters[0], pod.counters[1]))
 
     async def read(self, name: str, queries: Sequence[SeriesQuery], *, at: float) -> Sequence[QueryResult]:
+        self.asked.extend((name, query, at) for query in queries)
         return [Answer(tuple(self._found(at, query.window))) for query in queries]
 
     async def total(self, name: str, query: SeriesQuery, *, at: float) -> QueryResult:

@@ -16,7 +16,7 @@ from modelrollout.core.observation import Observation, PreflightPassed
 from modelrollout.core.reasons import ConditionType, Reason
 from modelrollout.core.rollback import lower, roll_back
 from modelrollout.core.route_policy import kept, returned, settled, shape
-from modelrollout.core.scaling import scaling
+from modelrollout.core.scaling import resumed, scaling
 from modelrollout.core.situation import AT_REST, Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
@@ -95,7 +95,7 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
 def chosen(spec: RolloutSpec, status: RolloutStatus, obs: Observation, now: float) -> tuple[Situation, Decision]:
     """What the policies say, before conditions, columns and SLI lines are worked out; and the situation they judged."""
     status = on_time(status, now, spec.analysis.interval)
-    s, results = absorb(recalled(returned(Situation(spec, status, obs, now))))
+    s, results = absorb(recalled(returned(resumed(Situation(spec, status, obs, now)))))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
     return s, Decision(draft.status, draft.intent, draft.announcements, results, _wake(s, draft), draft.urgent)
 

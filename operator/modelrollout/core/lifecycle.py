@@ -19,7 +19,7 @@ from modelrollout.core.observation import (
 )
 from modelrollout.core.reasons import EventReason, Reason
 from modelrollout.core.rollback import ended, roll_back
-from modelrollout.core.scaling import draining, spread
+from modelrollout.core.scaling import LOOK, draining, spread
 from modelrollout.core.situation import (
     AT_REST,
     Draft,
@@ -75,7 +75,7 @@ def deleting(s: Situation) -> Draft | None:
         text = f"deleted; {waits or 'legacy has no ready endpoint'}, the route is left with the candidate at {left} %"
         return Draft(s.status, DropFinalizer(), (warn(EventReason.RELEASED, text),), urgent=True)
     status = replace(s.status, holds=replace(s.status.holds, blocked=since), reason=Reason.DELETING)
-    return Draft(status, urgent=True, wake_at=since + limit)
+    return Draft(status, urgent=True, wake_at=min(since + limit, s.now + LOOK))
 
 
 def _pods_out_of_sight(s: Situation) -> str | None:

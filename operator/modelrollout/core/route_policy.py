@@ -177,7 +177,9 @@ def _own_raise(s: Situation, seen: RouteSeen) -> bool:
     # Not since `step.started`, which each finish moves: who lowers the weight again and again is no crash of ours.
     if not s.under_way or step is None or raised is None or s.now - raised > UNFINISHED:
         return False
-    if s.status.holds.foreign is not None:
+    foreign = s.status.holds.foreign
+    if foreign is not None and (seen.generation or s.pods is not None or foreign >= raised):
+        # A router without generations has nothing better than this: an edit of before the raise says little of now.
         return False
     below = [record.weight for record in s.status.decisions if record.weight < step.weight]
     before = below[-1] if below else ZERO
@@ -219,6 +221,6 @@ def _untouched(step: StepState, seen: RouteSeen) -> bool:
 def _doubted(s: Situation, seen: RouteSeen) -> Situation:
     """`s` that remembers a put-back when somebody may have lowered what is taken for our own unfinished raise."""
     step = s.status.step
-    if step is None or seen.generation == 0 or _untouched(step, seen):
+    if step is None or _untouched(step, seen) or (seen.generation == 0 and s.status.holds.foreign is None):
         return s
     return replace(s, status=replace(s.status, holds=replace(s.status.holds, foreign=s.now)))

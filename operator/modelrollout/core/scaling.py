@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from modelrollout.core.intents import Move, SetWeight
 from modelrollout.core.model import ZERO, Phase, Replicas, RolloutSpec, Weight
-from modelrollout.core.observation import NoDataCause
+from modelrollout.core.observation import NoDataCause, WorkloadAbsent
 from modelrollout.core.pods import Pods, arrived, as_far_as_can_be, least_ready, pods_for, spelled
 from modelrollout.core.reasons import Reason
 from modelrollout.core.route_policy import MOMENT
@@ -20,6 +20,24 @@ from modelrollout.core.wording import duration, percent
 
 LOOK = 5.0
 """Seconds between looks at pods that are awaited, although watches tell of them."""
+PARTS = 4
+"""A candidate that waits for legacy's pods may lose this part of its deadline: more often it is not written anew."""
+
+
+def resumed(s: Situation) -> Situation:
+    """`s` on its way to its share again, beginning now, when it was Invalid and is no more.
+
+    Whether numbers were ours and unfinished was forgotten meanwhile, and pods came and went unseen: a candidate without
+    ready ones may be starting. What a person disputes and what lost its endpoints before has policies of its own.
+    """
+    holds, status = s.status.holds, s.status
+    absent = any(isinstance(seen, WorkloadAbsent) for seen in (s.obs.legacy, s.obs.candidate))
+    if status.phase is not Phase.INVALID or s.pods is None or s.obs.problem or absent:
+        return s
+    if holds.unready is not None or holds.foreign is not None or not (s.under_way or status.weight):
+        return s
+    phase = Phase.PROGRESSING if s.under_way else Phase.PREFLIGHT
+    return anew(replace(s, status=replace(status, phase=phase, reason=Reason.SCALING)))
 
 
 def scaling(s: Situation) -> Draft | None:
@@ -34,6 +52,8 @@ def scaling(s: Situation) -> Draft | None:
     text = awaited(s, pods, target)
     phase = Phase.PROGRESSING if s.under_way else s.status.phase
     if as_far_as_can_be(pods, target):
+        if _waits_for_legacy(s, pods) and s.now - _started(s) >= s.spec.candidate_deadline / PARTS:
+            s = anew(s)
         return stay(s, phase, Reason.SCALING, text, wake_at=s.now + LOOK)
     told, holds = s.fresh and _told(s), s.status.holds
     judged = target and s.under_way and not s.status.skip
@@ -53,7 +73,7 @@ def scaling(s: Situation) -> Draft | None:
 
 
 def _late(s: Situation) -> bool:
-    return s.status.step is not None and s.now - s.status.step.started > MOMENT
+    return s.now - _started(s) > MOMENT
 
 
 def _told(s: Situation) -> bool:
@@ -94,17 +114,31 @@ def awaited(s: Situation, pods: Pods, target: Weight) -> str:
 
 
 def overdue(s: Situation) -> str | None:
-    """What to say of a candidate whose pods did not come up within `candidateDeadline`; None for any other."""
-    pods, step = s.pods, s.status.step
-    if pods is None or step is None or not s.scaling or s.now - step.started < s.spec.candidate_deadline:
+    """What to say of a candidate whose pods did not come up within `candidateDeadline`; None for any other.
+
+    Pods that are not even wanted were taken back at this deadline, and the answer to that was lost.
+    """
+    pods = s.pods
+    if pods is None or not s.scaling or s.now - _started(s) < s.spec.candidate_deadline:
         return None
-    if pods.candidate_ready >= pods.candidate:
+    wanted = pods_for(s.ordered, pods.total)
+    if pods.candidate_ready >= wanted or _waits_for_legacy(s, pods):
         return None
     return (
-        f"candidate deployment {s.spec.candidate.deployment!r} had {pods.candidate_ready} of {pods.candidate} pods"
-        f" ready after {duration(s.spec.candidate_deadline)}: look at its pods; during a step there are up to"
-        f" {pods.legacy + pods.candidate}"
+        f"candidate deployment {s.spec.candidate.deployment!r} had {pods.candidate_ready} of {wanted} pods ready after"
+        f" {duration(s.spec.candidate_deadline)}: look at its pods; during a step there are up to"
+        f" {pods.legacy + wanted}"
     )
+
+
+def _waits_for_legacy(s: Situation, pods: Pods) -> bool:
+    """Whether the candidate gets no more pods before legacy has its part: its deadline has not begun."""
+    wanted = pods_for(s.ordered, pods.total)
+    return pods.candidate < wanted and pods.legacy_ready < pods.total - wanted
+
+
+def _started(s: Situation) -> float:
+    return s.now if s.status.step is None else s.status.step.started
 
 
 def draining(s: Situation) -> str | None:

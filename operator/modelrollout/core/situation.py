@@ -12,6 +12,7 @@ from modelrollout.core.model import FULL, ZERO, Phase, RolloutSpec, Sli, Verdict
 from modelrollout.core.observation import (
     ArmCounts,
     EvidenceSeen,
+    LedgerState,
     Observation,
     RouteSeen,
     SliAssessment,
@@ -103,13 +104,18 @@ class Situation:
     def candidate_ready(self) -> bool:
         """Whether the candidate can take more traffic: rolled out, and every wanted replica is a ready endpoint."""
         seen = self.obs.candidate
-        return isinstance(seen, WorkloadSeen) and seen.settled and seen.endpoints >= max(1, seen.wanted)
+        if not isinstance(seen, WorkloadSeen) or (self.pods is not None and not seen.wanted):
+            # Pods that are there although none is wanted are on their way out.
+            return False
+        return seen.settled and seen.endpoints >= max(1, seen.wanted)
 
     @property
     def startable(self) -> bool:
-        """Whether the candidate lacks nothing but pods, which its first share brings."""
+        """Whether the candidate lacks nothing but pods, which its first share brings: those that it had are gone."""
         seen = self.obs.candidate
-        return self.pods is not None and isinstance(seen, WorkloadSeen) and seen.settled and seen.wanted == 0
+        if self.pods is None or not isinstance(seen, WorkloadSeen):
+            return False
+        return seen.settled and seen.wanted == 0 and seen.endpoints == 0
 
     def claim(self, target: Weight) -> Weight:
         """What the status says on the way to this share: what the next write leaves, which may be more, never less."""
@@ -225,6 +231,7 @@ def raise_to(s: Situation, index: int, weight: Weight, message: str) -> Draft:
         lapses=0,
         slis=blank_slis(s.spec),
         checkpoints=carried(s),
+        budget=charged(s),
     )
     status = noted(s, status, RAISE, Reason.PROGRESSING, text, weight)
     return Draft(
@@ -240,6 +247,11 @@ def grid_from(now: float, interval: float) -> float:
 def carried(s: Situation) -> tuple[SliCheckpoint, ...]:
     """The evidence that a new step begins with: as it is now, or as it was last written."""
     return (s.evidence.checkpoints if s.evidence else ()) or s.status.checkpoints
+
+
+def charged(s: Situation) -> tuple[LedgerState, ...]:
+    """What has been spent by now: whoever judges the next step need not read this one again for it."""
+    return (s.evidence.ledgers if s.evidence else ()) or s.status.budget
 
 
 def blank_slis(spec: RolloutSpec) -> tuple[SliStatus, ...]:

@@ -15,6 +15,7 @@ from modelrollout.core.observation import (
     SliAssessment,
 )
 from modelrollout.core.reasons import EventReason, Reason
+from modelrollout.core.scaling import draining
 from modelrollout.core.situation import (
     RETURN,
     Draft,
@@ -76,11 +77,13 @@ def candidate_endpoints(s: Situation) -> Draft | None:
     )
     if s.candidate_endpoints > 0:
         message = f"candidate deployment {name!r} is coming back, not all replicas are ready"
+    if s.candidate_endpoints > 0 and s.pods is not None and s.pods.candidate == 0:
+        message = f"candidate deployment {name!r} is started again when its {s.candidate_endpoints} pods have ended"
     holds = replace(s.status.holds, unready=start)
     draft = paused(s, Reason.CANDIDATE_UNREADY, message, wake_at=start + limit, holds=holds)
     if since is None:
         draft = replace(draft, status=replace(draft.status, lapses=s.status.lapses + 1))
-    return _withdrawn(s, draft, message) if s.exposed and s.can_go_back else draft
+    return _withdrawn(s, draft, message) if s.exposed and s.can_go_back and not draining(s) else draft
 
 
 def _withdrawn(s: Situation, draft: Draft, message: str) -> Draft:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from modelrollout.core.model import Key
 from modelrollout.core.observation import EvidenceUnreachable
 from modelrollout.ports import Clock
-from modelrollout.runtime.alarm import alarming
+from modelrollout.runtime.alarm import alarming, lasting
 from modelrollout.runtime.questions import Due, Watch
 from modelrollout.runtime.queue import Priority
 from modelrollout.runtime.turns import Turns
@@ -56,7 +56,7 @@ class Assessing:
             if not self._present(watch):
                 continue
             try:
-                watch.evidence = watch.tracker.assess(now)
+                watch.evidence = lasting(watch.evidence, watch.tracker.assess(now))
                 watch.broken = None
             except Exception:
                 self.broken(watch, now)

@@ -17,6 +17,8 @@ CATCH_UPS = 4
 """Groups of one source that are asked for at the same time."""
 FAIR = 4
 """One group in so many is not of those who have it first."""
+IN_TIME = 3.0
+"""Seconds that a shared round may take before the reading of the past makes room for it."""
 ROOM = 36_000.0
 """Rollouts of a group times seconds of its question: what a thousand share in a tick takes half a minute of each."""
 BUG = "Bug"

@@ -212,11 +212,11 @@ class Act:
         self.refuse_if_alarmed()
 
     async def unsay(self, before: RolloutStatus) -> None:
-        """Write the status as it was before a raise that was not made."""
+        """Write the status as it was before a raise that was not made; what has been spent meanwhile stays spent."""
         self.wrote = False
-        epoch = self.commit.fence(self.obj)
-        status = replace(self.commit.refusals.told(self.obj.key, before), leader_epoch=epoch)
-        self.stored(await self.commit.rollouts.write_status(self.obj, status))
+        epoch, stored = self.commit.fence(self.obj), self.obj.status or before
+        told = self.commit.refusals.told(self.obj.key, replace(before, budget=stored.budget))
+        self.stored(await self.commit.rollouts.write_status(self.obj, replace(told, leader_epoch=epoch)))
 
     def alarmed(self) -> bool:
         """Whether evidence has come since the decision that is likely to take traffic off."""

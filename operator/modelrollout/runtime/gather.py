@@ -30,6 +30,8 @@ from modelrollout.runtime.profiles import Profiles
 from modelrollout.runtime.rounds import EVALUATED, Rounds
 from modelrollout.runtime.store import Store
 
+AWAITED = 10.0
+"""Seconds between looks past the watches at pods that a way back waits for."""
 ASKING = frozenset({Phase.PREFLIGHT, Phase.INVALID, Phase.PROGRESSING, Phase.PAUSED})
 """Phases in which the metrics matter."""
 
@@ -73,6 +75,7 @@ class Gather:
         """What a decision about `key` may use. Raises Gone and the transient errors of the ports."""
         fresh = self._store.doubted(key)
         obj = await self._store.read(key)
+        fresh = self._awaited(obj) or fresh
         spec = self._store.valid_spec(obj)
         actions = tuple(self._actions.pending(key))
         if spec is None:
@@ -125,6 +128,13 @@ class Gather:
             revision,
         )
         return Gathered(obj, spec, observation)
+
+    def _awaited(self, obj: RolloutObject) -> bool:
+        """A way back that waits for pods asks for them now and then: a watch may stand and tell nothing."""
+        if obj.status is None or obj.status.holds.blocked is None:
+            self._store.arrived(obj.key)
+            return False
+        return self._store.awaited(obj.key, self._clock.monotonic(), every=AWAITED)
 
     def _contested(self, spec: RolloutSpec) -> RouteUnusable | None:
         # The claim is that of the newest spec; this one may have been overtaken while its workloads were read.

@@ -38,10 +38,10 @@ class Glance:
         return self.tracker.span(now)
 
     def look(self, span: Span, now: float) -> None:
-        """Ask the hard guard; `span` has been read."""
+        """Ask the hard guard; `span` has been read. What it found once stays found."""
         dead = self.tracker.dead(now)
-        stored = self._stored
-        self.seen = EvidenceSeen(self._since, span.end, dead, stored.budget, stored.checkpoints) if dead else None
+        if dead:
+            self.seen = EvidenceSeen(self._since, span.end, dead, self._stored.budget, self._stored.checkpoints)
 
 
 def glance(

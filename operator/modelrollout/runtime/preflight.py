@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor
@@ -33,6 +34,7 @@ from modelrollout.errors import SpecError
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, pods_of, told_apart
 from modelrollout.runtime.budget import History, counted, history, known_for
+from modelrollout.runtime.joined import Joined, looked_up
 from modelrollout.runtime.scraped_twice import scrapers
 from modelrollout.stats.forecast import forecast
 from modelrollout.stats.history import learned, window
@@ -88,6 +90,7 @@ class Preflights:
         self._metrics = metrics
         self._clock = clock
         self._changed = changed
+        self._joined = Joined(metrics)
         self._entries: dict[Key, _Entry] = {}
         self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -132,12 +135,15 @@ class Preflights:
         for key in tuple(self._entries):
             self.forget(key)
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._joined.stop()
 
     async def _run(
         self, spec: RolloutSpec, source: SourceSpec, entry: _Entry, catalogue: Catalogue, *, begins: bool
     ) -> None:
         try:
-            async with self._slots[source.name], asyncio.timeout(LIMIT):
+            # Those that have begun ask for little, and together.
+            slot = nullcontext() if entry.begun else self._slots[source.name]
+            async with slot, asyncio.timeout(LIMIT):
                 found = await self._discover(spec, source, catalogue, begins=begins, begun=entry.begun)
         except TimeoutError:
             found = _silent(source, "Timeout")
@@ -168,7 +174,7 @@ class Preflights:
             pods = pods_of(spec, sli, source)
             queries.append(SeriesQuery(names, window, namespaces=(spec.key.namespace,), pods=pods))
         async with asyncio.timeout(DISCOVERY_LIMIT):
-            results = await self._metrics.read(source.name, queries, at=at)
+            results = await self._series(source, queries, at, begun=begun)
         plans: list[SliPlan] = []
         notes: list[str] = []
         told: list[tuple[str, str]] = []
@@ -177,7 +183,7 @@ class Preflights:
         for sli, result in zip(slis, results, strict=True):
             if isinstance(result, NoAnswer):
                 return _silent(source, result.kind)
-            legacy, candidate = Split(result.series).arms(spec, sli, source)
+            legacy, candidate = result.arms(spec, sli, source)
             notes.extend(_twice(sli, (*legacy, *candidate)))
             resolved = resolve(sli, (*legacy, *candidate), catalogue)
             if isinstance(resolved, PreflightFailed):
@@ -206,6 +212,14 @@ class Preflights:
         taught = await self._learned(spec, source, plans, scrape) if begins else ()
         passed = PreflightPassed((*notes, *outlook.refusals), budgets, taught, tuple(told))
         return Found(passed, tuple(plans), scrape)
+
+    async def _series(
+        self, source: SourceSpec, queries: Sequence[SeriesQuery], at: float, *, begun: bool
+    ) -> Sequence[Split | NoAnswer]:
+        if begun:
+            return await self._joined.read(source.name, queries, at=at)
+        results = await self._metrics.read(source.name, queries, at=at)
+        return [looked_up(result) for result in results]
 
     async def _learned(
         self, spec: RolloutSpec, source: SourceSpec, plans: Sequence[SliPlan], scrape: float

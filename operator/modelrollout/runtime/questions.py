@@ -22,6 +22,8 @@ FEW_ROLLOUTS = 20
 SHARED_TICKS = 4
 SHARED_SECONDS = 60.0
 """Ticks or seconds, whichever is more, that a shared question may cover; more would make one answer too large."""
+READ_LIMIT = 15.0
+"""Seconds after which a source that hangs has not answered, whatever its adapter promises."""
 ALIVE = UP
 """Read once a round for each rollout: it tells a pod without events yet from one that is not scraped."""
 

@@ -23,10 +23,11 @@ from modelrollout.core.status import RolloutStatus
 from modelrollout.ports import Answer, Clock, Metrics, NoAnswer, QueryResult, SeriesQuery, SourceSpec
 from modelrollout.runtime.arms import Split, told_apart, within
 from modelrollout.runtime.assess import TOGETHER, Assessing
-from modelrollout.runtime.behind import BUG, Behind
+from modelrollout.runtime.behind import BUG, IN_TIME, Behind
 from modelrollout.runtime.garbage import uncollected
 from modelrollout.runtime.glance import glance
 from modelrollout.runtime.questions import (
+    READ_LIMIT,
     Due,
     Question,
     Watch,
@@ -45,10 +46,6 @@ log = logging.getLogger(__name__)
 
 POLL = 0.25
 """Seconds between looks for due trackers: the most that a round starts late."""
-READ_LIMIT = 15.0
-"""Seconds after which a source that hangs has not answered, whatever its adapter promises."""
-IN_TIME = 3.0
-"""Seconds that a shared round may take before the reading of the past makes room for it."""
 TOO_LARGE = "TooLarge"
 EVALUATED = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.INVALID})
 """Phases in which a candidate may hold traffic. Invalid too: a spec that became wrong makes nobody safe."""
@@ -112,7 +109,10 @@ class Rounds:
             weight=weight,
         )
         glancing = partial(glance, spec=judged, plans=plans, status=status, since=since, scrape=scrape, weight=weight)
-        self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker, begin_glance=glancing)
+        begun = self._watches[spec.key] = Watch(spec, source, plans, life, stretch, tracker, begin_glance=glancing)
+        if watch is not None and watch.life == life:
+            # What its predecessor has not read is read with the next tick, in the question that all share.
+            begun.not_before = self._clock.monotonic() + tracker.until_next(self._clock.now())
 
     def drop(self, key: Key) -> None:
         """No more evidence is wanted for this rollout."""

@@ -56,6 +56,7 @@ class Store:
         self._specs: dict[Key, tuple[str, RolloutSpec]] = {}
         self._doubts: dict[Key, int] = {}
         self._raised = 0
+        self._waiting: dict[Key, float] = {}
         self._graves: OrderedDict[str, None] = OrderedDict()
         self.claims = Claims()
 
@@ -85,6 +86,7 @@ class Store:
         known = self._objects.pop(key, None)
         self._specs.pop(key, None)
         self._doubts.pop(key, None)
+        self._waiting.pop(key, None)
         self.claims.drop(key)
         if known is not None:
             self._bury(head(known).uid)
@@ -107,6 +109,17 @@ class Store:
     def doubted(self, key: Key) -> bool:
         """Whether the next read asks the API server."""
         return key in self._doubts
+
+    def awaited(self, key: Key, now: float, *, every: float) -> bool:
+        """Whether it is time to ask for what this rollout waits for, after the last time or the beginning (s)."""
+        if now - self._waiting.setdefault(key, now) < every:
+            return False
+        self._waiting[key] = now
+        return True
+
+    def arrived(self, key: Key) -> None:
+        """It waits for nothing."""
+        self._waiting.pop(key, None)
 
     async def read(self, key: Key) -> RolloutObject:
         """The newest known state, or the stored one when in doubt or unknown. Raises Gone and what `get` raises."""

@@ -165,6 +165,11 @@ class EvidenceTracker:
         at = end + offset
         return Span(first, last, start, end, window=float(ceil(at - start + back)) + 1.0, at=at, behind=last < newest)
 
+    def until_next(self, now: float) -> float:
+        """Seconds until another tick is over and can be read."""
+        offset, grid = read_offset(self._timing.scrape), self._timing.grid
+        return grid.end(grid.last_until(now - offset) + 1) + offset - now
+
     def feed(self, span: Span, answers: Mapping[str, ArmSeries | str]) -> None:
         """Take in what Prometheus answered for each SLI at `span.at`: its series, or the kind of failure.
 

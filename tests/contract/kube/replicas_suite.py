@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.adapters.kube.resources import DEPLOYMENTS, SERVICES
+from modelrollout.adapters.kube.resources import DEPLOYMENTS, SERVICES, SLICES
 from modelrollout.adapters.kube.routing import KubeRouting
 from modelrollout.adapters.kube.workloads import KubeWorkloads
 from modelrollout.core.model import FULL, ZERO, Replicas, RolloutSpec, Weight
@@ -105,6 +105,18 @@ class ReplicasRoutingSuite(RouterSuite):
         assert await ten.order(1000) == (9, 0)
         await pods.ready(ten.kube, 9, 0)
         assert await ten.order(1000) == (9, 1)
+
+    async def test_pods_are_those_that_were_decided_on_whatever_a_silent_watch_shows(self, ten: Ten) -> None:
+        """The write was left out while the cache showed legacy without pods, and the look after it decided it again."""
+        await ten.kube.edit(DEPLOYMENTS, LEGACY, {"spec": {"replicas": 10}})
+        await ten.kube.edit(DEPLOYMENTS, CANDIDATE, {"spec": {"replicas": 3}})
+        await pods.ready(ten.kube, 5, 3)
+        stale = (await ten.kube.other.list_all(SLICES, ten.kube.namespace)).items
+        await pods.ready(ten.kube, 10, 3)
+        known = await ten.look()
+        ten.kube.cache.replace_all(SLICES.kind, stale)
+        await ten.routing.set_weight(ten.spec, known, ZERO, segments=False)
+        assert await pods.wanted(ten.kube) == (10, 0)
 
     async def test_a_revert_from_a_small_share_is_whole_at_once(self, ten: Ten) -> None:
         await ten.kube.edit(DEPLOYMENTS, LEGACY, {"spec": {"replicas": 8}})

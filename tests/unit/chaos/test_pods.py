@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from e2e.chaos import loop
+from e2e.chaos.apiserver.objects import Version
 from e2e.chaos.campaign import judge, reference
 from e2e.chaos.drive import Run, drive
 from e2e.chaos.faults import Plan, parse
 from e2e.chaos.oracles import check
 from e2e.chaos.pod_counts import SERVICE, SLICE, PodTracker
+from e2e.chaos.pod_oracles import hurt
 from e2e.chaos.pods import LEAVES, SEEN, STARTS
 from e2e.chaos.router_workloads import PODS
 from e2e.chaos.scene import CANDIDATE, LEGACY, rollout
@@ -210,3 +212,20 @@ def test_bug_a_slow_leader_finished_an_action_while_another_led() -> None:
 def test_a_run_tells_the_numbers_at_its_end() -> None:
     run: Run = drive(Plan("pods-promote", 1))
     assert run.end["plane"] == {"wanted": (0, 10)}
+
+
+@pytest.mark.parametrize(("seconds", "seen"), [(0.02, []), (2.0, ["I1"])])
+def test_what_somebody_took_away_a_moment_ago_is_not_held_against_the_operator(seconds: float, seen: list[str]) -> None:
+    def scaled(name: str, count: int, at: float, agent: str) -> Version:
+        return Version(0, DEPLOYMENTS, ("serving", name), {"spec": {"replicas": count}}, None, agent, at, b"")
+
+    up = [f"{LEGACY}-5d9c7b6f4-{i}" for i in range(10)] + [f"{CANDIDATE}-5d9c7b6f4-{i}" for i in range(4)]
+    endpoints = [{"targetRef": {"name": pod}, "conditions": {"ready": True}} for pod in up]
+    history = [
+        scaled(LEGACY, 10, 0.0, "kubectl"),
+        scaled(CANDIDATE, 4, 0.0, "kubectl"),
+        Version(0, SLICES, ("serving", SLICE), {"endpoints": endpoints}, None, "kubectl", 0.0, b""),
+        scaled(LEGACY, 6, 10.0, "kubectl"),
+        scaled(CANDIDATE, 3, 10.0 + seconds, "operator-1#1"),
+    ]
+    assert [number for _, number, _ in hurt(history, 10)] == seen

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from e2e.chaos.campaign import judge, reference
-from e2e.chaos.drive import Run, drive
+from e2e.chaos.carriers import moves
+from e2e.chaos.drive import BELATED, Run, drive
 from e2e.chaos.faults import Plan, parse
 from e2e.chaos.kept import KEPT
 from e2e.chaos.oracles import check
+from e2e.chaos.reverts import REVERT
 from e2e.chaos.workloads import workloads
+from modelrollout.adapters.kube.resources import ROLLOUTS
 from modelrollout.core.intents import SetWeight
 from modelrollout.runtime.commit import Act
 
@@ -74,3 +78,28 @@ def test_a_route_raised_before_its_record_is_seen(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Act, "raised", route_first)
     assert "I2" in broken("promote/1/")
+
+
+def belated_raise(fault: str, **later: float) -> Run:
+    """A run in which only that is left: a raise to 10 % is recorded, the next revision comes, and then the raise does,
+    8 s after it was sent; `back`: seconds until it is lowered again.
+    """
+    known = reference("promote")
+    up = next(move.version for move in moves(known.workload.carrier, known.history) if move.ours)
+    records = [v for v in known.history if v.resource is ROLLOUTS and v.number < up.number and v.agent == up.agent]
+    (before,) = [v for v in known.history if v.body is up.before]
+    record, earlier = records[-1], records[-2]
+    sent = record.at + 0.01
+    times = [(before, 0.0), (record, record.at), (earlier, sent + 7.0), (up, sent + BELATED)]
+    times.append((replace(before, agent=up.agent), sent + BELATED + later.get("back", 0.1)))
+    history = [replace(version, number=number, at=at) for number, (version, at) in enumerate(times)]
+    return Run(parse(f"promote/1/{fault}"), known.workload, history, end={"rollout": None})
+
+
+def test_a_raise_that_was_carried_out_late_is_excused_only_where_one_was_planned_and_it_was_put_back() -> None:
+    def beyond(run: Run) -> list[str]:
+        return [violation.text for violation in check(run, None) if violation.oracle == "I2"]
+
+    assert beyond(belated_raise("fail+late+once@4")) == []
+    assert len(beyond(belated_raise("fail+503+once@4"))) == 1
+    assert len(beyond(belated_raise("fail+late+once@4", back=REVERT + 1))) == 1

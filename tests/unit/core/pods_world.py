@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from modelrollout.core.intents import Decision
-from modelrollout.core.model import Analysis, Arm, Replicas, Traffic, Verdict, Weight
+from modelrollout.core.model import Analysis, Arm, Phase, Replicas, Traffic, Verdict, Weight
 from modelrollout.core.observation import (
     Evidence,
     EvidenceSeen,
@@ -16,6 +16,7 @@ from modelrollout.core.observation import (
     WorkloadSeen,
 )
 from modelrollout.core.pods import Pods, ahead, reached, weight_of
+from modelrollout.core.reasons import Reason
 from tests.scene import World, make_spec
 
 
@@ -36,6 +37,8 @@ class PodsWorld(World):
     """Prometheus answers, and has no new samples of the candidate."""
     lost: str = ""
     """Why nothing is seen of the pods, such as a Service that is gone."""
+    lingering: int = 0
+    """Pods of the candidate that were told to end and still serve."""
     seen: list[tuple[int, int]] = field(default_factory=list)
     up: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
 
@@ -45,7 +48,7 @@ class PodsWorld(World):
     @property
     def pods(self) -> Pods:
         ready = [sum(at <= self.now for at in arm) for arm in self.up]
-        return Pods(self.total, *self.counts, *ready)
+        return Pods(self.total, *self.counts, ready[0], ready[1] + self.lingering)
 
     def observe(self) -> Observation:
         self.place()
@@ -111,3 +114,16 @@ def judged(world: PodsWorld, verdict: Verdict) -> Decision:
     world.verdict = verdict
     world.now += 5
     return world.step()
+
+
+def at_half(**changes: object) -> PodsWorld:
+    """At 50 %, five pods each."""
+    world = pods_world(10, 50, 100, **changes)  # type: ignore[arg-type]  # fields of the world
+    world.settle()
+    while world.counts != (5, 5) or world.state.reason == Reason.SCALING:
+        world.until(5)
+    return world
+
+
+def phase(world: PodsWorld) -> Phase:
+    return world.state.phase

@@ -21,6 +21,7 @@ from modelrollout.core.observation import (
     EvidencePending,
     EvidenceSeen,
     EvidenceUnreachable,
+    LedgerState,
     PreflightPassed,
     PreflightUnknown,
     SliCheckpoint,
@@ -103,10 +104,12 @@ def test_a_rollout_begins_with_what_legacys_past_teaches_and_a_step_with_the_evi
     world.now += 65
     passed = world.present_evidence()
     assert isinstance(passed, EvidenceSeen)
-    world.evidence = replace(passed, checkpoints=newer)
+    spent = (LedgerState("availability", allowed=100.0, spent=3.0, peak=4.0, tick=world.now),)
+    world.evidence = replace(passed, checkpoints=newer, ledgers=spent)
     world.step()
     assert world.weight == 25
     assert world.state.checkpoints == newer
+    assert world.state.budget == spent
 
 
 def test_what_discovery_has_found_is_in_the_status_and_is_told_anew_after_an_edit() -> None:

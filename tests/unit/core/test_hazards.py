@@ -280,6 +280,46 @@ def test_bug_a_raise_that_was_refused_for_more_than_a_minute_was_taken_for_someb
         world.carry_out(decision, upto=1)
 
 
+def without_generation(world: World) -> None:
+    """As a canary Ingress: a change of its annotation is none of its spec."""
+    assert isinstance(world.route, RouteSeen)
+    world.route = replace(world.route, generation=0)
+
+
+def raised_after_an_edit() -> World:
+    """At 40 % of 5, 40, 100, whose raise is recorded and lost; somebody's weight was put back in the step before."""
+    world = started(5, 40, 100)
+    without_generation(world)
+    world.edit_route(7)
+    without_generation(world)
+    world.run(5)
+    without_generation(world)
+    assert (world.weight, world.state.holds.foreign is not None) == (5, True)
+    world.now += 70
+    decision = world.decide()
+    assert isinstance(decision.intent, SetWeight)
+    world.carry_out(decision, upto=1)
+    assert (world.weight, world.state.weight) == (5, 4000)
+    return world
+
+
+def test_bug_after_somebodys_edit_a_lost_raise_of_a_canary_ingress_was_taken_for_another_one() -> None:
+    world = raised_after_an_edit()
+    world.now += 1
+    world.settle()
+    assert (world.weight, world.state.phase) == (40, Phase.PROGRESSING)
+
+
+def test_after_a_lost_raise_was_finished_the_next_weight_is_left_to_a_person() -> None:
+    world = raised_after_an_edit()
+    world.now += 1
+    world.settle()
+    world.edit_route(5)
+    without_generation(world)
+    world.run(20)
+    assert (world.weight, world.state.phase, world.state.reason) == (5, Phase.PAUSED, Reason.ROUTE_CONFLICT)
+
+
 def test_a_weight_that_somebody_lowered_after_the_raise_is_not_taken_for_it() -> None:
     world = started(5, 50, 100)
     assert isinstance(world.route, RouteSeen)

@@ -7,20 +7,7 @@ from modelrollout.core.observation import EvidenceUnreachable
 from modelrollout.core.pods import least_ready
 from modelrollout.core.reasons import EventReason, Reason
 from tests.scene import reasons
-from tests.unit.core.pods_world import PodsWorld, pods_world
-
-
-def at_half(**changes: object) -> PodsWorld:
-    """At 50 %, five pods each."""
-    world = pods_world(10, 50, 100, **changes)  # type: ignore[arg-type]  # fields of the world
-    world.settle()
-    while world.counts != (5, 5) or world.state.reason == Reason.SCALING:
-        world.until(5)
-    return world
-
-
-def phase(world: PodsWorld) -> Phase:
-    return world.state.phase
+from tests.unit.core.pods_world import at_half, phase, pods_world
 
 
 def test_a_good_candidate_is_promoted_and_users_always_have_all_pods() -> None:
@@ -112,47 +99,6 @@ def test_a_revert_of_everything_ends_without_room_for_a_second_set_of_pods() -> 
     assert phase(world) is Phase.ROLLED_BACK
     assert world.counts == (10, 0)
     assert min(map(sum, ready)) >= least_ready(10)
-
-
-def test_pods_that_do_not_come_up_are_given_up_after_the_deadline() -> None:
-    world = pods_world(50, 100, broken=True)
-    world.settle()
-    world.until(599)
-    assert (phase(world), world.counts) == (Phase.PROGRESSING, (10, 5)), "legacy keeps all its pods meanwhile"
-    world.until(5)
-    assert phase(world) is Phase.ROLLED_BACK
-    assert world.state.incident is not None
-    assert world.state.incident.reason == Reason.CANDIDATE_UNHEALTHY
-    assert "had 0 of 5 pods ready after 10m: look at its pods; during a step there are up to 15" in (
-        world.state.incident.message
-    )
-    assert world.counts == (10, 0)
-
-
-def test_a_candidate_that_loses_all_its_pods_is_withdrawn_started_once_more_and_then_given_up() -> None:
-    world = at_half()
-    world.crash()
-    world.until(1)
-    assert world.counts[0] == 10, "legacy gets all its pods back at once"
-    world.until(40)
-    assert world.counts == (5, 5)
-    assert world.state.reason == Reason.PROGRESSING
-    assert EventReason.ROUTE_CONFLICT not in reasons(world)
-    world.crash()
-    world.until(2)
-    assert world.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-    assert world.state.incident is not None
-    assert "lost all its ready endpoints twice" in world.state.incident.message
-
-
-def test_one_pod_that_restarts_changes_nothing() -> None:
-    world = at_half()
-    writes = list(world.writes)
-    started = world.step_started
-    world.up[1][0] = world.now + 10
-    world.until(12)
-    assert [w for w in world.writes[len(writes) :] if w.startswith("pods")] == []
-    assert world.step_started == started
 
 
 def test_counts_of_others_are_put_back_once_and_then_left_to_a_person() -> None:
@@ -250,107 +196,12 @@ def test_an_abort_in_the_middle_of_a_move_wins() -> None:
     assert world.counts == (10, 0)
 
 
-def test_a_raise_whose_writes_were_lost_is_finished_by_the_next_leader() -> None:
-    world = pods_world(50, 100)
-    for _ in range(20):
-        decision = world.decide()
-        if decision.status.reason == Reason.SCALING:
-            break
-        world.carry_out(decision)
-    world.carry_out(decision, upto=1)
-    assert world.counts == (10, 0)
-    world.until(30)
-    assert world.counts == (5, 5)
-    assert EventReason.ROUTE_CONFLICT not in reasons(world)
-
-
-def test_pods_that_a_lost_lowering_took_away_come_back_only_on_evidence() -> None:
-    world = pods_world(50, 100)
-    world.settle()
-    world.until(1)
-    world.scale(10, 0)
-    world.evidence = EvidenceUnreachable("Timeout", world.now)
-    world.until(3)
-    assert world.counts == (10, 0), "also a moment after the step began"
-    world.until(30)
-    assert world.counts == (10, 0)
-    world.evidence = None
-    world.until(30)
-    assert world.counts == (5, 5)
-
-
-def test_a_raise_whose_pods_took_long_is_finished_on_an_answer_of_prometheus() -> None:
-    world = pods_world(50, 100)
-    world.settle()
-    world.evidence = EvidenceUnreachable("Timeout", world.now)
-    world.until(60)
-    assert world.counts == (10, 5), "legacy keeps its pods: nobody knows how users of the candidate fare"
-    assert world.state.message == "the evidence is asked for before the candidate gets all of 5 of 10 pods (50 %)"
-    world.evidence = None
-    world.until(30)
-    assert world.counts == (5, 5)
-
-
-def test_bug_legacy_gave_up_its_pods_while_prometheus_told_nothing_of_the_candidate() -> None:
-    """An answer without new samples was taken for evidence: no data is no pass."""
-    world = pods_world(50, 100, silent=True)
-    world.settle()
-    world.until(60)
-    assert world.counts == (10, 5)
-    assert world.state.message == (
-        "no critical SLI tells of the candidate's pods yet: the evidence is asked for before the candidate gets all of"
-        " 5 of 10 pods (50 %)"
-    )
-    world.silent = False
-    world.until(30)
-    assert world.counts == (5, 5)
-
-
-def test_pods_do_not_wait_for_ever_for_an_sli_that_tells_late() -> None:
-    world = pods_world(50, 100, silent=True)
-    world.settle()
-    world.until(590, every=5)
-    assert world.counts == (10, 5)
-    world.until(60, every=5)
-    assert world.counts == (5, 5), "after noData.hold"
-
-
 def test_deleted_in_mid_rollout_users_go_back_and_the_object_is_let_go() -> None:
     world = at_half()
     world.deleting = True
     world.until(30)
     assert world.counts == (10, 0)
     assert world.gone
-
-
-def test_bug_a_rollout_that_was_deleted_while_its_service_was_away_left_its_pods() -> None:
-    """They got users as soon as the Service was back, and nobody judged them any more."""
-    world = at_half()
-    world.deleting, world.lost = True, "the Service is gone"
-    world.until(15)
-    assert (world.gone, world.counts) == (False, (5, 5))
-    world.lost = ""
-    world.until(30)
-    assert (world.gone, world.counts) == (True, (10, 0))
-
-
-def test_a_deletion_does_not_wait_for_ever_for_a_service() -> None:
-    world = at_half()
-    world.deleting, world.lost = True, "the Service is gone"
-    world.until(25)
-    assert world.gone
-    assert world.told[-1].message == "deleted; the Service is gone, the route is left with the candidate at 50 %"
-
-
-def test_a_deletion_does_not_wait_for_ever_for_pods_of_legacy() -> None:
-    world = at_half()
-    world.deleting = True
-    world.start = 1e9
-    world.until(590, every=10)
-    before = world.gone
-    world.until(60, every=10)
-    assert (before, world.gone) == (False, True)
-    assert "legacy deployment 'fraud-v7' has 5 of 10 pods ready" in world.told[-1].message
 
 
 def test_what_stands_against_pods_stops_the_start_and_names_it() -> None:

@@ -8,7 +8,7 @@ what is left shows in `RouteSeen.pods`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelrollout.adapters.kube.endpoints import ready_endpoints, slices_of
 from modelrollout.adapters.kube.failures import NotServed
@@ -79,6 +79,9 @@ class ReplicasRouter:
             raise Gone(sight.problem, subject=f"ModelRollout {spec.key}")
         if sight.identity != seen.resource_version:
             raise Conflict("the Deployments changed since they were read", subject=f"ModelRollout {spec.key}")
+        if seen.pods is not None:
+            # What was decided on may have been read past a watch that tells nothing.
+            sight = replace(sight, pods=seen.pods)
         for attempt in range(1, TRIES + 1):
             wanted = towards(sight.pods, weight)
             if wanted == sight.pods.counts or (attempt > 1 and promptly.late):
