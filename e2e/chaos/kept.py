@@ -70,4 +70,6 @@ KEPT = (
     "pods-fail-at-100/1/edit+weight@54",
     "back-to-first/705440/fail+late+once@13,fail+503+thrice@13",
     "pods-candidate-away/78707/held+60+0@6,edit+slices-away@42",
+    "istio-segment-fail-at-50/927302/blur+silent+modelrollouts+600@1,blur+past+virtualservices+10@10,"
+    "edit+route-deleted@10",
 )

@@ -85,6 +85,48 @@ def test_a_doubted_object_is_stale_until_it_was_read_or_changed() -> None:
     assert ports(cache) == [81]
 
 
+def test_bug_a_deleted_route_was_written_at_a_version_known_to_be_old_while_the_view_lagged() -> None:
+    cache = ObjectCache()
+    cache.apply("ModelRollout", at(1, "fraud", body()))
+    cache.apply("Service", at(7, "fraud-v8", service("fraud-v8", 80)))
+    assert cache.vanished("Service", "serving", "fraud-v8") == (FRAUD,)
+    for version in (6, 7):
+        assert cache.apply("Service", at(version, "fraud-v8", service("fraud-v8", 80))) == ()
+        cache.adopt(SERVICE, at(version, "fraud-v8", service("fraud-v8", 80)))
+        lagging = [at(version, "fraud-v8", service("fraud-v8", 80))]
+        assert cache.replace_all("Service", lagging, resource_version="8") == (0, ())
+        assert cache.find(SERVICE, "serving", "fraud-v8") is None
+    cache.vanished("Service", "serving", "fraud-v8")
+    cache.remove("Service", "serving", "fraud-v8", "5")
+    cache.apply("Service", at(7, "fraud-v8", service("fraud-v8", 80)))
+    assert cache.find(SERVICE, "serving", "fraud-v8") is None, "told twice, and the deletion of an earlier namesake"
+    assert cache.apply("Service", at(9, "fraud-v8", service("fraud-v8", 81))) == (FRAUD,)
+    assert ports(cache, "fraud-v8") == [81], "made anew"
+
+
+@pytest.mark.parametrize("way", ["read", "deletion seen", "listed without", "cleared"])
+def test_what_was_gone_may_come_back_once_the_views_have_caught_up(way: str) -> None:
+    """After a restore of etcd an old version is the newest there is."""
+    cache = ObjectCache()
+    old = at(7, "a", service("a", 80))
+    cache.apply("Service", old)
+    cache.vanished("Service", "serving", "a")
+    if way == "read":
+        cache.apply("Service", old, fresh=True)
+    elif way == "deletion seen":
+        cache.remove("Service", "serving", "a", "8")
+    elif way == "listed without":
+        cache.replace_all("Service", [], resource_version="6")
+        cache.replace_all("Service", [], resource_version="9", namespace="other")
+        cache.apply("Service", old)
+        assert cache.find(SERVICE, "serving", "a") is None, "neither list could say so"
+        cache.replace_all("Service", [], resource_version="8")
+    else:
+        cache.clear("Service")
+    cache.apply("Service", old)
+    assert ports(cache) == [80]
+
+
 def test_a_list_prunes_ghosts_and_counts_what_the_watch_missed() -> None:
     cache = ObjectCache()
     assert not cache.live("Service")

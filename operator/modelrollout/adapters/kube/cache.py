@@ -53,6 +53,8 @@ class ObjectCache:
         self._live: set[str] = set()
         self._floors: dict[tuple[str, Place], str] = {}
         self._doubted: set[tuple[str, Place]] = set()
+        # Last versions of objects that the API server said are not there, until a watch or a list says so too.
+        self._gone: dict[tuple[str, Place], str] = {}
         self._dependents = Dependents()
 
     @property
@@ -69,6 +71,8 @@ class ObjectCache:
         old = self._entries[kind].get(place)
         if old is not None and older(_version(body), old.version):
             return ()
+        if not fresh and self._ghost(kind, place, _version(body)):
+            return ()
         before = self.dependents(kind, *place)
         self.adopt(self._kinds[kind], body, fresh=fresh)
         return tuple(dict.fromkeys((*before, *self.dependents(kind, *place))))
@@ -80,6 +84,9 @@ class ObjectCache:
         old = self._entries[name].get(place)
         if old is not None and older(version, old.version):
             return kind.project(body)
+        if not fresh and self._ghost(name, place, version):
+            return kind.project(body)
+        self._gone.pop((name, place), None)
         if fresh or (old is not None and older(old.version, version)):
             self._doubted.discard((name, place))
         floor = self._floors.get((name, place))
@@ -101,11 +108,25 @@ class ObjectCache:
         old = self._entries[kind].get(place)
         if old is not None and resource_version and older(resource_version, old.version):
             return ()
+        gone = self._gone.get((kind, place))
+        if gone is not None and resource_version and not older(resource_version, gone):
+            del self._gone[kind, place]
         affected = self.dependents(kind, namespace, name)
         self._entries[kind].pop(place, None)
         self._floors.pop((kind, place), None)
         self._doubted.discard((kind, place))
         self._dependents.drop(kind, place)
+        return affected
+
+    def vanished(self, kind: str, namespace: str, name: str) -> tuple[Key, ...]:
+        """Forget an object that the API server says is not there; returns the rollouts it mattered to.
+
+        Watches and lists that lag behind do not bring it back: only a newer object of the same name, or one just read.
+        """
+        old = self._entries[kind].get((namespace, name))
+        affected = self.remove(kind, namespace, name)
+        if old is not None:
+            self._gone[kind, (namespace, name)] = old.version
         return affected
 
     def replace_all(
@@ -125,9 +146,10 @@ class ObjectCache:
         return Refill(self, kind, namespace)
 
     def outdated(self, kind: str, body: Body) -> bool:
-        """Whether the object is not there, or only in an older version."""
-        old = self._entries[kind].get(_place(body))
-        return old is None or older(old.version, _version(body))
+        """Whether the object is missing here, or only there in an older version."""
+        place, version = _place(body), _version(body)
+        old = self._entries[kind].get(place)
+        return not self._ghost(kind, place, version) if old is None else older(old.version, version)
 
     def prune(
         self, kind: str, namespace: str, listed: Set[Place], resource_version: str
@@ -143,6 +165,10 @@ class ObjectCache:
         affected: dict[Key, None] = {}
         for place in ghosts:
             affected.update(dict.fromkeys(self.remove(kind, *place)))
+        for (of, place), version in tuple(self._gone.items()):
+            agreed = of == kind and place not in listed and (not namespace or place[0] == namespace)
+            if agreed and not (resource_version and older(resource_version, version)):
+                del self._gone[of, place]
         self._live.add(kind)
         return len(ghosts), tuple(affected)
 
@@ -154,6 +180,8 @@ class ObjectCache:
         """Forget every object of a kind that nobody needs any more, and stop trusting it."""
         for place in tuple(self._entries[kind]):
             self.remove(kind, *place)
+        for at in [at for at in self._gone if at[0] == kind]:
+            del self._gone[at]
         self.suspend(kind)
 
     def live(self, kind: str) -> bool:
@@ -177,6 +205,10 @@ class ObjectCache:
             raise StaleRead("the cache is older than our own last write", subject=kind.resource.subject(*place))
         entry = self._entries[kind.resource.kind].get(place)
         return None if entry is None else _given(kind, entry)
+
+    def _ghost(self, kind: str, place: Place, version: str) -> bool:
+        gone = self._gone.get((kind, place))
+        return gone is not None and (version == gone or older(version, gone))
 
     def every(self, kind: Kind[T]) -> tuple[T, ...]:
         """All projections of a kind."""

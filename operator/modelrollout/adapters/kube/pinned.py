@@ -42,7 +42,7 @@ async def patch(reader: Reader, kind: Kind[V], view: V, operations: Sequence[Bod
         reader.doubt(kind, view.namespace, view.name)
         raise
     except Gone:
-        reader.cache.remove(kind.resource.kind, view.namespace, view.name)
+        reader.cache.vanished(kind.resource.kind, view.namespace, view.name)
         raise
     return reader.written(kind, body)
 

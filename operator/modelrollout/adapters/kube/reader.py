@@ -57,5 +57,5 @@ class Reader:
             raise
         except Gone:
             # A watch can miss a deletion; this can't.
-            self.cache.remove(kind.resource.kind, namespace, name)
+            self.cache.vanished(kind.resource.kind, namespace, name)
             return None

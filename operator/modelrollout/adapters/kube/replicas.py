@@ -169,7 +169,7 @@ class ReplicasRouter:
                     subject=DEPLOYMENTS.subject(namespace, name),
                 ) from error
             except Gone:
-                reader.cache.remove(DEPLOYMENTS.kind, namespace, name)
+                reader.cache.vanished(DEPLOYMENTS.kind, namespace, name)
                 raise
 
 

@@ -56,7 +56,7 @@ class KubeRollouts:
         try:
             body = await self._client.merge_patch(ROLLOUTS, *place, patch, subresource="status")
         except Gone:
-            self._reader.cache.remove(ROLLOUTS.kind, *place)
+            self._reader.cache.vanished(ROLLOUTS.kind, *place)
             raise
         return self._reader.written(ROLLOUT, body)
 
