@@ -55,6 +55,9 @@ def test_two_hundred_users_keep_their_version_while_the_weight_grows_and_all_lea
     traffic = {**managed(stage, "x"), "sticky": {"bucketHeader": HEADER}}
     traffic["managedRoute"]["hostnames"] = [stage.host]
     open_play(stage, wanted=wanted, traffic=traffic, rate=1, duration=5)
+    # The operator makes this route: users come when the gateway has it.
+    until("the gateway serves it", lambda: _answers(stage, stage.host, [(0, "9999")]) == [V1], seconds=60)
+    time.sleep(MARGIN)
     one = ["--users", str(USERS), "--seed", "7"]
     sticky = stage.load(100, duration=180, label="sticky", extra=[*one, "--bucket-header", f"{HEADER}={KEY}"])
     others = stage.load(40, duration=180, label="others", extra=one)
@@ -79,7 +82,8 @@ def test_two_hundred_users_keep_their_version_while_the_weight_grows_and_all_lea
     assert by_user(at_fifty) == expected(by_user(at_fifty), 50)
     assert len([user for user in by_user(at_ten) if is_candidates(user, KEY, Weight(1000))]) > 5
     assert list(back_and_forth(between(seen, 0, turned))) == [], "who is in stays in"
-    assert records.failed(seen, 0, turned) == []
+    # One that was under way as the candidate turned bad may fail.
+    assert [record for record in records.failed(seen, 0, turned) if record.end < turned] == []
 
     split = between(unsticky, fifty, turned)
     assert 0.35 < sum(record.version == V2 for record in split) / len(split) < 0.65, "the weight, request by request"
