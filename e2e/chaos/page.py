@@ -44,7 +44,7 @@ def page(
     yield "# Fault suite, measured"
     yield ""
     yield "Written by `python -m e2e.chaos.page` from what the levels of the [fault suite](fault-suite.md) counted."
-    yield f"{on}."
+    yield f"{on}. What was broken before, and what became of it: [earlier runs](faults-earlier.md)."
     yield ""
     yield "## Plans in virtual time"
     yield ""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,14 @@ from modelrollout.adapters.kube.resources import ACTIONS, HTTPROUTES, LEASES, RO
 
 SEEN = (ROLLOUTS, HTTPROUTES, ACTIONS, LEASES)
 AGAIN = 0.3
+OK = 200
 GONE = 410
 PEOPLE = "kubectl"
 MANAGER = "modelrollout"
+
+
+class Forgotten(Exception):
+    """The server's cache begins after where the watch was."""
 
 
 class Blind(Exception):
@@ -42,8 +47,8 @@ class Sight:
 class Witness:
     """Watches all namespaces; `seen` by namespace. Listeners are called with what comes."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
+    def __init__(self, upstream: Upstream, resources: Sequence[Resource] = SEEN) -> None:
+        self._upstream, self._resources = upstream, resources
         self.seen: dict[str, list[Sight]] = defaultdict(list)
         self.latest: dict[tuple[str, Resource, str], Body] = {}
         """By namespace, resource and name."""
@@ -53,7 +58,7 @@ class Witness:
 
     async def start(self) -> None:
         """Watch from now on; nothing may have been created before."""
-        for resource in SEEN:
+        for resource in self._resources:
             version = await self._version(resource)
             self._tasks.append(asyncio.create_task(self._follow(resource, version)))
 
@@ -68,15 +73,26 @@ class Witness:
     async def _version(self, resource: Resource) -> str:
         """Where the collection is now; a fresh API server refuses a list until its cache is filled."""
         while True:
-            async with self._upstream.session.get(f"{self._upstream.url}{resource.path()}") as answer:
-                if answer.status == 200:
-                    return str(json.loads(await answer.read())["metadata"]["resourceVersion"])
+            status, found = await self._list(resource, {})
+            if status == OK:
+                return str(found["metadata"]["resourceVersion"])
             await asyncio.sleep(AGAIN)
+
+    async def _list(self, resource: Resource, asked: Mapping[str, str]) -> tuple[int, Body]:
+        """An answer's code and its body; 0 when there is none."""
+        url = f"{self._upstream.url}{resource.path()}"
+        try:
+            async with self._upstream.session.get(url, params=asked) as answer:
+                return answer.status, json.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, {}
 
     async def _follow(self, resource: Resource, version: str) -> None:
         while not self.blind:
             try:
                 version = await self._watch(resource, version)
+            except Forgotten:
+                version = await self._recalled(resource, version)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 await asyncio.sleep(AGAIN)  # the API server is away: the watch goes on where it was
 
@@ -85,8 +101,8 @@ class Witness:
         url = f"{self._upstream.url}{resource.path()}"
         async with self._upstream.session.get(url, params=asked) as answer:
             if answer.status == GONE:
-                self.blind = f"{resource.plural}: the server has forgotten what came after {version}"
-            if answer.status != 200:
+                raise Forgotten
+            if answer.status != OK:
                 await asyncio.sleep(AGAIN)
                 return version
             rest = b""
@@ -103,22 +119,55 @@ class Witness:
         body: Body = event["object"]
         if event["type"] == "ERROR":
             if body.get("code") == GONE:
-                self.blind = f"{resource.plural}: {body.get('message')}"
+                raise Forgotten
             return version  # anything else is etcd's, and the watch goes on where it was
         meta = body["metadata"]
+        number = str(meta["resourceVersion"])
         if event["type"] != "BOOKMARK":
             gone = event["type"] == "DELETED"
-            namespace, name = str(meta["namespace"]), str(meta["name"])
-            sight = Sight(int(meta["resourceVersion"]), time.time(), resource, name, None if gone else body)
-            self.seen[namespace].append(sight)
-            if gone:
-                self.latest.pop((namespace, resource, name), None)
-            else:
-                self.latest[namespace, resource, name] = body
-            listener = self.listeners.get(namespace)
-            if listener is not None:
-                listener(sight)
-        return str(meta["resourceVersion"])
+            self._saw(resource, str(meta["namespace"]), str(meta["name"]), int(number), None if gone else body)
+        return number
+
+    def _saw(self, resource: Resource, namespace: str, name: str, number: int, body: Body | None) -> None:
+        sight = Sight(number, time.time(), resource, name, body)
+        self.seen[namespace].append(sight)
+        if body is None:
+            self.latest.pop((namespace, resource, name), None)
+        else:
+            self.latest[namespace, resource, name] = body
+        listener = self.listeners.get(namespace)
+        if listener is not None:
+            listener(sight)
+
+    async def _recalled(self, resource: Resource, version: str) -> str:
+        """See what came after `version` all the same: etcd still has each revision, though no cache has.
+
+        A server whose etcd was away fills its caches anew, and knows nothing of what was before.
+        """
+        now = await self._version(resource)
+        for number in range(int(version) + 1, int(now) + 1):
+            found = await self._listed(resource, number)
+            if found is None:
+                self.blind = f"{resource.plural}: the server has forgotten what came after {version}"
+                break
+            known = {(namespace, name) for namespace, kind, name in self.latest if kind == resource}
+            for namespace, name in known - set(found):
+                self._saw(resource, namespace, name, number, None)
+            for (namespace, name), body in found.items():
+                if int(body["metadata"]["resourceVersion"]) == number:
+                    self._saw(resource, namespace, name, number, body)
+        return now
+
+    async def _listed(self, resource: Resource, number: int) -> dict[tuple[str, str], Body] | None:
+        """All objects as they were at that revision of the store; None when it is compacted."""
+        asked = {"resourceVersion": str(number), "resourceVersionMatch": "Exact"}
+        while True:
+            status, found = await self._list(resource, asked)
+            if status == OK:
+                return {(str(x["metadata"]["namespace"]), str(x["metadata"]["name"])): x for x in found["items"]}
+            if status == GONE:
+                return None
+            await asyncio.sleep(AGAIN)
 
 
 def history(sights: list[Sight], namespace: str, authors: Mapping[tuple[str, int], str]) -> list[Version]:
