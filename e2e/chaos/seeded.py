@@ -190,4 +190,16 @@ SEEDED = (
         "target if pods.legacy_ready >= rest else pods.candidate",
         "target",
     ),
+    Seeded(
+        "what a read said is gone comes back",
+        "adapters/kube/cache.py",
+        "            self._gone[kind, (namespace, name)] = old.version\n",
+        "            pass\n",
+    ),
+    Seeded(
+        "a failed SLI may pass again in its step",
+        "runtime/alarm.py",
+        "    if not failed:\n        return now\n",
+        "    if failed or not failed:\n        return now\n",
+    ),
 )

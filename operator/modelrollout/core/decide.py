@@ -20,7 +20,7 @@ from modelrollout.core.scaling import resumed, scaling
 from modelrollout.core.situation import AT_REST, Draft, Policy, Situation
 from modelrollout.core.status import Condition, RolloutStatus
 from modelrollout.core.steps import changed_plan, dwell_and_advance
-from modelrollout.core.triggers import rollback_trigger
+from modelrollout.core.triggers import condemned, rollback_trigger
 from modelrollout.core.waiting import (
     burning,
     candidate_endpoints,
@@ -95,7 +95,9 @@ def decide(spec: RolloutSpec | None, status: RolloutStatus | None, obs: Observat
 def chosen(spec: RolloutSpec, status: RolloutStatus, obs: Observation, now: float) -> tuple[Situation, Decision]:
     """What the policies say, before conditions, columns and SLI lines are worked out; and the situation they judged."""
     status = on_time(status, now, spec.analysis.interval)
-    s, results = absorb(recalled(returned(resumed(Situation(spec, status, obs, now)))))
+    s = resumed(Situation(spec, status, obs, now))
+    # A step that begins anew forgets its evidence: not what condemns the candidate, which no later look might see.
+    s, results = absorb(recalled(s if condemned(s) else returned(s)))
     draft = next((d for d in (policy(s) for policy in POLICIES) if d is not None), None) or Draft(s.status)
     return s, Decision(draft.status, draft.intent, draft.announcements, results, _wake(s, draft), draft.urgent)
 

@@ -39,6 +39,11 @@ def rollback_trigger(s: Situation) -> Draft | None:
     return roll_back(s, found.reason, found.message) if found else None
 
 
+def condemned(s: Situation) -> bool:
+    """Whether the evidence of a rollout on its way is a reason to go back."""
+    return s.under_way and _from_evidence(s) is not None
+
+
 def _from_evidence(s: Situation) -> Trigger | None:
     for sli in s.critical:
         if sli.hard_guard and sli.hard_guard.attribution is not Attribution.SHARED:

@@ -197,6 +197,22 @@ def test_bug_evidence_of_a_foreign_weight_was_kept_when_a_pause_came_with_its_en
     assert world.step_started == ended, "once"
 
 
+def test_bug_what_failed_as_somebody_put_the_weight_back_was_forgotten_with_the_step() -> None:
+    """By a Promote action it then got all users, and was promoted: the look that saw it fail saw the step begin."""
+    world = started(5, 40, 100)
+    world.edit_route(7)
+    world.run(5)
+    world.edit_route(8)
+    world.run(20)
+    world.act(ActionVerb.PROMOTE)
+    world.run(5)
+    assert (world.weight, world.state.reason, world.state.skip) == (8, Reason.ROUTE_CONFLICT, True)
+    world.edit_route(5)
+    world.verdict = Verdict.FAIL
+    world.step()
+    assert (world.weight, world.state.phase, world.state.reason) == (0, Phase.ROLLING_BACK, Reason.SLI_FAILED)
+
+
 def test_an_unfinished_raise_is_finished_and_nobody_is_blamed() -> None:
     world = started(5, 25, 100)
     world.run(55)
